@@ -1,0 +1,5 @@
+"""What a person can mend: bad images, a folder that isn't there, a setting that makes no sense."""
+
+
+class BadInputError(ValueError):
+    """The input or the configuration can't be worked with; the message says what was found and what is allowed."""
