@@ -1,0 +1,9 @@
+"""Artifact types that TFX doesn't have."""
+
+from tfx.types import artifact
+
+
+class IngestReport(artifact.Artifact):
+    """What became of every file: the files that image_example_gen/report.py describes."""
+
+    TYPE_NAME = "IngestReport"

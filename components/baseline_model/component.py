@@ -1,0 +1,54 @@
+"""BaselineModel: the model now in production, which the candidate has to hold its own against."""
+
+from __future__ import annotations
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import channel, component_spec, standard_artifacts
+
+from components import package, state_driver
+from components.baseline_model import driver, executor
+
+
+class BaselineModelSpec(component_spec.ComponentSpec):
+    """Inputs, outputs and parameters of BaselineModel."""
+
+    PARAMETERS = {
+        "directory": component_spec.ExecutionParameter(type=str),
+        state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
+        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {"model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
+    OUTPUTS = {"baseline_model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
+
+
+class BaselineModel(base_component.BaseComponent):
+    """Reads the push destination.
+
+    TFX would use a Resolver for LatestBlessedModelStrategy; open-source Kubeflow Pipelines has no resolvers, and the
+    latest blessed model is not always the one that is served.
+
+    Outputs:
+      baseline_model: a copy of the newest pushed version that is not the candidate itself; marked absent (see
+        baseline_model/executor.py) if there is none.
+    """
+
+    SPEC_CLASS = BaselineModelSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
+    DRIVER_CLASS = driver.Driver
+
+    def __init__(self, model: types.BaseChannel, directory: str):
+        """Declares the stage.
+
+        Args:
+          model: the candidate.
+          directory: the push destination.
+        """
+        super().__init__(
+            BaselineModelSpec(
+                model=model,
+                directory=directory,
+                package_version=package.VERSION,
+                baseline_model=channel.Channel(type=standard_artifacts.Model),
+            )
+        )

@@ -1,0 +1,55 @@
+"""Fetches the model that is in production."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tfx import types
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components import serving_directory
+
+_ABSENT = "absent"
+_VERSION = "version"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Executor of BaselineModel."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Copies the baseline's version into the artifact, or marks the artifact as absent.
+
+        Args:
+          input_dict: `model`, the candidate.
+          output_dict: `baseline_model`.
+          exec_properties: `directory`, the push destination.
+        """
+        directory = serving_directory.ServingDirectory(exec_properties["directory"])
+        baseline = artifact_utils.get_single_instance(output_dict["baseline_model"])
+        candidate = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        version = directory.baseline(serving_directory.model_fingerprint(candidate))
+        if version is None:
+            baseline.set_int_custom_property(_ABSENT, 1)
+            return
+        baseline.set_int_custom_property(_VERSION, version)
+        target = Path(path_utils.serving_model_dir(baseline.uri))
+        shutil.copytree(directory.path / str(version), target, dirs_exist_ok=True)
+
+
+def is_absent(baseline: types.Artifact) -> bool:
+    """Whether nothing was in production when this baseline was looked for."""
+    return bool(baseline.get_int_custom_property(_ABSENT))
+
+
+def version_of(baseline: types.Artifact) -> int:
+    """The production version that this baseline is a copy of."""
+    return baseline.get_int_custom_property(_VERSION)
