@@ -1,0 +1,104 @@
+"""Runs the pipeline on this machine: `make run`, `python -m pipeline.local_runner`, and the tfx CLI's pipeline file.
+
+The tfx CLI runs this file as a script and passes no arguments on; PIPELINE_CONFIG and PIPELINE_WORKSPACE name the
+configuration and the workspace then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+    # Run as a script, Python looks for modules beside this file first, and takes pipeline.py for the package.
+    del sys.path[0]
+
+from components.image_example_gen import listing
+from modules.errors import BadInputError
+from pipeline import config, console
+from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, shown
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+PUSHED, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
+INTERRUPTED = 130  # what shells give for SIGINT
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the pipeline that the arguments or the environment name.
+
+    Returns:
+      the exit code: 0 pushed (or nothing new to push), 2 bad input or configuration, 3 not blessed, 1 anything else.
+    """
+    options = _parse(arguments)
+    try:
+        run_config = config.load(options.config)
+        listing.list_files(run_config.data.path)
+        folder = RunFolder(options.workspace, run_config.name)
+        with folder.locked():
+            return _run(run_config, options.config, folder)
+    except BadInputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted; the next run goes on after the last stage that ended", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.local_runner", description="Runs the pipeline here.")
+    parser.add_argument(
+        "--config", default=os.environ.get("PIPELINE_CONFIG"), help="YAML file (default: $PIPELINE_CONFIG)"
+    )
+    parser.add_argument(
+        "--workspace",
+        default=os.environ.get("PIPELINE_WORKSPACE") or DEFAULT_WORKSPACE,
+        help=f"where runs are kept (default: $PIPELINE_WORKSPACE, or {DEFAULT_WORKSPACE})",
+    )
+    options = parser.parse_args(arguments)
+    if not options.config:
+        parser.error("name a configuration file: --config FILE, or the environment variable PIPELINE_CONFIG")
+    return options
+
+
+def _run(run_config: config.Config, config_path: str, folder: RunFolder) -> int:
+    log = folder.new_log()
+    print(f"{run_config.name}: {shown(config_path)}; details go to {shown(log)}", flush=True)
+    with console.redirected(log) as terminal:
+        print("loading TFX", file=terminal)
+        from pipeline import stage_runner  # takes long; all that could be refused without it has been
+
+        console.log_everything()
+        try:
+            return _run_stages(run_config, config_path, folder, terminal)
+        except stage_runner.StageFailedError as failure:
+            logging.exception("%s failed", failure.stage)
+            print(f"{failure.stage} failed: {failure.__cause__}", file=terminal)
+            return BAD_INPUT if isinstance(failure.__cause__, BadInputError) else FAILED
+
+
+def _run_stages(run_config: config.Config, config_path: str, folder: RunFolder, terminal: TextIO) -> int:
+    from tfx.orchestration import metadata
+
+    from pipeline import pipeline, stage_runner, summary
+
+    connection = metadata.sqlite_metadata_connection_config(str(folder.metadata))
+    runner = stage_runner.LocalRunner(connection, on_start=lambda: folder.summary.unlink(missing_ok=True))
+    push_directory = run_config.push.directory or str(folder.serving)
+    runner.run(pipeline.create_pipeline(run_config, str(folder.artifacts), push_directory, connection))
+    if not runner.times:  # the tfx CLI only wanted to know the pipeline's name
+        return PUSHED
+    result = summary.collect(run_config, config_path, runner.records, runner.times)
+    summary.write_json(result, folder.summary)
+    summary.print_table(result, terminal)
+    return PUSHED if result.pushed else NOT_BLESSED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

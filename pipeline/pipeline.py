@@ -1,0 +1,110 @@
+"""The chain of stages, in reading order. Every runner uses this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import tensorflow_data_validation as tfdv
+from ml_metadata.proto import metadata_store_pb2
+from tfx import components as tfx_components
+from tfx import types
+from tfx.dsl.components.base import base_component
+from tfx.orchestration import pipeline as tfx_pipeline
+from tfx.proto import trainer_pb2
+
+import modules
+from components import package
+from components.baseline_model.component import BaselineModel
+from components.evaluator.component import Evaluator
+from components.example_validator.component import ExampleValidator
+from components.image_example_gen.component import ImageExampleGen
+from components.pusher.component import Pusher
+from modules import features
+from pipeline import gate
+from pipeline.config import Config
+
+# Beam's DirectRunner first tries to download a Prism binary; this one runs in the process, and says what it is.
+LOCAL_BEAM = ("--runner=FnApiRunner",)
+
+_MODULES = Path(modules.__file__).parent
+
+
+def create_pipeline(
+    config: Config,
+    pipeline_root: str,
+    push_directory: str,
+    metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
+    beam_pipeline_args: tuple[str, ...] = LOCAL_BEAM,
+) -> tfx_pipeline.Pipeline:
+    """Builds the pipeline.
+
+    Args:
+      config: the run.
+      pipeline_root: where artifacts go.
+      push_directory: where blessed models go.
+      metadata_connection_config: of the ML Metadata store; None where the orchestrator has its own.
+      beam_pipeline_args: for the stages that run on Beam.
+    """
+    example_gen = ImageExampleGen(config.data.path, config.data.splits.model_dump(), config.data.max_bad_fraction)
+    statistics_gen = tfx_components.StatisticsGen(
+        examples=example_gen.outputs["examples"],
+        stats_options=tfdv.StatsOptions(feature_allowlist=list(features.FACTS)),
+    )
+    schema_gen = _schema_gen(config, statistics_gen.outputs["statistics"])
+    example_validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
+    transform = tfx_components.Transform(
+        examples=example_gen.outputs["examples"],
+        schema=example_gen.outputs["schema"],
+        module_file=str(_MODULES / "preprocessing.py"),
+        custom_config={"backbone": config.backbone.name, "image_size": config.backbone.image_size},
+        materialize=False,
+        disable_statistics=True,
+    )
+    trainer = tfx_components.Trainer(
+        module_file=str(_MODULES / "trainer.py"),
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        custom_config=_trainer_config(config),
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+    )
+    baseline_model = BaselineModel(model=trainer.outputs["model"], directory=push_directory)
+    evaluator = Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=baseline_model.outputs["baseline_model"],
+        eval_config=gate.eval_config(config.gate),
+        example_splits=["test"],
+    )
+    pusher = Pusher(
+        model=trainer.outputs["model"], model_blessing=evaluator.outputs["blessing"], directory=push_directory
+    )
+    # Nothing is trained on images that don't fit the schema.
+    transform.add_upstream_node(example_validator)
+    return tfx_pipeline.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=pipeline_root,
+        components=[
+            *(example_gen, statistics_gen, schema_gen, example_validator),
+            *(transform, trainer, baseline_model, evaluator, pusher),
+        ],
+        enable_cache=True,
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=list(beam_pipeline_args),
+    )
+
+
+def _schema_gen(config: Config, statistics: types.BaseChannel) -> base_component.BaseComponent:
+    """The schema of the facts: the person's own, or inferred."""
+    if config.data.schema_ is not None:
+        return tfx_components.ImportSchemaGen(schema_file=config.data.schema_).with_id("SchemaGen")
+    return tfx_components.SchemaGen(statistics=statistics, infer_feature_shape=True)
+
+
+def _trainer_config(config: Config) -> dict[str, Any]:
+    """What training depends on, and nothing else, so that a change elsewhere doesn't train again."""
+    sections = {name: getattr(config, name).model_dump() for name in ("backbone", "head", "training")}
+    return {**sections, package.PARAMETER: package.VERSION}

@@ -1,0 +1,82 @@
+"""TFX's local runner, one stage at a time, so that a person sees each stage end."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import time
+from collections.abc import Callable
+
+from ml_metadata.proto import metadata_store_pb2
+from tfx.dsl.compiler import constants
+from tfx.orchestration.local import local_dag_runner
+from tfx.orchestration.portable import runtime_parameter_utils
+from tfx.proto.orchestration import pipeline_pb2
+
+from pipeline import run_record
+from pipeline.summary import StageTime
+
+_log = logging.getLogger("regraft.runner")
+
+
+class StageFailedError(Exception):
+    """A stage raised; what it raised is the cause."""
+
+    def __init__(self, stage: str):
+        super().__init__(stage)
+        self.stage = stage
+
+
+class LocalRunner(local_dag_runner.LocalDagRunner):
+    """Runs a pipeline, and keeps what became of each stage.
+
+    The tfx CLI replaces LocalDagRunner.run while it only wants to know the pipeline's name; then no stage runs.
+
+    Attributes:
+      times: one entry a stage that has ended.
+      records: stage id to what ML Metadata recorded.
+    """
+
+    def __init__(self, connection: metadata_store_pb2.ConnectionConfig, on_start: Callable[[], None]):
+        """Makes a runner.
+
+        Args:
+          connection: of the ML Metadata store that the pipeline uses.
+          on_start: called once, before the first stage.
+        """
+        super().__init__()
+        self._connection, self._on_start = connection, on_start
+        self.times: list[StageTime] = []
+        self.records: dict[str, run_record.StageRecord] = {}
+
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
+        """Runs each stage as a pipeline of one node, all under the same run id.
+
+        Raises:
+          StageFailedError: naming the first stage that fails; the later ones don't run.
+        """
+        self._on_start()
+        run_id = datetime.datetime.now().isoformat()
+        runtime_parameter_utils.substitute_runtime_parameter(
+            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
+        )
+        for node in pipeline.nodes:
+            stage = pipeline_pb2.Pipeline()
+            stage.CopyFrom(pipeline)
+            del stage.nodes[:]
+            stage.nodes.append(node)
+            self._run_stage(stage, node.pipeline_node.node_info.id, run_id, run_options)
+
+    def _run_stage(
+        self, stage: pipeline_pb2.Pipeline, name: str, run_id: str, run_options: pipeline_pb2.RunOptions | None
+    ) -> None:
+        start = time.monotonic()
+        try:
+            super().run_with_ir(stage, run_options)
+            record = run_record.read_stage(self._connection, stage.pipeline_info.id, run_id, name)
+        except Exception as error:
+            raise StageFailedError(name) from error
+        seconds = time.monotonic() - start
+        self.records[name] = record
+        self.times.append(StageTime(name, round(seconds, 1), record.cached))
+        _log.info("%-17s %s", name, "cached" if record.cached else f"{seconds:.1f} s")

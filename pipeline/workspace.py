@@ -1,0 +1,64 @@
+"""Where a run keeps its things: one folder a pipeline below the workspace."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from modules.errors import BadInputError
+
+DEFAULT_WORKSPACE = "workspace"
+
+
+class RunFolder:
+    """`<workspace>/<pipeline name>/`.
+
+    | path              | what                                                              |
+    |-------------------|-------------------------------------------------------------------|
+    | `artifacts/`      | what every stage made, by stage and execution                     |
+    | `metadata.sqlite` | ML Metadata: which execution made what from what                  |
+    | `serving/`        | pushed versions, unless the configuration names another directory |
+    | `logs/`           | one file a run                                                    |
+    | `summary.json`    | of the last run that came to a verdict                            |
+    """
+
+    def __init__(self, workspace: str | Path, pipeline_name: str):
+        self.path = Path(workspace).resolve() / pipeline_name
+        self.artifacts = self.path / "artifacts"
+        self.metadata = self.path / "metadata.sqlite"
+        self.serving = self.path / "serving"
+        self.summary = self.path / "summary.json"
+
+    def new_log(self) -> Path:
+        """A log file's path that no run had before; its folder is made."""
+        folder = self.path / "logs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Held for a run; goes with its process, however that ends.
+
+        Raises:
+          BadInputError: if another run of this pipeline is under way.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BadInputError(
+                    f"another run is using {shown(self.path)}; wait for it, or use another workspace"
+                ) from None
+            yield
+
+
+def shown(path: str | Path) -> str:
+    """A path as a person wants to read it: relative if it is below the current folder."""
+    absolute = Path(path).absolute()
+    here = Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)
