@@ -5,6 +5,7 @@ Keras is imported only when a backbone is built, so that a configuration is chec
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,7 +150,10 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     check_image_size(name, image_size)
     check_weights(name, weights)
     try:
-        return get(name).build(image_size, weights)
+        with warnings.catch_warnings():
+            # Where a weight file lacks a layer, Keras warns, and leaves that layer at random.
+            warnings.filterwarnings("error", message=".*freshly-initialized")
+            return get(name).build(image_size, weights)
     # Keras raises a bare Exception when a download fails, and anything from OSError to KeyError on an unfit file.
     except Exception as error:
         hint = ""

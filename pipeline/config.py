@@ -214,10 +214,12 @@ class _Loader(yaml.SafeLoader):
     """YAML as its users expect it: 1e-3 is a number, and a key given twice is a mistake."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        keys = [self.construct_object(key, deep) for key, _ in node.value]
-        for (key, _), name in zip(node.value, keys, strict=True):
-            if keys.count(name) > 1:
+        seen = []
+        for key, _ in node.value:
+            name = self.construct_object(key, deep)
+            if name in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {name!r} is given twice", key.start_mark)
+            seen.append(name)
         return super().construct_mapping(node, deep)
 
 

@@ -140,8 +140,8 @@ def print_table(summary: Summary, terminal: TextIO) -> None:
     )
     console.print(f"accuracy on test: {_percent(evaluation.accuracy)} of {evaluation.examples} images")
     for check in evaluation.checks:
-        console.print(_check_line(check, summary.baseline), markup=False)
-    console.print(_verdict(summary), markup=False)
+        print(_check_line(check, summary.baseline), file=terminal)
+    print(_verdict(summary), file=terminal)
 
 
 def _figures(summary: Summary, name: str) -> gate.ClassFigures:

@@ -1,0 +1,125 @@
+"""Runs of the true pipeline. Each is a process of its own, forked from one that has TFX loaded already."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from drawing import colour_tree
+
+_SPAWNER = multiprocessing.get_context("forkserver")
+_SPAWNER.set_forkserver_preload(["pipeline.stage_runner", "pipeline.pipeline"])
+
+SMALL = {
+    "backbone": {"name": "EfficientNetLite0", "image_size": 96, "weights": "bundled"},
+    "head": {"kind": "conv", "filters": [16], "dropout": 0.1},
+    "training": {
+        "seed": 0,
+        "batch_size": 16,
+        "head": {"epochs": 3, "learning_rate": 1e-3},
+        "fine_tune": {"epochs": 1, "learning_rate": 1e-5, "layers": 8},
+    },
+    "gate": {"min_accuracy": 0.9, "max_regression": 0.01},
+}
+
+
+@dataclass
+class Run:
+    """A run that has ended, or been killed."""
+
+    exit_code: int
+    output: str
+    folder: Path
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+
+    @property
+    def versions(self) -> list[str]:
+        return sorted(child.name for child in (self.folder / "serving").glob("[0-9]*"))
+
+    @property
+    def cached(self) -> dict[str, bool]:
+        return {stage["id"]: stage["cached"] for stage in self.summary["stages"]}
+
+
+class Workspace:
+    """A folder with configurations and the runs made from them."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._runs = 0
+
+    def configure(self, photos: Path, name: str = "colours", **sections: Any) -> Path:
+        """Writes a configuration: SMALL, with fields of its sections replaced."""
+        content: dict[str, Any] = {"name": name, "data": {"path": str(photos)}, **json.loads(json.dumps(SMALL))}
+        for section, fields in sections.items():
+            content.setdefault(section, {}).update(fields)
+        file = self.path / f"{name}-{self._runs}.yaml"
+        file.write_text(yaml.safe_dump(content), encoding="utf-8")
+        return file
+
+    def start(self, config: Path) -> tuple[multiprocessing.Process, Path]:
+        """Starts a run; gives the process and the file that its terminal is."""
+        self._runs += 1
+        terminal = self.path / f"terminal-{self._runs}.txt"
+        arguments = ["--config", str(config), "--workspace", str(self.path / "workspace")]
+        process = _SPAWNER.Process(target=_main, args=(arguments, terminal))
+        process.start()
+        return process, terminal
+
+    def run(self, config: Path) -> Run:
+        process, terminal = self.start(config)
+        process.join()
+        return self.ended(process.exitcode, terminal, config)
+
+    def run_and_kill(self, config: Path, moment: Callable[[str], bool]) -> Run:
+        """Sends SIGKILL as soon as `moment` holds of what the terminal shows."""
+        process, terminal = self.start(config)
+        while process.is_alive() and not moment(terminal.read_text() if terminal.exists() else ""):
+            time.sleep(0.02)
+        process.kill()
+        process.join()
+        return self.ended(process.exitcode, terminal, config)
+
+    def ended(self, exit_code: int, terminal: Path, config: Path) -> Run:
+        name = yaml.safe_load(config.read_text(encoding="utf-8"))["name"]
+        return Run(exit_code, terminal.read_text(encoding="utf-8"), self.path / "workspace" / name)
+
+
+def _main(arguments: Sequence[str], terminal: Path) -> None:
+    file = os.open(terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    from pipeline import local_runner
+
+    sys.exit(local_runner.main(arguments))
+
+
+@pytest.fixture(scope="session")
+def workspace(tmp_path_factory) -> Workspace:
+    return Workspace(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory) -> Path:
+    """120 noisy images in three flat colours."""
+    return colour_tree(tmp_path_factory.mktemp("data") / "colours", per_class=40)
+
+
+@pytest.fixture(scope="session")
+def first_run(workspace, colours) -> Run:
+    """A run to a pushed model, which the later ones find in production and in the cache."""
+    run = workspace.run(workspace.configure(colours))
+    assert run.exit_code == 0, run.output
+    return run

@@ -1,0 +1,42 @@
+"""The demo on its real photos, with fewer epochs."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_real_photos_of_traffic_lights_are_told_apart(workspace, tmp_path):
+    photos = tmp_path / "traffic_lights"
+    runpy.run_path(str(ROOT / "data/prepare_traffic_lights.py"))["prepare"](photos)
+    demo = yaml.safe_load((ROOT / "data/traffic_lights.yaml").read_text())
+    demo["data"]["path"] = str(photos)
+    demo["training"]["head"]["epochs"], demo["training"]["fine_tune"]["epochs"] = 3, 2
+    config = tmp_path / "demo.yaml"
+    config.write_text(yaml.safe_dump(demo))
+    run = workspace.run(config)
+    assert run.exit_code == 0, run.output
+    summary = run.summary
+    assert summary["data"]["found"] == 1484
+    assert summary["test"]["accuracy"] >= 0.98
+    assert {name: row["recall"] >= 0.9 for name, row in summary["test"]["per_class"].items() if name != "yellow"} == {
+        "green": True,
+        "red": True,
+    }
+
+    asked = [photo for name in ("green", "red", "yellow") for photo in sorted((photos / name).iterdir())[:5]]
+    answers = subprocess.run(
+        [sys.executable, "-m", "pipeline.predict", str(run.folder / "serving"), *map(str, asked)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    right = sum(f'"label": "{photo.parent.name}"' in answer for photo, answer in zip(asked, answers, strict=True))
+    assert right >= 14

@@ -1,0 +1,38 @@
+"""The ecosystem's own way: the `tfx` command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline import local_runner
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_tfx_command_creates_runs_and_updates_the_pipeline(workspace, colours, first_run, tmp_path):
+    config = workspace.configure(colours)
+    environment = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "PIPELINE_CONFIG": str(config),
+        "PIPELINE_WORKSPACE": str(workspace.path / "workspace"),
+    }
+
+    def tfx(*arguments: str) -> str:
+        command = [str(Path(sys.executable).parent / "tfx"), *arguments, "--engine=local"]
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    pipeline_path = f"--pipeline_path={local_runner.__file__}"
+    (first_run.folder / "summary.json").unlink()
+    assert 'Pipeline "colours" created successfully' in tfx("pipeline", "create", pipeline_path)
+    assert not (first_run.folder / "summary.json").exists(), "nothing has run yet"
+    assert "serving/" in tfx("run", "create", "--pipeline_name=colours").splitlines()[-1]
+    stages = json.loads((first_run.folder / "summary.json").read_text())["stages"]
+    assert [stage["cached"] for stage in stages] == [True] * len(stages)
+    assert 'Pipeline "colours" updated successfully' in tfx("pipeline", "update", pipeline_path)

@@ -1,0 +1,170 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.errors import BadInputError
+from pipeline import config
+
+MINIMAL = "name: fruit\ndata: {path: photos}\n"
+
+
+def load(tmp_path: Path, text: str) -> config.Config:
+    (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
+    return config.load(tmp_path / "run.yaml")
+
+
+def fault(tmp_path: Path, text: str) -> str:
+    with pytest.raises(BadInputError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(str(tmp_path / "run.yaml"))
+    return str(caught.value)
+
+
+def test_name_and_data_are_enough(tmp_path):
+    loaded = load(tmp_path, MINIMAL)
+    assert loaded.data.splits.model_dump() == {"train": 8, "eval": 1, "test": 1}
+    assert loaded.backbone.model_dump() == {"name": "EfficientNetLite0", "image_size": 160, "weights": "bundled"}
+    assert loaded.training.fine_tune.layers == 20
+    assert loaded.gate.min_accuracy == 0.95
+    assert loaded.push.directory is None
+
+
+def test_the_default_weights_are_the_chosen_backbones(tmp_path):
+    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "imagenet"
+    assert load(tmp_path, MINIMAL + "backbone: {image_size: 96}").backbone.weights == "bundled"
+
+
+def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    (tmp_path / "net.h5").touch()
+    text = (
+        "name: fruit\ndata: {path: ../photos, schema: facts.pbtxt}\npush: {directory: served}\n"
+        "backbone: {name: MobileNetV2, weights: net.h5}"
+    )
+    loaded = load(tmp_path, text)
+    assert loaded.data.path == str(tmp_path.parent / "photos")
+    assert loaded.data.schema_ == str(tmp_path / "facts.pbtxt")
+    assert loaded.push.directory == str(tmp_path / "served")
+    assert loaded.backbone.weights == str(tmp_path / "net.h5")
+
+
+def test_a_number_may_be_written_as_people_write_it(tmp_path):
+    loaded = load(tmp_path, MINIMAL + "training: {head: {learning_rate: 1e-4}}\ngate: {min_accuracy: 1}")
+    assert loaded.training.head.learning_rate == 1e-4
+    assert loaded.gate.min_accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: fruit", "data: is required"),
+        (MINIMAL + "gates: {}", "gates: no such field; config has name, data, backbone, head, training, gate, push"),
+        (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
+        (
+            MINIMAL + "gate: {min_accuracy: 95}",
+            "gate.min_accuracy: input should be less than or equal to 1. Received: 95",
+        ),
+        (MINIMAL + "gate: {min_accuracy: .nan}", "gate.min_accuracy: input should be a finite number. Received: nan"),
+        (MINIMAL + "gate: high", "gate: a mapping of fields is expected. Received: 'high'"),
+        (MINIMAL + "training: {seed: true}", "training.seed: input should be a valid integer. Received: True"),
+        (MINIMAL + "training: {head: {epochs: '3'}}", "training.head.epochs: input should be a valid integer"),
+        (MINIMAL + "training: {fine_tune: {layers: 0}}", "training.fine_tune.layers: input should be greater"),
+        (MINIMAL + "head: {filters: []}", "head.filters: list should have at least 1 item"),
+        (
+            MINIMAL + "head: {filters: [8, 0]}",
+            "head.filters.1: input should be greater than or equal to 1. Received: 0",
+        ),
+        (MINIMAL + "head: {kind: dense}", "head.kind: input should be 'conv'. Received: 'dense'"),
+        (
+            MINIMAL + "backbone: {name: VGG}",
+            "backbone.name: backbones are EfficientNetLite0, MobileNetV2. Received: 'VGG'",
+        ),
+        (
+            MINIMAL + "backbone: {image_size: 8}",
+            "backbone.image_size: EfficientNetLite0 takes images of 32 pixels or more",
+        ),
+        (MINIMAL + "backbone: {weights: imagenet}", "backbone.weights: weights of EfficientNetLite0 are bundled, none"),
+        (MINIMAL + "backbone: {weights: gone.pth}", "there is no such file. Received: '"),
+        ("name: My_Fruit\ndata: {path: p}", "name: lower-case letters, digits and '-' are allowed"),
+        ("name: fruit\ndata: {path: ''}", "data.path: string should have at least 1 character"),
+        ("name: fruit\nname: veg\ndata: {path: p}", "line 2, column 1: key 'name' is given twice"),
+        ("name: [fruit", "line 1, column "),
+        ("- fruit", "a mapping of sections"),
+        ("", "a mapping of sections"),
+    ],
+)
+def test_a_fault_is_named_with_its_field_what_was_given_and_what_is_allowed(tmp_path, text, message):
+    assert message in fault(tmp_path, text)
+
+
+def test_all_faults_are_named_at_once(tmp_path):
+    told = fault(tmp_path, "name: fruit\ndata: {path: p, max_bad_fraction: 2}\nhead: {dropout: 1}\nx: 1")
+    assert [line.split(":")[0].strip() for line in told.splitlines()[1:]] == [
+        "data.max_bad_fraction",
+        "head.dropout",
+        "x",
+    ]
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):
+    with pytest.raises(BadInputError, match=r"gone\.yaml: there is no such"):
+        config.load(tmp_path / "gone.yaml")
+    with pytest.raises(BadInputError, match="can't be read"):
+        config.load(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match=r"binary\.yaml"):
+        config.load(tmp_path / "binary.yaml")
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "data", "path", "splits", "train", "gate", "head", "filters"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(TREES)
+def test_whatever_a_file_says_it_is_loaded_or_refused_in_words(tmp_path_factory, tree):
+    path = tmp_path_factory.mktemp("config") / "run.yaml"
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    try:
+        assert config.load(path).name == tree["name"]
+    except BadInputError as error:
+        assert str(path) in str(error)
+
+
+def test_every_field_is_documented():
+    sections = [config.Config]
+    for section in sections:
+        for name, field in section.model_fields.items():
+            nested = [t for t in (field.annotation, *getattr(field.annotation, "__args__", ())) if isinstance(t, type)]
+            models = [t for t in nested if issubclass(t, config._Section)]
+            sections += models
+            assert models or field.description, f"{section.__name__}.{name}"
+    assert len(sections) == 10
+
+
+def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):
+    """A typo must not cost twenty seconds."""
+    (tmp_path / "run.yaml").write_text(MINIMAL)
+    program = "import sys; from pipeline import config; config.load(sys.argv[1]); print('tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run.yaml")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_the_demos_configuration_is_valid():
+    loaded = config.load(Path(config.__file__).parent.parent / "data" / "traffic_lights.yaml")
+    assert loaded.name == "traffic-lights"
