@@ -9,7 +9,7 @@ PYTHON := $(VENV)/bin/python
 DEMO := data/traffic_lights.yaml
 CONFIG ?= $(DEMO)
 
-.PHONY: help run test lint format lock clean
+.PHONY: help run test lint format docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -29,6 +29,9 @@ lint: $(VENV)/ready ## check style, formatting and types
 format: $(VENV)/ready ## format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+docs: $(VENV)/ready ## write the pages of docs/ that are made from the code
+	@$(PYTHON) docs/generate.py
 
 lock: $(VENV)/ready ## resolve requirements.in and overrides.txt anew into requirements.lock
 	@$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --override overrides.txt --generate-hashes --allow-unsafe \

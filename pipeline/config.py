@@ -54,6 +54,19 @@ class Data(_Section):
     `Schema` in text format; every split is validated against it, and an anomaly stops the run. Relative to the
     configuration file. Default: none; the schema is inferred."""
 
+    @pydantic.field_validator("schema_")
+    @classmethod
+    def _schema_can_be_read(cls, path: str | None) -> str | None:
+        if path is not None:
+            from google.protobuf import text_format
+            from tensorflow_metadata.proto.v0 import schema_pb2
+
+            try:
+                text_format.Parse(Path(path).read_text(encoding="utf-8"), schema_pb2.Schema())
+            except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
+                raise ValueError(f"a Schema in text format is expected ({error})") from None
+        return path
+
 
 class Backbone(_Section):
     """The pretrained network below the head."""

@@ -78,9 +78,12 @@ def _run(run_config: config.Config, config_path: str, folder: RunFolder) -> int:
         try:
             return _run_stages(run_config, config_path, folder, terminal)
         except stage_runner.StageFailedError as failure:
-            logging.exception("%s failed", failure.stage)
-            print(f"{failure.stage} failed: {failure.__cause__}", file=terminal)
-            return BAD_INPUT if isinstance(failure.__cause__, BadInputError) else FAILED
+            what, cause = failure.stage, failure.__cause__
+        except Exception as error:
+            what, cause = "the run", error
+        logging.error("%s failed", what, exc_info=cause)
+        print(f"{what} failed: {cause}", file=terminal)
+        return BAD_INPUT if isinstance(cause, BadInputError) else FAILED
 
 
 def _run_stages(run_config: config.Config, config_path: str, folder: RunFolder, terminal: TextIO) -> int:

@@ -9,6 +9,7 @@ import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
 from tfx import components as tfx_components
 from tfx import types
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
@@ -100,7 +101,7 @@ def create_pipeline(
 def _schema_gen(config: Config, statistics: types.BaseChannel) -> base_component.BaseComponent:
     """The schema of the facts: the person's own, or inferred."""
     if config.data.schema_ is not None:
-        return tfx_components.ImportSchemaGen(schema_file=config.data.schema_).with_id("SchemaGen")
+        return ImportSchemaGen(schema_file=config.data.schema_).with_id("SchemaGen")
     return tfx_components.SchemaGen(statistics=statistics, infer_feature_shape=True)
 
 

@@ -42,6 +42,7 @@ def test_the_default_weights_are_the_chosen_backbones(tmp_path):
 def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     (tmp_path / "net.h5").touch()
+    (tmp_path / "facts.pbtxt").write_text('feature { name: "image/label" type: BYTES }')
     text = (
         "name: fruit\ndata: {path: ../photos, schema: facts.pbtxt}\npush: {directory: served}\n"
         "backbone: {name: MobileNetV2, weights: net.h5}"
@@ -74,6 +75,11 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "training: {seed: true}", "training.seed: input should be a valid integer. Received: True"),
         (MINIMAL + "training: {head: {epochs: '3'}}", "training.head.epochs: input should be a valid integer"),
         (MINIMAL + "training: {fine_tune: {layers: 0}}", "training.fine_tune.layers: input should be greater"),
+        (
+            "name: fruit\ndata: {path: p, schema: gone.pbtxt}",
+            "data.schema: a Schema in text format is expected ([Errno 2]",
+        ),
+        ("name: fruit\ndata: {path: p, schema: run.yaml}", 'has no field named "name"'),
         (MINIMAL + "head: {filters: []}", "head.filters: list should have at least 1 item"),
         (
             MINIMAL + "head: {filters: [8, 0]}",

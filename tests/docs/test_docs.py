@@ -1,0 +1,30 @@
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+
+@pytest.mark.parametrize("page", GENERATED["PAGES"])
+def test_a_generated_page_says_what_the_code_says(page):
+    assert (ROOT / "docs" / page).read_text() == GENERATED["PAGES"][page](), "stale: run `make docs`"
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+def test_what_a_page_links_to_is_there(page):
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / page).read_text())
+    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+
+
+def test_the_readme_names_only_targets_that_make_has():
+    named = set(
+        re.findall(
+            r"\bmake ([a-z]+)(?=[`\s])",
+            "\n".join(re.findall(r"`[^`]*`|```.*?```", (ROOT / "README.md").read_text(), re.DOTALL)),
+        )
+    )
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert {"run", "test"} <= named <= targets
