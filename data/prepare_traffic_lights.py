@@ -7,6 +7,7 @@ are); its code is not run. Nothing is done if the folder is already there.
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -52,4 +53,4 @@ def prepare(folder: Path) -> int:
 if __name__ == "__main__":
     destination = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER
     if copied := prepare(destination):
-        print(f"{copied} photos laid out in {destination}")
+        print(f"{copied} photos laid out in {os.path.relpath(destination)}")
