@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -17,6 +16,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from modules.fingerprints import fingerprint
 
 _STATE = ".regraft.json"
 _LOCK = ".lock"
@@ -26,16 +27,7 @@ MANIFEST = Path("assets.extra", "regraft.json")
 
 def model_fingerprint(directory: str | Path) -> str:
     """SHA-256 over the paths and bytes of a SavedModel's files, hexadecimal; a manifest doesn't count."""
-    root = Path(directory)
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*")):
-        relative = path.relative_to(root)
-        if path.is_file() and relative != MANIFEST:
-            digest.update(f"{relative.as_posix()}\0{path.stat().st_size}\0".encode())
-            with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
-    return digest.hexdigest()
+    return fingerprint(directory, without={MANIFEST})
 
 
 class ServingDirectory:
@@ -55,15 +47,15 @@ class ServingDirectory:
         path = self.path / str(version) / MANIFEST
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
-    def standing(self, fingerprint: str) -> int | None:
-        """The newest version, if it is the very model with this fingerprint."""
+    def standing(self, candidate: str) -> int | None:
+        """The newest version, if it is the very model with the fingerprint `candidate`."""
         newest = self.versions()[-1:]
-        return newest[0] if newest and self.manifest(newest[0]).get("fingerprint") == fingerprint else None
+        return newest[0] if newest and self.manifest(newest[0]).get("fingerprint") == candidate else None
 
-    def baseline(self, candidate_fingerprint: str) -> int | None:
-        """The version a candidate must hold its own against: the newest that is not the candidate itself."""
+    def baseline(self, candidate: str) -> int | None:
+        """The version a candidate must hold its own against: the newest that hasn't its fingerprint."""
         versions = self.versions()
-        if self.standing(candidate_fingerprint) is not None:
+        if self.standing(candidate) is not None:
             versions.pop()
         return versions[-1] if versions else None
 
@@ -83,12 +75,11 @@ class ServingDirectory:
                     self._write_state({**self._state(), "identity": uuid.uuid4().hex})
         return self._state()["identity"]
 
-    def push(self, model: str | Path, fingerprint: str, manifest: dict[str, Any]) -> int:
+    def push(self, model: str | Path, manifest: dict[str, Any]) -> int:
         """Copies a SavedModel in under the next version; seen by a server only when complete, and on disk.
 
         Args:
           model: the SavedModel's folder.
-          fingerprint: of that folder.
           manifest: what to record with it.
 
         Returns:
@@ -103,7 +94,7 @@ class ServingDirectory:
             shutil.rmtree(pushing, ignore_errors=True)  # what a push left that was killed
             shutil.copytree(model, pushing)
             version = self.next_version()
-            manifest = {"version": version, "fingerprint": fingerprint, **manifest}
+            manifest = {"version": version, "fingerprint": model_fingerprint(model), **manifest}
             (pushing / MANIFEST).parent.mkdir(exist_ok=True)
             (pushing / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
             _sync_tree(pushing)

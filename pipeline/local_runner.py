@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     try:
         run_config = config.load(options.config)
-        listing.list_files(run_config.data.path)
+        _check_images(run_config, options.config)
         folder = RunFolder(options.workspace, run_config.name)
         with folder.locked():
             return _run(run_config, options.config, folder)
@@ -49,6 +49,14 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         print("interrupted; the next run goes on after the last stage that ended", file=sys.stderr)
         return INTERRUPTED
+
+
+def _check_images(run_config: config.Config, config_path: str) -> None:
+    """Refuses a data folder that can't be worked with while it costs no time."""
+    try:
+        listing.list_files(run_config.data.path)
+    except BadInputError as error:
+        raise BadInputError(f"{config_path}: {error}") from None
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -94,7 +102,11 @@ def _run_stages(run_config: config.Config, config_path: str, folder: RunFolder, 
     connection = metadata.sqlite_metadata_connection_config(str(folder.metadata))
     runner = stage_runner.LocalRunner(connection, on_start=lambda: folder.summary.unlink(missing_ok=True))
     push_directory = run_config.push.directory or str(folder.serving)
-    runner.run(pipeline.create_pipeline(run_config, str(folder.artifacts), push_directory, connection))
+    runner.run(
+        pipeline.create_pipeline(
+            run_config, str(folder.artifacts), push_directory, str(folder.training_state), connection
+        )
+    )
     if not runner.times:  # the tfx CLI only wanted to know the pipeline's name
         return PUSHED
     result = summary.collect(run_config, config_path, runner.records, runner.times)

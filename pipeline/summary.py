@@ -136,9 +136,11 @@ def print_table(summary: Summary, terminal: TextIO) -> None:
     console.print(table)
     used = sum(map(counts.examples, counts.splits))
     console.print(
-        f"{counts.found} files: {used} used, {counts.quarantined} quarantined, {counts.duplicates} duplicates"
+        f"{counts.found} files: {used} used, quarantined: {counts.quarantined}, duplicates: {counts.duplicates}"
     )
     console.print(f"accuracy on test: {_percent(evaluation.accuracy)} of {evaluation.examples} images")
+    for warning in _warnings(summary):
+        print(f"warning: {warning}", file=terminal)
     for check in evaluation.checks:
         print(_check_line(check, summary.baseline), file=terminal)
     print(_verdict(summary), file=terminal)
@@ -159,9 +161,19 @@ def _check_line(check: gate.Check, baseline: int | None) -> str:
     )
 
 
+def _warnings(summary: Summary) -> list[str]:
+    """What a reader of the accuracy ought to know."""
+    untested = [name for name in summary.classes if not summary.counts.splits["test"].get(name)]
+    if not untested:
+        return []
+    return [f"no test images of {', '.join(untested)}: the gate has seen nothing of it; more images are needed"]
+
+
 def _verdict(summary: Summary) -> str:
     if summary.pushed is None:
         return "not blessed: nothing was pushed"
+    if all(stage.cached for stage in summary.stages if stage.id == "Pusher"):
+        return f"nothing new to push: this model is {summary.pushed}"
     return f"pushed: {summary.pushed}"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from modules.errors import BadInputError
 
 DEFAULT_WORKSPACE = "workspace"
+_SQLITE_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html
 
 
 class RunFolder:
@@ -24,6 +25,7 @@ class RunFolder:
     | `serving/`        | pushed versions, unless the configuration names another directory |
     | `logs/`           | one file a run                                                    |
     | `summary.json`    | of the last run that came to a verdict                            |
+    | `training/`       | the state of an unfinished training, after its last whole epoch   |
     """
 
     def __init__(self, workspace: str | Path, pipeline_name: str):
@@ -32,6 +34,7 @@ class RunFolder:
         self.metadata = self.path / "metadata.sqlite"
         self.serving = self.path / "serving"
         self.summary = self.path / "summary.json"
+        self.training_state = self.path / "training"
 
     def new_log(self) -> Path:
         """A log file's path that no run had before; its folder is made."""
@@ -46,15 +49,29 @@ class RunFolder:
         Raises:
           BadInputError: if another run of this pipeline is under way.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as lock:
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / ".lock", "w")  # noqa: SIM115  closed below
+        except OSError as error:
+            raise BadInputError(f"the workspace {shown(self.path)} can't be used: {error.strerror}") from None
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BadInputError(
                     f"another run is using {shown(self.path)}; wait for it, or use another workspace"
                 ) from None
+            self._check_metadata()
             yield
+
+    def _check_metadata(self) -> None:
+        if self.metadata.exists() and self.metadata.stat().st_size:
+            with self.metadata.open("rb") as file:
+                if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
+                    raise BadInputError(
+                        f"{shown(self.metadata)} is no SQLite database any more; delete it to start afresh "
+                        "(every stage runs again, pushed versions stay)"
+                    )
 
 
 def shown(path: str | Path) -> str:

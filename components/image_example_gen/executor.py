@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import stat
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -76,6 +78,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         os.remove(conflicts_path)
         os.remove(written_path)
         _refuse_bad_data(counts, report_uri, exec_properties["max_bad_fraction"])
+        _refuse_untrained_classes(counts, sorted({file.label for file in files if file.label}))
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.split_names = artifact_utils.encode_split_names(list(splits))
@@ -161,6 +164,8 @@ class _Judge(beam.DoFn):
 
 
 def _read(root: str, path: str) -> bytes:
+    if not stat.S_ISREG(os.stat(os.path.join(root, path)).st_mode):  # reading a pipe would wait for ever
+        raise OSError(errno.EINVAL, "not a regular file")
     with open(os.path.join(root, path), "rb") as file:
         return file.read()
 
@@ -262,7 +267,13 @@ def _refuse_bad_data(counts: report.Counts, report_uri: str, max_bad_fraction: f
                 f"no image fell into split {split!r} of {counts.found - counts.quarantined}: more images are needed, "
                 f"or a larger share in data.splits"
             )
-    untrained = [name for name in counts.classes if name not in counts.splits["train"]]
+
+
+def _refuse_untrained_classes(counts: report.Counts, classes: list[str]) -> None:
+    unusable = [name for name in classes if name not in counts.classes]
+    if unusable:
+        raise BadInputError(f"no file of {unusable} can be used as an image of its own: the classes would vanish")
+    untrained = [name for name in classes if name not in counts.splits["train"]]
     if untrained:
         raise BadInputError(f"no image of {untrained} fell into the training split: these classes need more images")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -98,4 +99,6 @@ def _check_bmp(encoded: bytes) -> None:
 
 
 def _first_line(message: str) -> str:
-    return message.strip().splitlines()[0][:300] if message.strip() else "no further detail"
+    # TensorFlow puts the op's place in the graph, in double braces, before what the op has to say.
+    said = re.sub(r"\{\{.*?\}\}", "", message).strip()
+    return said.splitlines()[0][:300] if said else "no further detail"

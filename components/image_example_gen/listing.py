@@ -45,6 +45,11 @@ def list_files(root: str) -> list[ListedFile]:
         )
     for name in classes:
         _check_class_name(root, name)
+    empty = sorted(
+        child.name for child in Path(root).iterdir() if _is_class_folder(child) and child.name not in classes
+    )
+    if empty:
+        raise BadInputError(f"data.path: {root!r} has class folders without any file: {empty}; fill or remove them")
     return files
 
 
@@ -75,6 +80,10 @@ def _walk(root: str) -> Iterator[ListedFile]:
 
 def _refuse(error: OSError) -> None:
     raise BadInputError(f"data.path: {error.filename!r} can't be listed: {error.strerror}")
+
+
+def _is_class_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and _is_data(path.name)
 
 
 def _is_data(name: str) -> bool:

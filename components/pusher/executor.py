@@ -40,10 +40,9 @@ class Executor(tfx_executor.Executor):
             return
         model = self.GetModelPath(input_dict)
         directory = serving_directory.ServingDirectory(exec_properties["directory"])
-        fingerprint = serving_directory.model_fingerprint(model)
-        version = directory.standing(fingerprint)
+        version = directory.standing(serving_directory.model_fingerprint(model))
         if version is None:
-            version = directory.push(model, fingerprint, _manifest(input_dict))
+            version = directory.push(model, _manifest(input_dict))
         else:
             _log.info("  the candidate already is version %d", version)
         self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))

@@ -24,7 +24,7 @@ def directory(tmp_path) -> ServingDirectory:
 
 
 def push(directory: ServingDirectory, source: Path) -> int:
-    return directory.push(source, model_fingerprint(source), {"note": source.name})
+    return directory.push(source, {"note": source.name})
 
 
 def test_versions_count_up_and_hold_the_whole_model(directory, tmp_path):

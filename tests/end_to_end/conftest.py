@@ -34,15 +34,12 @@ SMALL = {
 
 @dataclass
 class Run:
-    """A run that has ended, or been killed."""
+    """A run that has ended, or been killed; later runs of the same pipeline don't change what is here."""
 
     exit_code: int
     output: str
     folder: Path
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        return json.loads((self.folder / "summary.json").read_text(encoding="utf-8"))
+    summary: dict[str, Any] | None
 
     @property
     def versions(self) -> list[str]:
@@ -93,8 +90,10 @@ class Workspace:
         return self.ended(process.exitcode, terminal, config)
 
     def ended(self, exit_code: int, terminal: Path, config: Path) -> Run:
-        name = yaml.safe_load(config.read_text(encoding="utf-8"))["name"]
-        return Run(exit_code, terminal.read_text(encoding="utf-8"), self.path / "workspace" / name)
+        folder = self.path / "workspace" / yaml.safe_load(config.read_text(encoding="utf-8"))["name"]
+        file = folder / "summary.json"
+        summary = json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return Run(exit_code, terminal.read_text(encoding="utf-8"), folder, summary)
 
 
 def _main(arguments: Sequence[str], terminal: Path) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def odd_folder(tmp_path_factory) -> Path:
         (folder / name).write_bytes(content)
     shutil.copy(folder / "0.png", folder / "copy of 0.png")
     (root / "stray.png").write_bytes(encode(stripes(30)))
+    os.mkfifo(folder / "pipe.jpg")
     (root / "Thumbs.db").write_bytes(b"clutter")
     return root
 
@@ -66,15 +68,16 @@ def test_odd_files_are_used_or_reported_and_every_one_is_accounted_for(workspace
     assert run.exit_code == 0, run.output
     data = run.summary["data"]
     assert data["classes"] == ["deep magenta", "yellow", "नीला"]
-    assert data["found"] == 90 + 10 + 1 + 1
-    assert (data["quarantined"], data["duplicates"]) == (5, 1)
-    assert data["found"] == data["train"] + data["eval"] + data["test"] + 6
+    assert data["found"] == 90 + 11 + 1 + 1
+    assert (data["quarantined"], data["duplicates"]) == (6, 1)
+    assert data["found"] == data["train"] + data["eval"] + data["test"] + 7
 
     (report,) = (run.folder / "artifacts/ImageExampleGen/report").iterdir()
     rows = [json.loads(line) for line in (report / "quarantine.jsonl").read_text().splitlines()]
     assert {row["path"]: row["reason"] for row in rows} == {
         "stray.png": "no-label",
         "yellow/empty.png": "empty",
+        "yellow/pipe.jpg": "unreadable",
         "yellow/scan.tiff": "unsupported-format",
         "yellow/text.jpg": "not-an-image",
         "yellow/truncated.jpg": "damaged",
@@ -94,9 +97,9 @@ def test_odd_files_are_used_or_reported_and_every_one_is_accounted_for(workspace
 def test_too_many_bad_files_stop_the_run_and_are_named(workspace, odd_folder):
     run = workspace.run(workspace.configure(odd_folder, name="strict", data={"max_bad_fraction": 0.01}))
     assert run.exit_code == 2
-    assert "5 of 102 files can't be used, more than data.max_bad_fraction 0.01 allows" in run.output
+    assert "6 of 103 files can't be used, more than data.max_bad_fraction 0.01 allows" in run.output
     assert "yellow/truncated.jpg (damaged)" in run.output
-    assert not (run.folder / "summary.json").exists() and run.versions == []
+    assert run.summary is None and run.versions == []
 
 
 def test_the_same_image_under_two_labels_stops_the_run_and_both_are_named(workspace, tmp_path):
@@ -119,6 +122,15 @@ def test_a_class_too_small_to_be_trained_on_is_named(workspace, tmp_path):
     assert "no image of ['teal'] fell into the training split" in run.output
 
 
+def test_a_class_without_one_usable_file_does_not_vanish(workspace, tmp_path):
+    root = colour_tree(tmp_path / "photos", per_class=30)
+    (root / "teal").mkdir()
+    (root / "teal" / "broken.jpg").write_bytes(b"")
+    run = workspace.run(workspace.configure(root, name="vanishing"))
+    assert run.exit_code == 2
+    assert "no file of ['teal'] can be used" in run.output
+
+
 def test_an_anomaly_stops_the_run_in_its_own_words(workspace, colours, first_run, tmp_path):
     schema = tmp_path / "facts.pbtxt"
     schema.write_text(
@@ -136,7 +148,7 @@ def test_an_anomaly_stops_the_run_in_its_own_words(workspace, colours, first_run
     assert "train split, image/label: Unexpected string values" in run.output and "yellow" in run.output
     assert "image/height: Out-of-range values" in run.output
     assert "Transform" not in run.output
-    assert not (run.folder / "summary.json").exists(), "no verdict of an earlier run is left standing"
+    assert run.summary is None, "no verdict of an earlier run is left standing"
 
 
 def test_a_corrected_label_is_noticed(workspace, tmp_path):

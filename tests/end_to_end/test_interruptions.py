@@ -17,16 +17,21 @@ KILLED_IN = {
 def test_killed_in_stage_after_stage_the_next_run_goes_on_and_completes(workspace, colours):
     """One run after another is killed a stage later; each finds what the one before had finished."""
     config = workspace.configure(colours, name="killed")
+    shown = []
     for stage, sign in KILLED_IN.items():
         run = workspace.run_and_kill(config, lambda shown, sign=sign: sign in shown)
         assert run.exit_code == -9, f"{stage}: {run.output}"
-        assert not (run.folder / "summary.json").exists()
+        shown.append(run.output)
+        assert run.summary is None
         for version in run.versions:
             assert (run.folder / "serving" / version / "saved_model.pb").stat().st_size > 0
     done = workspace.run(config)
     assert done.exit_code == 0, done.output
     assert done.versions == ["1"]
     assert done.cached["Transform"] and done.cached["Trainer"]
+    after_trainer = shown[list(KILLED_IN).index("Trainer") + 1]
+    assert "going on after head epoch 2 of an unfinished run" in after_trainer, "no finished epoch is run again"
+    assert "head epoch 1/" not in after_trainer and "head epoch 3/" in after_trainer
 
 
 def test_two_runs_of_one_pipeline_do_not_get_into_each_others_way(workspace, colours):

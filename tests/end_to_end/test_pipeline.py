@@ -60,6 +60,7 @@ def test_a_second_run_comes_from_the_cache_and_pushes_nothing_new(workspace, col
     assert again.exit_code == 0
     assert again.cached == dict.fromkeys(STAGES, True)
     assert again.versions == versions
+    assert again.output.splitlines()[-1] == f"nothing new to push: this model is {again.folder}/serving/{versions[-1]}"
 
 
 def test_an_unreachable_bound_pushes_nothing_and_says_by_how_much(workspace, colours, first_run):

@@ -29,7 +29,7 @@ def test_the_tfx_command_creates_runs_and_updates_the_pipeline(workspace, colour
         return done.stdout
 
     pipeline_path = f"--pipeline_path={local_runner.__file__}"
-    (first_run.folder / "summary.json").unlink()
+    (first_run.folder / "summary.json").unlink(missing_ok=True)
     assert 'Pipeline "colours" created successfully' in tfx("pipeline", "create", pipeline_path)
     assert not (first_run.folder / "summary.json").exists(), "nothing has run yet"
     assert "serving/" in tfx("run", "create", "--pipeline_name=colours").splitlines()[-1]

@@ -50,6 +50,7 @@ def test_a_link_to_a_folder_is_listed_and_not_followed(tree):
         (lambda root: root.rmdir(), "one subfolder a class is expected"),
         (lambda root: None, r"two class folders or more.*Found: none"),
         (lambda root: _file(root / "only/a.jpg"), r"Found: \['only'\]"),
+        (lambda root: (_file(root / "a/x"), _file(root / "b/x"), (root / "c").mkdir()), r"without any file: \['c'\]"),
         (lambda root: (_file(root / "a/x"), _file(root / "line\nbreak/x")), r"'line\\nbreak'.*can't print"),
         (lambda root: (_file(root / "a/x"), _file(root / os.fsdecode(b"\xff\xfe/x"))), "is not UTF-8"),
     ],
