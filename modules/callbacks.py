@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Mapping
 
 import keras
 
@@ -13,6 +14,11 @@ _log = logging.getLogger("regraft.trainer")
 
 class NonFiniteLossError(RuntimeError):
     """The loss became NaN or infinite; names the step and the learning rate."""
+
+
+def learning_rate(model: keras.Model) -> float:
+    """The learning rate of the next step, whatever the schedule and however many replicas hold it."""
+    return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
@@ -30,57 +36,54 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(loss):
             return
-        rate = float(self.model.optimizer.learning_rate)
+        rate = learning_rate(self.model)
         raise NonFiniteLossError(
             f"the loss became {loss} in phase {self._phase!r}, epoch {self._epoch + 1}, step {batch + 1}, at learning "
             f"rate {rate:g}; a smaller training.{self._phase}.learning_rate may help"
         )
 
 
-class Progress(keras.callbacks.Callback):
-    """One line an epoch, and within an epoch one every `every` seconds: count, rate, time left.
+class StepProgress(keras.callbacks.Callback):
+    """Within a long epoch, a line every `every` seconds: count, rate, time left in the epoch."""
 
-    The time left is of this phase, should it run all its epochs.
-    """
-
-    def __init__(self, phase: str, first_epoch: int, last_epoch: int, images: int, steps: int, every: float = 20.0):
+    def __init__(self, phase: str, last_epoch: int, images: int, steps: int, every: float = 20.0):
         super().__init__()
-        self._phase, self._first, self._last = phase, first_epoch, last_epoch
-        self._images, self._steps, self._every = images, steps, every
-        self._start = self._epoch_start = self._said = time.monotonic()
-        self._epoch = first_epoch
-
-    def on_train_begin(self, logs: dict | None = None) -> None:
-        self._start = time.monotonic()
+        self._phase, self._last, self._images, self._steps, self._every = phase, last_epoch, images, steps, every
+        self._epoch, self._start, self._said = 0, 0.0, 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._epoch = epoch
-        self._epoch_start = self._said = time.monotonic()
+        self._start = self._said = time.monotonic()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         now = time.monotonic()
-        if now - self._said < self._every or batch + 1 >= self._steps:
+        done = batch + 1
+        if now - self._said < self._every or done >= self._steps:
             return
         self._said = now
-        done = (batch + 1) / self._steps
-        rate = done * self._images / (now - self._epoch_start)
+        elapsed = now - self._start
         _log.info(
-            "  %s epoch %d/%d: %d of %d steps, %.0f images/s, %s left",
-            *(self._phase, self._epoch + 1, self._last, batch + 1, self._steps, rate),
-            _duration(self._left(self._epoch - self._first + done)),
+            "  %s epoch %d/%d: %d of %d steps, %.0f images/s, %s left in the epoch",
+            *(self._phase, self._epoch + 1, self._last, done, self._steps, done / self._steps * self._images / elapsed),
+            _duration(elapsed / done * (self._steps - done)),
         )
 
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        logs = logs or {}
-        _log.info(
-            "  %s epoch %d/%d: loss %.4f, accuracy %.4f; eval loss %.4f, accuracy %.4f; %.1f s, %s left",
-            *(self._phase, epoch + 1, self._last, logs["loss"], logs["accuracy"]),
-            *(logs["val_loss"], logs["val_accuracy"], time.monotonic() - self._epoch_start),
-            _duration(self._left(epoch + 1 - self._first)),
-        )
 
-    def _left(self, epochs_done: float) -> float:
-        return (time.monotonic() - self._start) / epochs_done * (self._last - self._first - epochs_done)
+def log_epoch(phase: str, epoch: int, last_epoch: int, figures: Mapping[str, float], seconds: float) -> None:
+    """One line for an epoch that has ended.
+
+    Args:
+      phase: its name.
+      epoch: counted from 1 over both phases.
+      last_epoch: of the phase, should it not stop early.
+      figures: `loss`, `accuracy` and the same on eval, with the prefix `val_`.
+      seconds: that an epoch takes.
+    """
+    _log.info(
+        "  %s epoch %d/%d: loss %.4f, accuracy %.4f; eval loss %.4f, accuracy %.4f; %.1f s an epoch, %s left",
+        *(phase, epoch, last_epoch, figures["loss"], figures["accuracy"], figures["val_loss"], figures["val_accuracy"]),
+        *(seconds, _duration(seconds * (last_epoch - epoch))),
+    )
 
 
 def _duration(seconds: float) -> str:

@@ -28,8 +28,10 @@ FACTS = (LABEL, FORMAT, HEIGHT, WIDTH)
 # What TensorFlow decodes, https://www.tensorflow.org/api_docs/python/tf/io/decode_image
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 
-# Features after Transform: float32 [image_size, image_size, 3] as the backbone takes it, and int64 index of the class.
+# Features after Transform: float32 [image_size, image_size, 3] as the backbone takes it, the same as RGB in [0, 255],
+# and the int64 index of the class.
 TRANSFORMED_IMAGE = "image"
+TRANSFORMED_PIXELS = "pixels"
 TRANSFORMED_LABEL = "label"
 
 # The class names, one a line, in the order of their indices: an asset of the transform graph, under this key.

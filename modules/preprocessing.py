@@ -15,7 +15,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 
-from modules import backbones, features
+from modules import features
+from modules.input_preprocessing import PREPROCESSING
 
 _BMP_MAGIC = b"BM"
 _NO_CLASS = -1
@@ -27,35 +28,63 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
 
     Args:
       inputs: raw features of a batch; `image/encoded` and `image/label`, bytes [batch, 1], are used.
-      custom_config: `backbone` (name) and `image_size` (pixels).
+      custom_config: `image_size` (pixels), `aspect` and `interpolation` (see `decode_and_resize`), `preprocessing` (a
+        name in modules/input_preprocessing.py).
 
     Returns:
       `image`: float32 [batch, image_size, image_size, 3], as the backbone takes it;
+      `pixels`: the same before the backbone's preprocessing, RGB in [0, 255], for augmentation;
       `label`: int64 [batch], index in the alphabetical list of the training split's classes, -1 for any other.
     """
-    backbone = backbones.get(custom_config["backbone"])
-    image = decode_and_resize(inputs[features.ENCODED][:, 0], custom_config["image_size"])
+    pixels = decode_and_resize(
+        inputs[features.ENCODED][:, 0],
+        custom_config["image_size"],
+        custom_config["aspect"],
+        custom_config["interpolation"],
+    )
     return {
-        features.TRANSFORMED_IMAGE: backbone.preprocess(image),
+        features.TRANSFORMED_IMAGE: PREPROCESSING[custom_config["preprocessing"]](pixels),
+        features.TRANSFORMED_PIXELS: pixels,
         features.TRANSFORMED_LABEL: _class_index(inputs[features.LABEL][:, 0]),
     }
 
 
-def decode_and_resize(encoded: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Decodes a batch of images and resizes each to a square, its aspect ratio not kept.
+def decode_and_resize(
+    encoded: tf.Tensor, image_size: int, aspect: str = "resize", interpolation: str = "bilinear"
+) -> tf.Tensor:
+    """Decodes a batch of images and makes each a square of one size.
 
     Args:
       encoded: string [batch], JPEG, PNG, GIF (first frame) or BMP of any channel count.
       image_size: pixels.
+      aspect: `resize` stretches the image to the square, `crop` takes the largest square at its centre, `pad` fits the
+        whole image in and fills up with black.
+      interpolation: a method of tf.image.resize; antialiased where the image shrinks.
 
     Returns:
-      float32 [batch, image_size, image_size, 3], RGB in [0, 255]; bilinear with antialiasing.
+      float32 [batch, image_size, image_size, 3], RGB in [0, 255].
     """
 
     def one(image: tf.Tensor) -> tf.Tensor:
-        return tf.image.resize(decode(image), [image_size, image_size], antialias=True)
+        decoded = decode(image)
+        if aspect == "crop":
+            decoded = _central_square(decoded)
+        resize = tf.image.resize_with_pad if aspect == "pad" else _stretch
+        resized = resize(decoded, image_size, image_size, method=interpolation, antialias=True)
+        return tf.clip_by_value(resized, 0.0, 255.0)  # bicubic and Lanczos overshoot at edges
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([image_size, image_size, 3], tf.float32))
+
+
+def _stretch(image: tf.Tensor, height: int, width: int, method: str, antialias: bool) -> tf.Tensor:
+    return tf.image.resize(image, [height, width], method=method, antialias=antialias)
+
+
+def _central_square(image: tf.Tensor) -> tf.Tensor:
+    height, width = tf.unstack(tf.shape(image)[:2])
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return image[top : top + side, left : left + side]
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:

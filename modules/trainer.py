@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,29 +13,20 @@ import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from modules import backbones, callbacks, features, heads, model, signatures
+from modules import augmentation, backbones, heads, input_pipeline, losses, model, phases, signatures
 from modules.errors import BadInputError
+from modules.input_preprocessing import PREPROCESSING
+from modules.resume import TrainingState
 
 _log = logging.getLogger("regraft.trainer")
 
-_SHUFFLE_BUFFER = 4096  # encoded images; ImageExampleGen has already put them in the order of their hashes
-_READ_AHEAD = 2  # batches; fixed, because autotuned tf.data stalls at epoch ends on a busy machine with few cores
-
-HEAD_PHASE = "head"
-FINE_TUNE_PHASE = "fine_tune"
+_SHEET_ROWS = 6
+HISTORY = "history.json"
+SHEET = "augmentation.png"
 
 
 class TrainingError(BadInputError):
     """The data or the settings make no training possible."""
-
-
-@dataclass
-class _Split:
-    """A split of the examples, ready to be fitted on."""
-
-    dataset: tf.data.Dataset  # (float32 [batch, size, size, 3], int64 [batch])
-    images: int
-    steps: int
 
 
 def run_fn(fn_args: Any) -> None:
@@ -42,144 +34,170 @@ def run_fn(fn_args: Any) -> None:
 
     Args:
       fn_args: `train_files`, `eval_files`, `transform_output`, `serving_model_dir`, `model_run_dir`, and as
-        `custom_config` the sections `backbone`, `head` and `training` of the run's configuration.
+        `custom_config` the sections `backbone`, `head`, `training` and `augmentation` of the run's configuration, and
+        `state_directory`, where the state of an unfinished training is kept (or None).
 
     Raises:
-      TrainingError: if a split is empty or there are fewer than two classes.
-      backbones.BackboneError, heads.HeadError: if the model can't be built.
+      BadInputError: if a split is empty, there are fewer than two classes, or the model can't be built.
       callbacks.NonFiniteLossError: if the loss becomes NaN or infinite.
     """
     config = fn_args.custom_config
-    seed = config["training"]["seed"]
+    training = config["training"]
     # Both are of the whole process: random initialisers and dropout, and the order in which sums are made.
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(training["seed"])
     tf.config.experimental.enable_op_determinism()
 
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     classes = signatures.class_names(transform_output)
     if len(classes) < 2:
         raise TrainingError(f"a classifier needs two classes or more; the training split holds {classes}")
-    batch_size = config["training"]["batch_size"]
-    train = _read(fn_args.train_files, transform_output, batch_size, shuffle_seed=seed)
-    evaluation = _read(fn_args.eval_files, transform_output, batch_size)
+    train = input_pipeline.Split(fn_args.train_files, transform_output, classes)
+    evaluation = input_pipeline.Split(fn_args.eval_files, transform_output, classes)
 
-    backbone = backbones.build(**config["backbone"])
-    head = heads.build(feature_map=tuple(backbone.output.shape[1:]), classes=len(classes), seed=seed, **config["head"])
-    classifier = model.classifier(backbone, head)
-    _log.info(
-        "  %d training and %d eval images of %d classes; head of %s parameters on %s",
-        *(train.images, evaluation.images, len(classes), f"{head.count_params():,}", config["backbone"]["name"]),
-    )
-    history = fit(classifier, backbone, train, evaluation, config["training"], fn_args.model_run_dir)
-    _write_json(Path(fn_args.model_run_dir) / "history.json", history)
-    signatures.export(classifier, transform_output, classes, fn_args.serving_model_dir)
+    strategy = _strategy(training["replicas"])
+    with _precision(training["precision"]), strategy.scope():
+        classifier, backbone, head = _build(config, classes)
+        _tell(config, train, evaluation, classes, backbone, head, strategy)
+        fitting = _fitting(config, classifier, backbone, train, evaluation, classes, strategy, fn_args.model_run_dir)
+        state = TrainingState(config["state_directory"], _depends_on(fn_args))
+        history = phases.fit(fitting, state)
+    _write_json(Path(fn_args.model_run_dir) / HISTORY, history)
+    served = _for_serving(config, classes, classifier)
+    signatures.export(served, transform_output, classes, fn_args.serving_model_dir)
+    state.discard()
 
 
-def fit(
+def _build(config: Mapping[str, Any], classes: Sequence[str]) -> tuple[keras.Model, keras.Model, keras.Model]:
+    """The classifier, and the backbone and head inside it."""
+    backbone = _backbone(config["backbone"])
+    options = heads.HeadOptions(**config["head"])
+    head = heads.build(options, tuple(backbone.output.shape[1:]), len(classes), config["training"]["seed"])
+    return model.classifier(backbone, head), backbone, head
+
+
+def _backbone(section: Mapping[str, Any]) -> keras.Model:
+    size = section["image_size"]
+    if section["saved_model"] is not None:
+        return backbones.from_saved_model(section["saved_model"], size)
+    if section["keras_model"] is not None:
+        return backbones.from_keras_model(section["keras_model"], section["layer"], size)
+    return backbones.build(section["name"], size, section["weights"])
+
+
+def _fitting(
+    config: Mapping[str, Any],
     classifier: keras.Model,
     backbone: keras.Model,
-    train: _Split,
-    evaluation: _Split,
-    training: dict[str, Any],
+    train: input_pipeline.Split,
+    evaluation: input_pipeline.Split,
+    classes: Sequence[str],
+    strategy: tf.distribute.Strategy,
     log_dir: str,
-) -> list[dict[str, Any]]:
-    """Phase 1 trains the head on the frozen backbone, phase 2 the backbone's top layers too, at a lower rate.
+) -> phases.Fitting:
+    training, output = config["training"], config["head"]["output"]
+    loss = training["loss"]
+    labels = input_pipeline.Labels(classes, output, losses.class_weights(loss["class_weights"], classes, train.counts))
+    augment = augmentation.Augmentation(config["augmentation"], output, training["seed"])
+    trainee = classifier
+    if augment:
+        preprocess = PREPROCESSING[config["backbone"]["preprocessing"]]
+        augmentation.write_sheet(augment, train.sample_pixels(_SHEET_ROWS).numpy(), f"{log_dir}/{SHEET}")
+        augment = augmentation.Augmentation(config["augmentation"], output, training["seed"])
+        trainee = augmentation.AugmentedClassifier(classifier, augment, preprocess)
+    batch_size = min(training["batch_size"], train.images)
+    # A replica that gets no image of a last, smaller batch has no mean loss.
+    drop_remainder = 0 < train.images % batch_size < strategy.num_replicas_in_sync
+    return phases.Fitting(
+        trainee=trainee,
+        backbone=backbone,
+        training_epoch=lambda epoch: train.training_epoch(
+            epoch, training["seed"], batch_size, labels, as_pixels=bool(augment), drop_remainder=drop_remainder
+        ),
+        evaluation=evaluation.evaluation(batch_size, labels),
+        images=train.images,
+        steps=train.steps(batch_size),
+        compile_with=lambda: {
+            "loss": losses.loss(output, loss["label_smoothing"], loss["focal_gamma"]),
+            "metrics": [losses.accuracy(output)],
+        },
+        settings=training,
+        log_dir=log_dir,
+    )
 
-    Args:
-      classifier: `backbone` with a head; its weights afterwards are those of the best epoch of the last phase, by the
-        loss on `evaluation`.
-      backbone: the model inside `classifier`.
-      train: what to fit on.
-      evaluation: what to stop early on.
-      training: the configuration's section `training`.
-      log_dir: where TensorBoard's logs go.
 
-    Returns:
-      one record a phase: its name, first epoch, learning rate, trainable weights, and each epoch's figures.
+def _tell(
+    config: Mapping[str, Any],
+    train: input_pipeline.Split,
+    evaluation: input_pipeline.Split,
+    classes: Sequence[str],
+    backbone: keras.Model,
+    head: keras.Model,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    """What is about to be trained, and a warning if the head is large for the data."""
+    parameters = head.count_params()
+    replicas = strategy.num_replicas_in_sync
+    _log.info(
+        "  %d training and %d eval images of %d classes; %s head of %s parameters on %s%s",
+        *(train.images, evaluation.images, len(classes), config["head"]["kind"], f"{parameters:,}", backbone.name),
+        f", {replicas} replicas" if replicas > 1 else "",
+    )
+    if parameters > heads.PARAMETERS_PER_IMAGE * train.images:
+        others = heads.smaller(tuple(backbone.output.shape[1:]), len(classes), parameters)
+        _log.warning(
+            "  warning: the head has %s parameters for %d training images; smaller heads: %s",
+            *(f"{parameters:,}", train.images),
+            "; ".join(f"{name} ({size:,})" for name, size in others.items()) or "none",
+        )
+
+
+def _strategy(replicas: int | str) -> tf.distribute.Strategy:
+    """One device, or a mirror of the model on several of the best kind that the machine has.
+
+    Raises:
+      TrainingError: if there are fewer than asked for.
     """
-    model.freeze(backbone)
-    history = [_fit_phase(HEAD_PHASE, classifier, train, evaluation, training, 0, log_dir)]
-    if training[FINE_TUNE_PHASE] is not None:
-        names = model.unfreeze_top(backbone, training[FINE_TUNE_PHASE]["layers"])
-        _log.info("  fine-tuning %d layers of the backbone, from %s on", len(names), names[0] if names else "none")
-        epochs_run = len(history[0]["epochs"])
-        history.append(_fit_phase(FINE_TUNE_PHASE, classifier, train, evaluation, training, epochs_run, log_dir))
-    return history
+    devices = [device.name for device in tf.config.list_logical_devices("GPU")]
+    if replicas == "auto":
+        replicas = max(1, len(devices))
+    elif len(devices) < int(replicas):
+        devices = [device.name for device in tf.config.list_logical_devices("CPU")]
+    if int(replicas) == 1:
+        return tf.distribute.get_strategy()
+    if len(devices) < int(replicas):
+        raise TrainingError(f"training.replicas: {replicas} devices are wanted; TensorFlow sees {devices}")
+    return tf.distribute.MirroredStrategy(devices[: int(replicas)])
 
 
-def _fit_phase(
-    phase: str,
-    classifier: keras.Model,
-    train: _Split,
-    evaluation: _Split,
-    training: dict[str, Any],
-    first_epoch: int,
-    log_dir: str,
-) -> dict[str, Any]:
-    settings = training[phase]
-    last_epoch = first_epoch + settings["epochs"]
-    # Compiling anew is what makes a change of `trainable` take effect, and starts the optimizer's moments afresh.
-    classifier.compile(
-        optimizer=keras.optimizers.Adam(settings["learning_rate"]),
-        loss=keras.losses.SparseCategoricalCrossentropy(),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
-    fitted = classifier.fit(
-        train.dataset,
-        validation_data=evaluation.dataset,
-        initial_epoch=first_epoch,
-        epochs=last_epoch,
-        verbose=0,
-        callbacks=[
-            callbacks.StopOnNonFiniteLoss(phase),
-            callbacks.Progress(phase, first_epoch, last_epoch, train.images, train.steps),
-            keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            keras.callbacks.EarlyStopping("val_loss", patience=training["patience"], restore_best_weights=True),
-        ],
-    )
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Keras's dtype policy, for what is built meanwhile; the policy is global, and other stages share the process."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _for_serving(config: Mapping[str, Any], classes: Sequence[str], trained: keras.Model) -> keras.Model:
+    """The classifier in float32, on no device in particular, answering with probabilities."""
+    training = config["training"]
+    classifier = trained
+    if training["precision"] != "float32" or training["replicas"] != 1:
+        classifier, _, _ = _build(config, classes)
+        classifier.set_weights(trained.get_weights())
+    answer = model.probabilities(classifier.output, config["head"]["output"])
+    return keras.Model(classifier.input, answer, name="classifier")
+
+
+def _depends_on(fn_args: Any) -> dict[str, Any]:
+    """What makes one training the same as another: its settings and its data."""
     return {
-        "phase": phase,
-        "first_epoch": first_epoch + 1,
-        "learning_rate": settings["learning_rate"],
-        "trainable_weights": sum(int(variable.value.shape.num_elements()) for variable in classifier.trainable_weights),
-        "epochs": _by_epoch(fitted.history),
+        "config": fn_args.custom_config,
+        "data": [*fn_args.train_files, *fn_args.eval_files],
+        "transform": fn_args.transform_output,
     }
-
-
-def _by_epoch(history: dict[str, list[float]]) -> list[dict[str, float]]:
-    rows = zip(*history.values(), strict=True)
-    return [{name: float(value) for name, value in zip(history, row, strict=True)} for row in rows]
-
-
-def _read(
-    file_patterns: list[str],
-    transform_output: tft.TFTransformOutput,
-    batch_size: int,
-    shuffle_seed: int | None = None,
-) -> _Split:
-    """Reads a split behind the transform graph; with a seed, in another order each epoch."""
-    files = sorted(file for pattern in file_patterns for file in tf.io.gfile.glob(pattern))
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    images = int(records.reduce(tf.constant(0, tf.int64), lambda count, _: count + 1))
-    if images == 0:
-        raise TrainingError(f"no examples in {file_patterns}: too few images for this split's share")
-    if shuffle_seed is not None:
-        records = records.shuffle(min(images, _SHUFFLE_BUFFER), shuffle_seed, reshuffle_each_iteration=True)
-    transform = transform_output.transform_features_layer()
-    spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (features.ENCODED, features.LABEL)}
-
-    def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        transformed = transform(tf.io.parse_example(serialized, spec))
-        return transformed[features.TRANSFORMED_IMAGE], transformed[features.TRANSFORMED_LABEL]
-
-    steps = -(-images // batch_size)
-    dataset = (
-        records.batch(batch_size)
-        .map(prepare, num_parallel_calls=_READ_AHEAD)
-        .apply(tf.data.experimental.assert_cardinality(steps))
-        .prefetch(_READ_AHEAD)
-    )
-    return _Split(dataset, images, steps)
 
 
 def _write_json(path: Path, content: object) -> None:

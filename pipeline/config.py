@@ -14,12 +14,16 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from modules import backbones
+from modules import backbones, heads
 from modules.errors import BadInputError
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+DEFAULT_BACKBONE = "EfficientNetLite0"
 _MAX_IMAGE_SIZE = 1024
-_PATH_FIELDS = (("data", "path"), ("data", "schema"), ("backbone", "weights"), ("push", "directory"))
+_PATH_FIELDS = (
+    *(("data", "path"), ("data", "schema"), ("push", "directory")),
+    *(("backbone", "weights"), ("backbone", "saved_model"), ("backbone", "keras_model")),
+)
 
 
 class _Section(pydantic.BaseModel):
@@ -27,8 +31,9 @@ class _Section(pydantic.BaseModel):
 
 
 class Splits(_Section):
-    """Shares of the three splits, as whole numbers: 8, 1, 1 is 80 %, 10 %, 10 %. Which split an image belongs to is
-    decided by the hash of its bytes.
+    """Shares of the three splits, as whole numbers: 8, 1, 1 is 80 %, 10 %, 10 %.
+
+    Which split an image belongs to is decided by the hash of its bytes.
     """
 
     train: int = Field(8, ge=1)
@@ -37,6 +42,13 @@ class Splits(_Section):
     """What training stops early on. Share, 1 or more; default 1."""
     test: int = Field(1, ge=1)
     """What the gate decides on; training never sees it. Share, 1 or more; default 1."""
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _all_or_none(cls, section: Any) -> Any:
+        if isinstance(section, dict) and section and not {"train", "eval", "test"} <= set(section):
+            raise ValueError("all three of train, eval and test are wanted: shares mean something only together")
+        return section
 
 
 class Data(_Section):
@@ -69,90 +81,292 @@ class Data(_Section):
 
 
 class Backbone(_Section):
-    """The pretrained network below the head."""
+    """The pretrained network below the head.
 
-    name: str = "EfficientNetLite0"
-    """A row of the table in modules/backbones.py: EfficientNetLite0 (default) or MobileNetV2."""
+    A row of the table in docs/backbones.md, a SavedModel feature extractor, or a Keras model file cut at a layer.
+    """
+
+    name: str | None = None
+    """A row of docs/backbones.md. Default: EfficientNetLite0, if neither `saved_model` nor `keras_model` is given."""
+    saved_model: str | None = None
+    """Folder of a feature extractor in SavedModel format, as TF Hub and KerasHub export them; it can't be fine-tuned.
+    Relative to the configuration file. Default: none."""
+    keras_model: str | None = None
+    """A `.keras` model file; needs `layer`. Relative to the configuration file. Default: none."""
+    layer: str | None = None
+    """With `keras_model`: the layer whose output the head is grafted on."""
     image_size: int = Field(160, ge=1, le=_MAX_IMAGE_SIZE)
     """Height and width that images are resized to, pixels; at least what the backbone takes, at most 1024;
     default 160."""
-    weights: str = ""
+    weights: str | None = None
     """`bundled` (carried by an installed package), `imagenet` (downloaded by Keras at first use), `none` (random), or
-    a local weight file, relative to the configuration file. Default: the first that the backbone offers."""
+    a local weight file (`.h5`, `.weights.h5`, `.keras`; `.pth` for EfficientNetLite), with or without its
+    classification top, relative to the configuration file. Default: the first that the backbone offers."""
+    preprocessing: Literal["raw", "unit", "tf", "torch", "caffe", "lite"] | None = None
+    """What the weights were trained to take, from RGB in [0, 255]: `raw` as it is, `unit` [0, 1], `tf` [-1, 1], `torch`
+    (unit less ImageNet's mean, by its deviation), `caffe` (BGR less ImageNet's mean), `lite` (x - 127) / 128. Default:
+    the table's; `unit` for a SavedModel, as TF Hub has it. A Keras model file needs it."""
+    aspect: Literal["resize", "crop", "pad"] = "resize"
+    """How an image becomes a square: `resize` stretches it, `crop` takes the largest square at its centre, `pad` fits
+    it in whole and fills up with black. Default: resize, which loses nothing of the image."""
+    interpolation: Literal["bilinear", "bicubic", "nearest", "area", "lanczos3"] | None = None
+    """How pixels are resized; antialiased where the image shrinks. Default: the table's, as the family was trained;
+    bilinear otherwise."""
 
     @pydantic.model_validator(mode="before")
     @classmethod
-    def _default_weights(cls, section: Any) -> Any:
-        if isinstance(section, dict) and "weights" not in section:
-            row = backbones.BACKBONES.get(str(section.get("name", "EfficientNetLite0")))
-            return {**section, "weights": row.weights[0]} if row else section
-        return section
+    def _defaults(cls, section: Any) -> Any:
+        if not isinstance(section, dict):
+            return section
+        if section.get("saved_model") is None and section.get("keras_model") is None:
+            filled = {"name": DEFAULT_BACKBONE, **section}
+            row = backbones.BACKBONES.get(str(filled["name"]))
+            own = {"weights": row.weights[0], "preprocessing": row.preprocessing} if row else {}
+            own |= {"interpolation": row.interpolation} if row else {}
+        else:
+            filled, own = dict(section), {"interpolation": "bilinear"}
+            own |= {"preprocessing": "unit"} if section.get("keras_model") is None else {}
+        return {**own, **filled}
 
     @pydantic.field_validator("name")
     @classmethod
-    def _in_the_table(cls, name: str) -> str:
-        return backbones.get(name).name
+    def _in_the_table(cls, name: str | None) -> str | None:
+        return None if name is None else backbones.get(name).name
+
+    @pydantic.field_validator("saved_model")
+    @classmethod
+    def _is_a_saved_model(cls, directory: str | None) -> str | None:
+        if directory is not None and not Path(directory, "saved_model.pb").is_file():
+            raise ValueError("a folder with a saved_model.pb is expected")
+        return directory
+
+    @pydantic.field_validator("keras_model")
+    @classmethod
+    def _is_a_keras_model(cls, path: str | None) -> str | None:
+        if path is not None and not (path.endswith(".keras") and Path(path).is_file()):
+            raise ValueError("an existing .keras file is expected")
+        return path
 
     @pydantic.field_validator("image_size")
     @classmethod
     def _image_size_fits(cls, image_size: int, info: pydantic.ValidationInfo) -> int:
-        if "name" in info.data:  # absent if the name itself was refused
+        if info.data.get("name"):  # absent if the name itself was refused
             backbones.check_image_size(info.data["name"], image_size)
         return image_size
 
     @pydantic.field_validator("weights")
     @classmethod
-    def _weights_exist(cls, weights: str, info: pydantic.ValidationInfo) -> str:
-        if "name" in info.data:
-            backbones.check_weights(info.data["name"], weights)
+    def _weights_exist(cls, weights: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if info.data.get("name"):
+            backbones.check_weights(info.data["name"], weights or "")
         return weights
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_three(self) -> Backbone:
+        given = [field for field in ("name", "saved_model", "keras_model") if getattr(self, field) is not None]
+        if len(given) != 1:
+            raise ValueError(f"one of name, saved_model and keras_model is allowed. Received: {' and '.join(given)}")
+        if self.name is None and self.weights is not None:
+            raise ValueError(f"{given[0]} brings its weights along. Received: weights={self.weights!r}")
+        if (self.layer is None) != (self.keras_model is None):
+            raise ValueError("layer and keras_model go together. Received: one of them")
+        if self.keras_model is not None and self.preprocessing is None:
+            raise ValueError("keras_model needs preprocessing: what the model was trained to take. Received: none")
+        return self
 
 
 class Head(_Section):
-    """What is grafted onto the backbone."""
+    """What is grafted onto the backbone; docs/heads.md says what each kind is for."""
 
-    kind: Literal["conv"] = "conv"
-    """`conv`: blocks of Conv3x3, BatchNorm, ReLU, then global average pooling, dropout, dense softmax."""
+    kind: Literal["dense", "hidden", "conv", "custom"] = "conv"
+    """`dense`: pooling, dropout, the classes. `hidden`: pooling, one hidden layer, dropout, the classes. `conv`
+    (default): convolution blocks, pooling, dropout, the classes. `custom`: your own function, then the classes."""
+    pooling: Literal["average", "max", "gem"] = "average"
+    """How a feature map becomes a vector: `average` (default), `max`, or `gem`, the generalised mean with a learned
+    power."""
     filters: list[Annotated[int, Field(ge=1, le=4096)]] = Field([128, 64], min_length=1, max_length=8)
-    """Width of each convolution block, from the backbone on; 1 to 8 numbers of 1 to 4096; default [128, 64]."""
+    """conv: width of each convolution block, from the backbone on; 1 to 8 numbers of 1 to 4096; default [128, 64]."""
+    kernel: int = Field(3, ge=1, le=15)
+    """conv: height and width of the convolutions; 1 to 15; default 3."""
+    batch_norm: bool = True
+    """conv: BatchNorm after each convolution; default true."""
+    units: int = Field(1024, ge=1, le=16384)
+    """hidden: width of the hidden layer; 1 to 16384; default 1024."""
+    function: str | None = None
+    """custom: `package.module.function` that takes the features, a Keras tensor [batch, height, width, channels] or
+    [batch, features], and gives a Keras tensor [batch, units]."""
     dropout: float = Field(0.3, ge=0, lt=1, allow_inf_nan=False)
-    """Fraction of the pooled features dropped while training; 0 to below 1; default 0.3."""
+    """Fraction of the last features dropped while training (not in `custom`); 0 to below 1; default 0.3."""
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """L2 penalty on the head's kernels (in `custom`, on the last one only); 0 or more; default 0."""
+    initializer: Literal["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "truncated_normal"] = (
+        "glorot_uniform"
+    )
+    """Of the head's kernels; default glorot_uniform. The seed is training.seed."""
+    output: Literal["softmax", "sigmoid", "logits"] = "softmax"
+    """`softmax` (default), `sigmoid` (one unit, for two classes) or `logits`. Loss and metric follow it; the served
+    model answers with probabilities in any case."""
+
+    @pydantic.model_validator(mode="after")
+    def _options_of_this_kind(self) -> Head:
+        owners = {option: kind for kind, row in heads.HEADS.items() for option in row.options}
+        for option in self.model_fields_set:
+            if owners.get(option, self.kind) != self.kind:
+                raise ValueError(f"{option} is an option of kind {owners[option]}. Received: kind={self.kind!r}")
+        if self.kind == "custom" and not self.function:
+            raise ValueError("kind custom needs function. Received: none")
+        return self
 
 
-class HeadPhase(_Section):
+def _is_number(value: Any, kind: type | tuple[type, ...] = (int, float)) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def _unfreezable(value: Any) -> int | float | str:
+    whole, fraction = _is_number(value, int) and value >= 1, _is_number(value, float) and 0 < value < 1
+    if not (whole or fraction or (isinstance(value, str) and value)):
+        raise ValueError(
+            "a whole number from 1, a fraction above 0 and below 1, the name of a layer, or all is allowed"
+        )
+    return value
+
+
+def _class_weights(value: Any) -> str | dict[str, float] | None:
+    weights = isinstance(value, dict) and all(
+        isinstance(name, str) and _is_number(weight) and 0 < weight < float("inf") for name, weight in value.items()
+    )
+    if not (value is None or value == "balanced" or weights):
+        raise ValueError("balanced, or a number above 0 by class name, is allowed")
+    return value
+
+
+def _replicas(value: Any) -> int | str:
+    if not (value == "auto" or (_is_number(value, int) and value >= 1)):
+        raise ValueError("auto, or a whole number from 1, is allowed")
+    return value
+
+
+class Phase(_Section):
+    """What both phases of training have in common."""
+
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    """`adam` (default), `adamw` (with weight_decay) or `sgd` (with momentum); started afresh in each phase."""
+    weight_decay: float = Field(0.004, ge=0, allow_inf_nan=False)
+    """adamw: decoupled weight decay; 0 or more; default 0.004."""
+    momentum: float = Field(0.9, ge=0, lt=1, allow_inf_nan=False)
+    """sgd: momentum; 0 to below 1; default 0.9."""
+    clip_norm: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Gradients are scaled down to this global norm; above 0; default: not."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """`constant` (default), or `cosine`: linear warm-up, then down to 0 along a cosine over the phase's epochs."""
+    warmup_epochs: int = Field(0, ge=0)
+    """cosine: epochs of warm-up, fewer than the phase's; default 0."""
+    patience: int = Field(3, ge=1)
+    """The phase stops after this many epochs without a lower loss on eval; it ends with its best weights in any case.
+    1 or more; default 3."""
+
+    @pydantic.model_validator(mode="after")
+    def _options_agree(self) -> Phase:
+        for option, field, wanted in (
+            ("weight_decay", "optimizer", "adamw"),
+            ("momentum", "optimizer", "sgd"),
+            ("warmup_epochs", "schedule", "cosine"),
+        ):
+            if option in self.model_fields_set and getattr(self, field) != wanted:
+                raise ValueError(f"{option} needs {field} {wanted}. Received: {field}={getattr(self, field)!r}")
+        epochs = getattr(self, "epochs", None)
+        if epochs is not None and self.warmup_epochs >= epochs:
+            raise ValueError(f"warmup_epochs must be fewer than epochs. Received: {self.warmup_epochs} of {epochs}")
+        return self
+
+
+class HeadPhase(Phase):
     """Phase 1: the head trains, the backbone is frozen."""
 
     epochs: int = Field(10, ge=1)
     """At most this many passes over the training split; default 10."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
-    """Of Adam; above 0; default 1e-3."""
+    """Above 0; default 1e-3."""
 
 
-class FineTunePhase(_Section):
-    """Phase 2: the backbone's top layers train too, except their BatchNorm."""
+class FineTunePhase(Phase):
+    """Phase 2: the backbone's top layers train too, except their BatchNorm.
+
+    If it doesn't lower the loss on eval, it is rolled back.
+    """
 
     epochs: int = Field(10, ge=1)
     """At most this many further passes; default 10."""
     learning_rate: float = Field(1e-5, gt=0, allow_inf_nan=False)
-    """Of Adam, started afresh; above 0; default 1e-5."""
-    layers: int = Field(20, ge=1)
-    """How many of the backbone's layers to unfreeze, counted from its output; BatchNorm layers are counted, but stay
-    frozen; default 20."""
+    """Above 0; default 1e-5."""
+    layers: Annotated[int | float | str, pydantic.PlainValidator(_unfreezable)] = 20
+    """Which of the backbone's layers to unfreeze: a number of layers from its output backwards (BatchNorm layers are
+    counted, but stay frozen), a fraction between 0 and 1 of all, the name of the lowest one, or `all`; default 20."""
+
+
+class Loss(_Section):
+    """The cross-entropy and its variants."""
+
+    label_smoothing: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
+    """Share of each label that is spread over all classes; 0 to below 1; default 0."""
+    focal_gamma: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """Focal loss with this gamma, which weighs down what is right already (2 is usual); default: plain
+    cross-entropy."""
+    class_weights: Annotated[str | dict[str, float] | None, pydantic.PlainValidator(_class_weights)] = None
+    """`balanced` (inverse to the class's share), or a weight by class name, 1 for those not named; default: none. They
+    count in training, not in the loss on eval."""
 
 
 class Training(_Section):
     """The two-phase fit."""
 
     seed: int = Field(0, ge=0, lt=2**31)
-    """Of initialisers, dropout and shuffling: two runs with the same seed on the same data agree; default 0."""
+    """Of initialisers, dropout, shuffling and augmentation: two runs with the same seed on the same data agree;
+    default 0."""
     batch_size: int = Field(32, ge=1)
-    """Images a step; default 32."""
-    patience: int = Field(3, ge=1)
-    """A phase stops after this many epochs without a lower loss on eval, and takes its best weights; default 3."""
+    """Images a step, over all replicas; default 32."""
+    loss: Loss = Loss()
+    """What is minimised."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """`float32` (default), or mixed precision, for GPUs: weights, the head's output and the served model stay
+    float32."""
+    replicas: Annotated[int | str, pydantic.PlainValidator(_replicas)] = "auto"
+    """Devices that share each batch: `auto` (default) is all GPUs, or else one CPU."""
     head: HeadPhase = HeadPhase()
     """Phase 1."""
     fine_tune: FineTunePhase | None = FineTunePhase()
     """Phase 2; `null` skips it."""
+
+
+class Augmentation(_Section):
+    """Random changes of the training images, made anew each epoch, never in evaluation or serving; all off by default.
+
+    What they do to your images is drawn in `augmentation.png` beside TensorBoard's logs.
+    """
+
+    flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
+    """Mirror images; default: none."""
+    rotation: float = Field(0.0, ge=0, le=180, allow_inf_nan=False)
+    """Turn by up to so many degrees either way; 0 to 180; default 0."""
+    crop: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
+    """Zoom in, so that up to this share of each side is cut away; 0 to below 1; default 0."""
+    translation: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
+    """Shift by up to this share of each side; 0 to below 1; default 0."""
+    brightness: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """Add up to this share of the range of values, either way; 0 to 1; default 0."""
+    contrast: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """Stretch or shrink the distance to the mean by up to this share; 0 to 1; default 0."""
+    saturation: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """Towards grey or away from it by up to this much; 0 to 1; default 0."""
+    hue: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """Turn the colour circle by up to this much; 0 to 1; default 0."""
+    rand_augment: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """Strength of RandAugment, two random operations an image; 0 (off, default) to 1."""
+    mixup: float = Field(0.0, ge=0, le=10, allow_inf_nan=False)
+    """Alpha of MixUp, which blends two images and their labels; 0 (off, default) to 10; 0.2 is usual."""
+    cutmix: float = Field(0.0, ge=0, le=1, allow_inf_nan=False)
+    """CutMix pastes a patch of one image into another and shares the label by area; up to this strength: 0 (off,
+    default) to 1."""
 
 
 class Gate(_Section):
@@ -167,9 +381,18 @@ class Gate(_Section):
 class Push(_Section):
     """Where a blessed model goes."""
 
-    directory: str | None = None
+    directory: str | None = Field(None, min_length=1)
     """Folder that gets one numbered subfolder a version, as TF Serving reads it; relative to the configuration file.
     Default: `serving` in the run's own folder."""
+
+    @pydantic.field_validator("directory")
+    @classmethod
+    def _can_be_written(cls, directory: str | None) -> str | None:
+        if directory is not None:
+            existing = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
+            if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
+                raise ValueError(f"a folder that can be written to is expected; {existing} is none")
+        return directory
 
 
 class Config(_Section):
@@ -178,9 +401,10 @@ class Config(_Section):
     name: str
     """The pipeline's name: lower-case letters, digits and `-`, at most 63 (also a legal Kubernetes name)."""
     data: Data
-    backbone: Backbone = Backbone(weights="bundled")
+    backbone: Backbone = Backbone()
     head: Head = Head()
     training: Training = Training()
+    augmentation: Augmentation = Augmentation()
     gate: Gate = Gate()
     push: Push = Push()
 
@@ -190,6 +414,21 @@ class Config(_Section):
         if not _NAME.fullmatch(name):
             raise ValueError("lower-case letters, digits and '-' are allowed, 1 to 63 of them, not '-' at either end")
         return name
+
+    @pydantic.model_validator(mode="after")
+    def _parts_agree(self) -> Config:
+        if self.backbone.saved_model is not None and self.training.fine_tune is not None:
+            raise ValueError(
+                "training.fine_tune: a SavedModel feature extractor can't be fine-tuned; null is allowed. Received: "
+                f"{self.training.fine_tune.layers} layers"
+            )
+        for mixing in ("mixup", "cutmix"):
+            if self.head.output == "sigmoid" and getattr(self.augmentation, mixing):
+                raise ValueError(
+                    f"augmentation.{mixing}: mixes labels of classes; head.output softmax or logits is allowed "
+                    "with it. Received: head.output='sigmoid'"
+                )
+        return self
 
 
 def load(path: str | Path) -> Config:
@@ -207,7 +446,7 @@ def load(path: str | Path) -> Config:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInputError(f"{path}: there is no such configuration file") from None
+        raise BadInputError(f"{path}: there is no such configuration file in {Path.cwd()}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: can't be read: {error}") from None
     try:
@@ -219,7 +458,7 @@ def load(path: str | Path) -> Config:
     try:
         return Config.model_validate(_absolute_paths(content, Path(path).resolve().parent))
     except pydantic.ValidationError as error:
-        faults = "\n".join(f"  {_fault(detail)}" for detail in error.errors())
+        faults = "\n".join(dict.fromkeys(f"  {_fault(detail)}" for detail in error.errors()))
         raise BadInputError(f"{path}:\n{faults}") from None
 
 
@@ -252,7 +491,7 @@ def _absolute_paths(content: dict[str, Any], base: Path) -> dict[str, Any]:
     for section, field in _PATH_FIELDS:
         fields = result.get(section)
         value = fields.get(field) if isinstance(fields, dict) else None
-        if isinstance(value, str) and value and not (section == "backbone" and _is_weights_name(value)):
+        if isinstance(value, str) and value and not (field == "weights" and _is_weights_name(value)):
             result[section][field] = os.path.normpath(base / Path(value).expanduser())
     return result
 
@@ -283,4 +522,4 @@ def _allowed_fields(location: tuple[str | int, ...]) -> str:
             break
         section = annotation
     names = [field.alias or name for name, field in section.model_fields.items()]
-    return f"{section.__name__.lower()} has {', '.join(names)}"
+    return f"{location[-2] if len(location) > 1 else 'the file'} has {', '.join(names)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from components.example_validator.component import ExampleValidator
 from components.image_example_gen.component import ImageExampleGen
 from components.pusher.component import Pusher
 from modules import features
+from modules.fingerprints import fingerprint
 from pipeline import gate
 from pipeline.config import Config
 
@@ -35,6 +38,7 @@ def create_pipeline(
     config: Config,
     pipeline_root: str,
     push_directory: str,
+    state_directory: str | None = None,
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     beam_pipeline_args: tuple[str, ...] = LOCAL_BEAM,
 ) -> tfx_pipeline.Pipeline:
@@ -44,6 +48,7 @@ def create_pipeline(
       config: the run.
       pipeline_root: where artifacts go.
       push_directory: where blessed models go.
+      state_directory: where the state of an unfinished training is kept; None: a training that is killed starts over.
       metadata_connection_config: of the ML Metadata store; None where the orchestrator has its own.
       beam_pipeline_args: for the stages that run on Beam.
     """
@@ -52,7 +57,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=list(features.FACTS)),
     )
-    schema_gen = _schema_gen(config, statistics_gen.outputs["statistics"])
+    schema_gen = _schema_gen(config, statistics_gen.outputs["statistics"], pipeline_root)
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
@@ -60,7 +65,7 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         schema=example_gen.outputs["schema"],
         module_file=str(_MODULES / "preprocessing.py"),
-        custom_config={"backbone": config.backbone.name, "image_size": config.backbone.image_size},
+        custom_config=config.backbone.model_dump(include={"image_size", "aspect", "interpolation", "preprocessing"}),
         materialize=False,
         disable_statistics=True,
     )
@@ -68,7 +73,7 @@ def create_pipeline(
         module_file=str(_MODULES / "trainer.py"),
         examples=example_gen.outputs["examples"],
         transform_graph=transform.outputs["transform_graph"],
-        custom_config=_trainer_config(config),
+        custom_config=_trainer_config(config, state_directory),
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
     )
@@ -98,14 +103,32 @@ def create_pipeline(
     )
 
 
-def _schema_gen(config: Config, statistics: types.BaseChannel) -> base_component.BaseComponent:
+def _schema_gen(config: Config, statistics: types.BaseChannel, pipeline_root: str) -> base_component.BaseComponent:
     """The schema of the facts: the person's own, or inferred."""
-    if config.data.schema_ is not None:
-        return ImportSchemaGen(schema_file=config.data.schema_).with_id("SchemaGen")
-    return tfx_components.SchemaGen(statistics=statistics, infer_feature_shape=True)
+    if config.data.schema_ is None:
+        return tfx_components.SchemaGen(statistics=statistics, infer_feature_shape=True)
+    # TFX's cache knows the file by its path alone; under a name made of its content, an edited schema is another one.
+    copy = Path(pipeline_root, "_schemas", f"{fingerprint(config.data.schema_)}.pbtxt")
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(config.data.schema_, copy)
+    return ImportSchemaGen(schema_file=str(copy)).with_id("SchemaGen")
 
 
-def _trainer_config(config: Config) -> dict[str, Any]:
+def _trainer_config(config: Config, state_directory: str | None) -> dict[str, Any]:
     """What training depends on, and nothing else, so that a change elsewhere doesn't train again."""
-    sections = {name: getattr(config, name).model_dump() for name in ("backbone", "head", "training")}
-    return {**sections, package.PARAMETER: package.VERSION}
+    sections = {name: getattr(config, name).model_dump() for name in ("backbone", "head", "training", "augmentation")}
+    paths = (config.backbone.weights, config.backbone.saved_model, config.backbone.keras_model, _source(config))
+    return {
+        **sections,
+        "state_directory": state_directory,
+        "files": {path: fingerprint(path) for path in paths if path and Path(path).exists()},
+        package.PARAMETER: package.VERSION,
+    }
+
+
+def _source(config: Config) -> str | None:
+    """The file of a custom head's function."""
+    if config.head.function is None:
+        return None
+    spec = importlib.util.find_spec(config.head.function.rpartition(".")[0])
+    return spec.origin if spec else None

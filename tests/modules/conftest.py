@@ -9,7 +9,7 @@ from drawing import COLOURS, encode, flat
 
 from modules import features, preprocessing
 
-CONFIG = {"backbone": "EfficientNetLite0", "image_size": 96}
+CONFIG = {"image_size": 96, "preprocessing": "lite", "aspect": "resize", "interpolation": "bicubic"}
 
 
 @pytest.fixture(scope="session")

@@ -1,46 +1,144 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from modules import backbones
+from modules import backbones, weight_files
+from modules.errors import BadInputError
+from modules.input_preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, PREPROCESSING
+
+LIBRARY = {
+    "MobileNet": "mobilenet",
+    "MobileNetV2": "mobilenet_v2",
+    "MobileNetV3": "mobilenet_v3",
+    "EfficientNet": "efficientnet",
+    "EfficientNetV2": "efficientnet_v2",
+    "ResNet": "resnet",
+    "ResNetV2": "resnet_v2",
+    "InceptionV3": "inception_v3",
+    "InceptionResNetV2": "inception_resnet_v2",
+    "Xception": "xception",
+    "DenseNet": "densenet",
+    "NASNet": "nasnet",
+    "VGG": "vgg16",
+    "ConvNeXt": "convnext",
+}
+LARGE = {"EfficientNetB6", "EfficientNetB7", "EfficientNetV2M", "EfficientNetV2L", "NASNetLarge", "ConvNeXtBase"}
+LARGE |= {"EfficientNetB5", "ConvNeXtLarge", "ConvNeXtXLarge", "InceptionResNetV2", "ResNet152", "ResNet152V2"}
 
 
-def test_mobilenet_preprocessing_is_the_librarys():
-    image = np.random.default_rng(0).uniform(0, 255, (2, 8, 8, 3)).astype("f4")
-    expected = keras.applications.mobilenet_v2.preprocess_input(image.copy())
-    np.testing.assert_allclose(backbones.get("MobileNetV2").preprocess(image), expected, atol=1e-6)
+def rows() -> list:
+    marks = {name: [pytest.mark.slow] for name in LARGE}
+    return [pytest.param(name, marks=marks.get(name, [])) for name in backbones.BACKBONES]
 
 
-def test_every_backbone_yields_its_last_feature_map():
-    for row in backbones.BACKBONES.values():
-        model = backbones.build(row.name, 96, "none")
-        assert model.input_shape == (None, 96, 96, 3)
-        assert model.output_shape[1:3] == (3, 3), row.name
-        assert np.isfinite(model(np.zeros((1, 96, 96, 3), "f4"))).all()
+def test_the_table_has_every_image_model_of_the_library():
+    named = {
+        name for name in dir(keras.applications) if callable(getattr(keras.applications, name)) and name[0].isupper()
+    }
+    assert named - set(backbones.BACKBONES) == set()
+    assert {row.family for row in backbones.BACKBONES.values()} == {*LIBRARY, "EfficientNetLite"}
 
 
-def test_a_local_file_gives_mobilenet_its_weights(tmp_path):
-    donor = keras.applications.MobileNetV2(input_shape=(64, 64, 3), include_top=False, weights=None)
-    donor.save_weights(tmp_path / "donor.weights.h5")
-    loaded = backbones.build("MobileNetV2", 96, str(tmp_path / "donor.weights.h5"))
-    for ours, theirs in zip(loaded.weights, donor.weights, strict=True):
+@pytest.mark.parametrize("name", backbones.BACKBONES)
+def test_preprocessing_is_the_librarys_own(name):
+    row = backbones.get(name)
+    image = np.random.default_rng(0).uniform(0, 255, (2, 8, 9, 3)).astype("f4")
+    if row.family == "EfficientNetLite":
+        expected = (image - 127) / 128
+    else:
+        expected = getattr(keras.applications, LIBRARY[row.family]).preprocess_input(image.copy())
+    np.testing.assert_allclose(PREPROCESSING[row.preprocessing](image), expected, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(PREPROCESSING[row.preprocessing](tf.constant(image)), expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", rows())
+def test_every_backbone_builds_small_and_runs_forward(name):
+    row = backbones.get(name)
+    size = max(row.min_image_size, 64)
+    model = backbones.build(name, size, "none")
+    image = PREPROCESSING[row.preprocessing](np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("f4"))
+    features = model(image, training=False)
+    assert model.input_shape == (None, size, size, 3)
+    assert len(features.shape) == 4 and features.shape[-1] >= 256
+    assert features.shape == model.compute_output_shape((1, size, size, 3))
+    assert np.isfinite(features).all()
+    keras.backend.clear_session()
+
+
+def test_the_native_sizes_are_the_librarys_own():
+    """Where the library's own default differs, our table would resize to what the weights never saw."""
+    for name in ("MobileNetV2", "EfficientNetB3", "EfficientNetV2B1", "NASNetMobile", "InceptionV3", "DenseNet121"):
+        default = getattr(keras.applications, name)(weights=None, include_top=True).input_shape[1]
+        assert default in (None, backbones.get(name).image_size), name
+    keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+@pytest.mark.parametrize("top", [True, False])
+@pytest.mark.parametrize("name", ["MobileNetV2", "InceptionV3", "ConvNeXtTiny"])
+def test_a_file_of_the_librarys_model_gives_the_backbone_its_weights(tmp_path, name, top, suffix):
+    size = 96
+    donor = getattr(keras.applications, name)(input_shape=(size, size, 3), include_top=top, weights=None)
+    path = tmp_path / f"donor{suffix}"
+    donor.save_weights(path) if suffix == ".weights.h5" else donor.save(path)
+    loaded = backbones.build(name, size, str(path))
+    assert len(loaded.weights) > 50
+    for ours, theirs in zip(loaded.weights, donor.weights, strict=False):
         np.testing.assert_array_equal(ours, theirs)
+    keras.backend.clear_session()
 
 
-def test_a_file_that_does_not_fit_is_refused_and_named(tmp_path):
+def test_a_file_that_does_not_fit_is_refused_layer_by_layer(tmp_path):
     """Keras itself only warns, and leaves what the file lacks at random."""
     others = {
-        "dense": keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]),
+        "dense": keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="only")]),
         "narrow": keras.applications.MobileNetV2((64, 64, 3), alpha=0.35, include_top=False, weights=None),
-        "older": keras.applications.MobileNet((64, 64, 3), include_top=False, weights=None),
     }
     for name, other in others.items():
-        path = tmp_path / f"{name}.weights.h5"
-        other.save_weights(path)
-        with pytest.raises(
-            backbones.BackboneError, match=rf"MobileNetV2: weights '.*{name}\.weights\.h5' could not be"
-        ):
-            backbones.build("MobileNetV2", 96, str(path))
+        for suffix in (".weights.h5", ".h5", ".keras"):
+            path = tmp_path / f"{name}{suffix}"
+            other.save_weights(path) if suffix == ".weights.h5" else other.save(path)
+            with pytest.raises(weight_files.WeightFileError) as caught:
+                backbones.build("MobileNetV2", 96, str(path))
+            told = str(caught.value)
+            assert told.startswith(f"{path}: doesn't fit mobilenetv2")
+            if name == "dense":
+                assert "Conv1 is missing; bn_Conv1 is missing" in told and "more" in told
+            else:
+                assert "Conv1 has shapes [(3, 3, 3, 32)], in the file [(3, 3, 3, 16)]" in told
+
+
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+def test_a_file_that_is_none_is_named(tmp_path, suffix):
+    path = tmp_path / f"broken{suffix}"
+    path.write_bytes(b"nothing of the kind")
+    with pytest.raises(BadInputError, match=r"broken.*can't be read as a weight file"):
+        backbones.build("MobileNetV2", 96, str(path))
+
+
+def test_imagenet_weights_from_a_file_mean_what_they_mean_when_keras_downloads_them(tmp_path, monkeypatch):
+    """Keras's EfficientNets scale their input twice, but only for weights="imagenet"."""
+    donor = keras.applications.EfficientNetB0(input_shape=(64, 64, 3), include_top=False, weights=None)
+    normalization = next(layer for layer in donor.layers if isinstance(layer, keras.layers.Normalization))
+    normalization.adapt_mean.assign(IMAGENET_MEAN)
+    normalization.adapt_variance.assign(IMAGENET_DEVIATION)  # what the published file holds there
+    normalization.finalize_state()
+    path = str(tmp_path / "efficientnetb0.weights.h5")
+    donor.save_weights(path)
+    donor.save(tmp_path / "efficientnetb0.h5")
+    from keras.src.applications import efficientnet
+
+    monkeypatch.setattr(efficientnet.file_utils, "get_file", lambda *_, **__: path)
+    downloaded = keras.applications.EfficientNetB0(input_shape=(64, 64, 3), include_top=False, weights="imagenet")
+    image = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("f4")
+    expected = downloaded(image)
+    scale = float(np.std(expected))  # random weights let little through
+    for file in (path, str(tmp_path / "efficientnetb0.h5")):
+        np.testing.assert_allclose(
+            backbones.build("EfficientNetB0", 64, file)(image) / scale, expected / scale, atol=1e-3
+        )
+    assert np.abs(donor(image) - expected).max() / scale > 0.1
 
 
 def test_a_download_that_fails_names_the_alternative(monkeypatch):
@@ -53,11 +151,71 @@ def test_a_download_that_fails_names_the_alternative(monkeypatch):
 
 
 def test_the_table_refuses_what_it_has_not(tmp_path):
-    with pytest.raises(backbones.BackboneError, match=r"EfficientNetLite0, MobileNetV2.*Received: 'VGG'"):
+    with pytest.raises(backbones.BackboneError, match=r"EfficientNetLite0, .*Received: 'VGG'"):
         backbones.get("VGG")
-    with pytest.raises(backbones.BackboneError, match=r"32 pixels or more \(native: 224\).*Received: 31"):
-        backbones.check_image_size("MobileNetV2", 31)
+    with pytest.raises(backbones.BackboneError, match=r"75 pixels or more \(native: 299\).*Received: 74"):
+        backbones.check_image_size("InceptionV3", 74)
     with pytest.raises(backbones.BackboneError, match=r"bundled, none, or .*\.pth.*Received: 'imagenet'"):
         backbones.check_weights("EfficientNetLite0", "imagenet")
     with pytest.raises(backbones.BackboneError, match="there is no such file"):
         backbones.check_weights("MobileNetV2", str(tmp_path / "missing.h5"))
+
+
+class Extractor(tf.Module):
+    """A feature extractor as TF Hub publishes them: called with images in [0, 1], it answers with vectors."""
+
+    def __init__(self, pooled: bool):
+        super().__init__()
+        self.kernel = tf.Variable(tf.random.stateless_normal((3, 3, 3, 5), (0, 1)))
+        self._pooled = pooled
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.float32)])
+    def __call__(self, images):
+        features = tf.nn.conv2d(images, self.kernel, 4, "SAME")
+        return tf.reduce_mean(features, (1, 2)) if self._pooled else features
+
+
+@pytest.mark.parametrize("signature", [True, False])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_a_saved_model_extractor_is_a_backbone(tmp_path, pooled, signature):
+    extractor = Extractor(pooled)
+    signatures = {"serving_default": extractor.__call__.get_concrete_function()} if signature else None
+    tf.saved_model.save(extractor, str(tmp_path), signatures=signatures)
+    backbone = backbones.from_saved_model(str(tmp_path), 32)
+    image = np.random.default_rng(0).uniform(0, 1, (2, 32, 32, 3)).astype("f4")
+    assert backbone.output_shape == ((None, 5) if pooled else (None, 8, 8, 5))
+    np.testing.assert_allclose(backbone(image), extractor(tf.constant(image)), atol=1e-6)
+    assert backbone.trainable_weights == []
+
+
+def test_a_saved_model_that_is_no_extractor_is_refused(tmp_path):
+    class Scalar(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 32, 32, 3), tf.float32)])
+        def __call__(self, images):
+            return tf.reduce_mean(images, (1, 2, 3))
+
+    tf.saved_model.save(Scalar(), str(tmp_path))
+    with pytest.raises(backbones.BackboneError, match=r"one float output is expected.*Received: \[\('float32', \(1,\)"):
+        backbones.from_saved_model(str(tmp_path), 32)
+    with pytest.raises(backbones.BackboneError, match="can't be used on images of 48x48"):
+        backbones.from_saved_model(str(tmp_path / "gone"), 48)
+
+
+@pytest.mark.parametrize("fixed_size", [True, False])
+def test_a_keras_model_is_cut_at_a_layer(tmp_path, fixed_size):
+    side = 32 if fixed_size else None
+    image = keras.Input((side, side, 3))
+    x = keras.layers.Conv2D(4, 3, 2, padding="same", name="first")(image)
+    x = keras.layers.Conv2D(6, 3, 2, padding="same", name="second")(x)
+    whole = keras.Model(image, keras.layers.Dense(3, name="top")(keras.layers.GlobalAveragePooling2D()(x)), name="own")
+    whole.save(tmp_path / "own.keras")
+    backbone = backbones.from_keras_model(str(tmp_path / "own.keras"), "second", 32)
+    assert backbone.output_shape == (None, 8, 8, 6)
+    batch = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype("f4")
+    np.testing.assert_allclose(backbone(batch), keras.Model(whole.input, x)(batch), atol=1e-6)
+    assert [layer.name for layer in backbone.layers[-2:]] == ["first", "second"]
+    with pytest.raises(backbones.BackboneError, match=r"has no layer 'third'; its last ones are .*second.*top"):
+        backbones.from_keras_model(str(tmp_path / "own.keras"), "third", 32)
+    if fixed_size:
+        with pytest.raises(backbones.BackboneError, match=r"takes \(None, 32, 32, 3\), not images of 48x48x3"):
+            backbones.from_keras_model(str(tmp_path / "own.keras"), "second", 48)

@@ -1,35 +1,43 @@
-import copy
 import json
 import logging
 import types
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules import callbacks, trainer
+from modules import callbacks, input_pipeline, trainer
+from pipeline.config import Config
 
-CONFIG = {
-    "backbone": {"name": "EfficientNetLite0", "image_size": 96, "weights": "bundled"},
-    "head": {"kind": "conv", "filters": [8], "dropout": 0.2},
+SECTIONS: dict = {
+    "backbone": {"image_size": 96},
+    "head": {"filters": [8], "dropout": 0.2},
     "training": {
         "seed": 3,
         "batch_size": 5,
-        "patience": 2,
-        "head": {"epochs": 3, "learning_rate": 1e-2},
+        "head": {"epochs": 3, "learning_rate": 1e-2, "patience": 2},
         "fine_tune": {"epochs": 2, "learning_rate": 1e-5, "layers": 10},
     },
 }
 
 
-def run(transform_output, example_files, folder: Path, **training: object) -> list[dict]:
+def settings(state_directory: Path | None = None, **sections: dict) -> dict:
+    """Trainer's custom_config: SECTIONS, with fields of its sections replaced, and defaults for the rest."""
+    given = {name: {**SECTIONS.get(name, {}), **sections.get(name, {})} for name in {*SECTIONS, *sections}}
+    if "kind" in given["head"]:
+        given["head"].pop("filters")
+    complete = Config.model_validate({"name": "test", "data": {"path": "p"}, **given}).model_dump()
+    wanted = {name: complete[name] for name in ("backbone", "head", "training", "augmentation")}
+    return {**wanted, "state_directory": str(state_directory) if state_directory else None}
+
+
+def run(transform_output, example_files, folder: Path, config: dict | None = None, **sections: dict) -> list[dict]:
     """Trains as TFX would call it; gives the history."""
-    config = copy.deepcopy(CONFIG)
-    config["training"].update(training)
     trainer.run_fn(
         types.SimpleNamespace(
-            custom_config=config,
+            custom_config=config or settings(**sections),
             train_files=[example_files["train"]],
             eval_files=[example_files["eval"]],
             transform_output=transform_output.transform_savedmodel_dir.removesuffix("/transform_fn"),
@@ -72,17 +80,17 @@ def test_a_seed_makes_two_runs_agree_and_another_does_not(first, transform_outpu
         for f in (folder, tmp_path / "again")
     ]
     assert (answers[0] == answers[1]).all()
-    assert run(transform_output, example_files, tmp_path / "other", seed=4) != history
+    assert run(transform_output, example_files, tmp_path / "other", training={"seed": 4}) != history
 
 
 def test_fine_tuning_can_be_skipped(transform_output, example_files, tmp_path):
-    history = run(transform_output, example_files, tmp_path, fine_tune=None)
+    history = run(transform_output, example_files, tmp_path, training={"fine_tune": None})
     assert [record["phase"] for record in history] == ["head"]
 
 
 def test_a_phase_that_no_longer_helps_stops_early_with_its_best_weights(transform_output, example_files, tmp_path):
-    rising = {"epochs": 9, "learning_rate": 3.0}
-    (head,) = run(transform_output, example_files, tmp_path, head=rising, fine_tune=None, patience=1)
+    rising = {"epochs": 9, "learning_rate": 0.1, "patience": 1}
+    (head,) = run(transform_output, example_files, tmp_path, training={"head": rising, "fine_tune": None})
     losses = [epoch["val_loss"] for epoch in head["epochs"]]
     assert len(losses) < 9 and losses[-1] > min(losses)
     signatures = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
@@ -98,13 +106,13 @@ def test_a_loss_that_is_no_number_stops_the_run_and_names_step_and_rate(transfor
     with pytest.raises(
         callbacks.NonFiniteLossError, match=r"phase 'head', epoch \d+, step \d+, at learning rate 1e\+30"
     ):
-        run(transform_output, example_files, tmp_path, head={"epochs": 9, "learning_rate": 1e30})
+        run(transform_output, example_files, tmp_path, training={"head": {"epochs": 9, "learning_rate": 1e30}})
     assert not (tmp_path / "Format-Serving").exists()
 
 
 def test_progress_is_told_an_epoch_a_line(transform_output, example_files, tmp_path, caplog):
     with caplog.at_level(logging.INFO, "regraft"):
-        run(transform_output, example_files, tmp_path, fine_tune=None)
+        run(transform_output, example_files, tmp_path, training={"fine_tune": None})
     lines = [record.getMessage().strip() for record in caplog.records if "epoch" in record.getMessage()]
     assert [line.split(":")[0] for line in lines] == [f"head epoch {n}/3" for n in (1, 2, 3)]
     assert lines[-1].endswith(" 0 s left")
@@ -113,5 +121,100 @@ def test_progress_is_told_an_epoch_a_line(transform_output, example_files, tmp_p
 def test_an_empty_split_is_named(transform_output, example_files, tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "none.gz"), "GZIP"):
         pass
-    with pytest.raises(trainer.TrainingError, match=r"no examples in .*none\.gz"):
+    with pytest.raises(input_pipeline.EmptySplitError, match=r"no examples in .*none\.gz"):
         run(transform_output, {**example_files, "eval": str(tmp_path / "none.gz")}, tmp_path)
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.mark.parametrize("at", ["head epoch 2/3", "head epoch 3/3", "fine_tune epoch 4/5", "fine_tune epoch 5/5"])
+def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
+    first, transform_output, example_files, tmp_path, monkeypatch, at
+):
+    """Each epoch's line is logged after its state has been saved; dropout, shuffling and Adam's moments all count."""
+    history, folder = first
+    config = settings(state_directory=tmp_path / "state")
+    log = callbacks.log_epoch
+
+    def killing(phase, epoch, last_epoch, *rest):
+        log(phase, epoch, last_epoch, *rest)
+        if at == f"{phase} epoch {epoch}/{last_epoch}":
+            raise Killed
+
+    monkeypatch.setattr(callbacks, "log_epoch", killing)
+    with pytest.raises(Killed):
+        run(transform_output, example_files, tmp_path, config)
+    seen = []
+    monkeypatch.setattr(callbacks, "log_epoch", lambda phase, epoch, *_: seen.append(epoch))
+    assert run(transform_output, example_files, tmp_path, config) == history
+    assert seen == list(range(int(at.split()[2].split("/")[0]) + 1, 6)), "no epoch is run twice"
+    for variables in ("variables.data-00000-of-00001", "variables.index"):
+        assert (folder / "Format-Serving/variables" / variables).exists()
+    image = tf.constant([next(iter(tf.data.TFRecordDataset(tf.io.gfile.glob(example_files["eval"]), "GZIP"))).numpy()])
+    answers = [
+        tf.saved_model.load(str(f / "Format-Serving")).signatures["serving_default"](image)["probabilities"].numpy()
+        for f in (folder, tmp_path)
+    ]
+    np.testing.assert_array_equal(*answers)
+    assert list((tmp_path / "state").iterdir()) == [], "the state of a finished training is not kept"
+
+
+def test_phase_two_is_rolled_back_if_it_does_not_help(transform_output, example_files, tmp_path, caplog):
+    harmful = {"epochs": 2, "learning_rate": 5.0, "layers": 10, "patience": 5}
+    with caplog.at_level(logging.INFO, "regraft"):
+        head, fine_tune = run(transform_output, example_files, tmp_path, training={"fine_tune": harmful})
+    assert fine_tune["rolled_back"] is True
+    assert fine_tune["best_eval_loss"] >= head["best_eval_loss"]
+    assert "rolled back" in caplog.text
+    served = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
+    alone = run(transform_output, example_files, tmp_path / "alone", training={"fine_tune": None})
+    assert alone == [head]
+    without = tf.saved_model.load(str(tmp_path / "alone" / "Format-Serving")).signatures
+    image = tf.constant([next(iter(tf.data.TFRecordDataset(tf.io.gfile.glob(example_files["eval"]), "GZIP"))).numpy()])
+    np.testing.assert_array_equal(
+        served["serving_default"](image)["probabilities"], without["serving_default"](image)["probabilities"]
+    )
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"training": {"precision": "mixed_bfloat16", "fine_tune": None}},
+        {
+            "head": {"kind": "hidden", "units": 16, "pooling": "gem", "output": "logits"},
+            "augmentation": {"flip": "horizontal", "rotation": 10.0, "mixup": 0.2},
+            "training": {
+                "head": {"optimizer": "adamw", "schedule": "cosine", "warmup_epochs": 1, "clip_norm": 1.0, "epochs": 4},
+                "fine_tune": {"optimizer": "sgd", "layers": "last_conv", "epochs": 1, "learning_rate": 1e-4},
+                "loss": {"label_smoothing": 0.05, "class_weights": "balanced"},
+            },
+        },
+    ],
+)
+def test_what_is_configured_is_trained_and_served_in_float32(transform_output, example_files, tmp_path, sections):
+    sections = json.loads(json.dumps(sections))
+    for phase in ("head",):
+        sections.setdefault("training", {}).setdefault(phase, {}).setdefault("learning_rate", 1e-2)
+    history = run(transform_output, example_files, tmp_path, **sections)
+    assert keras.config.dtype_policy().name == "float32", "the policy of the process is as it was"
+    signatures = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
+    records = tf.data.TFRecordDataset(tf.io.gfile.glob(example_files["eval"]), "GZIP")
+    examples = tf.constant(list(records.as_numpy_iterator()))
+    probabilities = signatures["serving_default"](examples)["probabilities"].numpy()
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    labels = signatures["true_labels"](examples)["label"].numpy()
+    accuracy = (probabilities.argmax(axis=1) == labels).mean()
+    assert accuracy == pytest.approx(history[-1]["epochs"][-1]["val_accuracy"], abs=0.35)
+    if "augmentation" in sections:
+        assert (tmp_path / "run" / "augmentation.png").is_file()
+        rates = [epoch["learning_rate"] for epoch in history[0]["epochs"]]
+        assert rates[0] == pytest.approx(1e-2, rel=0.01) and rates[-1] < rates[1] < rates[0]
+
+
+def test_a_head_too_big_for_the_data_draws_a_warning(transform_output, example_files, tmp_path, caplog):
+    with caplog.at_level(logging.INFO, "regraft"):
+        run(transform_output, example_files, tmp_path, training={"fine_tune": None, "head": {"epochs": 1}})
+    assert "the head has 92," in caplog.text
+    assert "parameters for 12 training images; smaller heads: dense (3,843)" in caplog.text

@@ -28,7 +28,9 @@ def fault(tmp_path: Path, text: str) -> str:
 def test_name_and_data_are_enough(tmp_path):
     loaded = load(tmp_path, MINIMAL)
     assert loaded.data.splits.model_dump() == {"train": 8, "eval": 1, "test": 1}
-    assert loaded.backbone.model_dump() == {"name": "EfficientNetLite0", "image_size": 160, "weights": "bundled"}
+    backbone = loaded.backbone
+    assert (backbone.name, backbone.image_size, backbone.weights) == ("EfficientNetLite0", 160, "bundled")
+    assert (backbone.preprocessing, backbone.interpolation, backbone.aspect) == ("lite", "bicubic", "resize")
     assert loaded.training.fine_tune.layers == 20
     assert loaded.gate.min_accuracy == 0.95
     assert loaded.push.directory is None
@@ -64,7 +66,10 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
     ("text", "message"),
     [
         ("name: fruit", "data: is required"),
-        (MINIMAL + "gates: {}", "gates: no such field; config has name, data, backbone, head, training, gate, push"),
+        (
+            MINIMAL + "gates: {}",
+            "gates: no such field; the file has name, data, backbone, head, training, augmentation, gate, push",
+        ),
         (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
         (
             MINIMAL + "gate: {min_accuracy: 95}",
@@ -74,7 +79,10 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "gate: high", "gate: a mapping of fields is expected. Received: 'high'"),
         (MINIMAL + "training: {seed: true}", "training.seed: input should be a valid integer. Received: True"),
         (MINIMAL + "training: {head: {epochs: '3'}}", "training.head.epochs: input should be a valid integer"),
-        (MINIMAL + "training: {fine_tune: {layers: 0}}", "training.fine_tune.layers: input should be greater"),
+        (
+            MINIMAL + "training: {fine_tune: {layers: 0}}",
+            "training.fine_tune.layers: a whole number from 1, a fraction",
+        ),
         (
             "name: fruit\ndata: {path: p, schema: gone.pbtxt}",
             "data.schema: a Schema in text format is expected ([Errno 2]",
@@ -85,10 +93,13 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             MINIMAL + "head: {filters: [8, 0]}",
             "head.filters.1: input should be greater than or equal to 1. Received: 0",
         ),
-        (MINIMAL + "head: {kind: dense}", "head.kind: input should be 'conv'. Received: 'dense'"),
+        (
+            MINIMAL + "head: {kind: dens}",
+            "head.kind: input should be 'dense', 'hidden', 'conv' or 'custom'. Received: 'dens'",
+        ),
         (
             MINIMAL + "backbone: {name: VGG}",
-            "backbone.name: backbones are EfficientNetLite0, MobileNetV2. Received: 'VGG'",
+            "ConvNeXtLarge, ConvNeXtXLarge. Received: 'VGG'",
         ),
         (
             MINIMAL + "backbone: {image_size: 8}",
@@ -96,6 +107,44 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ),
         (MINIMAL + "backbone: {weights: imagenet}", "backbone.weights: weights of EfficientNetLite0 are bundled, none"),
         (MINIMAL + "backbone: {weights: gone.pth}", "there is no such file. Received: '"),
+        (
+            MINIMAL + "head: {kind: dense, filters: [3]}",
+            "head: filters is an option of kind conv. Received: kind='dense'",
+        ),
+        (MINIMAL + "head: {kind: custom}", "head: kind custom needs function"),
+        (MINIMAL + "training: {head: {momentum: 0.9}}", "training.head: momentum needs optimizer sgd. Received: "),
+        (
+            MINIMAL + "training: {head: {schedule: cosine, warmup_epochs: 10}}",
+            "warmup_epochs must be fewer than epochs",
+        ),
+        (
+            MINIMAL + "training: {fine_tune: {layers: 1.5}}",
+            "a fraction above 0 and below 1, the name of a layer, or all",
+        ),
+        (MINIMAL + "training: {fine_tune: {layers: true}}", "is allowed. Received: True"),
+        (MINIMAL + "push: {directory: ''}", "push.directory: string should have at least 1 character"),
+        (
+            MINIMAL + "push: {directory: run.yaml/models}",
+            "push.directory: a folder that can be written to is expected; ",
+        ),
+        (
+            "name: fruit\ndata: {path: p, splits: {train: 80, eval: 10}}",
+            "data.splits: all three of train, eval and test",
+        ),
+        (MINIMAL + "training: {head: {epoch: 1}}", "training.head.epoch: no such field; head has "),
+        (MINIMAL + "training: {replicas: 0}", "training.replicas: auto, or a whole number from 1, is allowed"),
+        (
+            MINIMAL + "training: {loss: {class_weights: {red: -1}}}",
+            "training.loss.class_weights: balanced, or a number",
+        ),
+        (
+            MINIMAL + "head: {output: sigmoid}\naugmentation: {mixup: 0.2}",
+            "augmentation.mixup: mixes labels of classes",
+        ),
+        (MINIMAL + "backbone: {name: VGG16, keras_model: a.keras}", "backbone.keras_model: an existing .keras file"),
+        (MINIMAL + "backbone: {saved_model: .}", "backbone.saved_model: a folder with a saved_model.pb is expected"),
+        (MINIMAL + "backbone: {name: VGG16, layer: x}", "layer and keras_model go together"),
+        (MINIMAL + "backbone: {preprocessing: bgr}", "backbone.preprocessing: input should be 'raw', 'unit', 'tf'"),
         ("name: My_Fruit\ndata: {path: p}", "name: lower-case letters, digits and '-' are allowed"),
         ("name: fruit\ndata: {path: ''}", "data.path: string should have at least 1 character"),
         ("name: fruit\nname: veg\ndata: {path: p}", "line 2, column 1: key 'name' is given twice"),
@@ -158,7 +207,7 @@ def test_every_field_is_documented():
             models = [t for t in nested if issubclass(t, config._Section)]
             sections += models
             assert models or field.description, f"{section.__name__}.{name}"
-    assert len(sections) == 10
+    assert len(sections) == 12
 
 
 def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):

@@ -1,0 +1,83 @@
+"""Losses, metrics and labels that agree with the head's output.
+
+Labels are float32 throughout: [batch, classes] with the class's column 1, or [batch, 1] with the probability of class 1
+for a sigmoid output, so that smoothing and mixing labels mean the same everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from modules.errors import BadInputError
+
+BALANCED = "balanced"
+
+
+class LossError(BadInputError):
+    """The loss doesn't fit the classes."""
+
+
+def loss(output: str, label_smoothing: float = 0.0, focal_gamma: float | None = None) -> keras.losses.Loss:
+    """The cross-entropy that fits a head's output.
+
+    Args:
+      output: `softmax`, `sigmoid` or `logits`.
+      label_smoothing: share of each label spread over all classes, [0, 1).
+      focal_gamma: if given, the focal loss of Lin et al. (https://arxiv.org/abs/1708.02002) with this gamma, which
+        weighs down examples that are right already.
+    """
+    if output == "sigmoid":
+        if focal_gamma is not None:
+            return keras.losses.BinaryFocalCrossentropy(gamma=focal_gamma, label_smoothing=label_smoothing)
+        return keras.losses.BinaryCrossentropy(label_smoothing=label_smoothing)
+    from_logits = output == "logits"
+    if focal_gamma is not None:
+        # alpha weighs positives against negatives; among classes that is what class weights are for.
+        return keras.losses.CategoricalFocalCrossentropy(
+            alpha=1.0, gamma=focal_gamma, from_logits=from_logits, label_smoothing=label_smoothing
+        )
+    return keras.losses.CategoricalCrossentropy(from_logits=from_logits, label_smoothing=label_smoothing)
+
+
+def accuracy(output: str) -> keras.metrics.Metric:
+    """The share of examples whose most probable class is the true one."""
+    if output == "sigmoid":
+        return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.5)
+    return keras.metrics.CategoricalAccuracy(name="accuracy")
+
+
+def encode_labels(index: tf.Tensor, classes: int, output: str) -> tf.Tensor:
+    """int64 [batch] class indices to the labels that `loss` takes."""
+    if output == "sigmoid":
+        return tf.cast(index, tf.float32)[:, tf.newaxis]
+    return tf.one_hot(index, classes)
+
+
+def class_weights(
+    setting: str | Mapping[str, float] | None, classes: Sequence[str], counts: Sequence[int]
+) -> list[float] | None:
+    """The weight of each class's examples in the loss.
+
+    Args:
+      setting: `balanced` (inverse to the class's share, 1 on average over the examples), a weight by class name (1 for
+        those not named), or None for no weights.
+      classes: class names by index.
+      counts: training examples by index.
+
+    Raises:
+      LossError: if a weight is given for a class that isn't there.
+    """
+    if setting is None:
+        return None
+    if setting == BALANCED:
+        total = sum(counts)
+        return [total / (len(classes) * count) for count in counts]
+    given: Mapping[str, Any] = setting  # type: ignore[assignment]
+    unknown = sorted(set(given) - set(classes))
+    if unknown:
+        raise LossError(f"training.loss.class_weights: the classes are {', '.join(classes)}. Received: {unknown}")
+    return [float(given.get(name, 1.0)) for name in classes]

@@ -1,0 +1,130 @@
+"""Loads a Keras weight file into a backbone, and names layer by layer what doesn't fit.
+
+Read are `.weights.h5` and `.keras` (Keras 3), and `.h5` (Keras 2 and keras.applications' own downloads: weights alone,
+or a whole model). A file may hold more than the backbone: the classification top of the network it was saved from is
+passed over. Nothing is ever left at random: a layer that the file lacks is an error.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+import zipfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+from modules.errors import BadInputError
+
+SUFFIXES = (".h5", ".keras")  # .weights.h5 ends in .h5
+_SHOWN = 10
+
+
+class WeightFileError(BadInputError):
+    """The file can't be read, or doesn't fit the backbone."""
+
+
+def load(model: keras.Model, path: str | Path) -> None:
+    """Sets the weights of every layer of `model` from a file.
+
+    Args:
+      model: a backbone without its classification top.
+      path: ends in one of `SUFFIXES`.
+
+    Raises:
+      WeightFileError: naming the layers that the file lacks or that have other shapes.
+    """
+    path = Path(path)
+    try:
+        if path.suffix == ".keras":
+            _load_keras_archive(model, path)
+        elif path.name.endswith(".weights.h5"):
+            _load_keras3(model, path, path)
+        else:
+            _load_legacy(model, path)
+    except (OSError, zipfile.BadZipFile) as error:  # h5py's word for a damaged file is OSError
+        raise WeightFileError(f"{path}: can't be read as a weight file ({error})") from None
+
+
+def _load_keras_archive(model: keras.Model, path: Path) -> None:
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        if "model.weights.h5" not in archive.namelist():
+            raise WeightFileError(f"{path}: a .keras file holds model.weights.h5. Found: {archive.namelist()}")
+        _load_keras3(model, Path(archive.extract("model.weights.h5", folder)), path)
+
+
+def _load_keras3(model: keras.Model, file: Path, shown: Path) -> None:
+    """Keras 3 saves layers by their kind and number; the top comes last, so what is before it has the same number."""
+    try:
+        with warnings.catch_warnings():
+            # Where a file lacks a layer, Keras warns, and leaves that layer at random.
+            warnings.filterwarnings("error", message=".*freshly-initialized")
+            model.load_weights(file)
+    except (ValueError, KeyError, UserWarning) as error:
+        with h5py.File(file) as content:
+            shapes: dict[str, list[tuple[int, ...]]] = {}
+            content.visititems(lambda name, item: _note_shapes(shapes, item))
+        raise WeightFileError(f"{shown}: {_difference(model, shapes) or error}") from None
+
+
+def _note_shapes(shapes: dict[str, list[tuple[int, ...]]], item: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(item, h5py.Group) and "name" in item.attrs and len(item):
+        shapes[str(item.attrs["name"])] = [item[key].shape for key in sorted(item, key=int)]
+
+
+def _load_legacy(model: keras.Model, path: Path) -> None:
+    """Keras 2's layout: a group a layer, in order; its arrays are trainable weights first."""
+    with h5py.File(path) as content:
+        root = content.get("model_weights", content)
+        if "layer_names" not in root.attrs:
+            raise WeightFileError(f"{path}: no weight file of Keras: it has no list of layers")
+        saved = [(_text(name), _arrays(root[_text(name)])) for name in root.attrs["layer_names"]]
+    saved = [(name, arrays) for name, arrays in saved if arrays]
+    layers = [layer for layer in model.layers if layer.weights]
+    by_name = dict(saved)
+    if all(layer.name in by_name for layer in layers):
+        chosen = [by_name[layer.name] for layer in layers]
+    else:  # names that Keras made up count on from model to model; then the order tells which is which
+        chosen = [arrays for _, arrays in saved[: len(layers)]]
+    if [_shapes(arrays) for arrays in chosen] != [_variable_shapes(layer) for layer in layers]:
+        raise WeightFileError(f"{path}: {_difference(model, {name: _shapes(arrays) for name, arrays in saved})}")
+    for layer, arrays in zip(layers, chosen, strict=True):
+        for variable, array in zip(_variables(layer), arrays, strict=True):
+            variable.assign(array)
+
+
+def _arrays(group: h5py.Group) -> list[np.ndarray]:
+    return [np.asarray(group[_text(name)]) for name in group.attrs["weight_names"]]
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
+
+
+def _variables(layer: keras.Layer) -> list[keras.Variable]:
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
+
+
+def _variable_shapes(layer: keras.Layer) -> list[tuple[int, ...]]:
+    return [tuple(variable.shape) for variable in _variables(layer)]
+
+
+def _shapes(arrays: list[np.ndarray]) -> list[tuple[int, ...]]:
+    return [array.shape for array in arrays]
+
+
+def _difference(model: keras.Model, shapes: dict[str, list[tuple[int, ...]]]) -> str:
+    """Which layers the file lacks or shapes otherwise, by name; empty if none can be told."""
+    faults = []
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        wanted = _variable_shapes(layer)
+        if layer.name not in shapes:
+            faults.append(f"{layer.name} is missing")
+        elif shapes[layer.name] != wanted:
+            faults.append(f"{layer.name} has shapes {wanted}, in the file {shapes[layer.name]}")
+    more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
+    return f"doesn't fit {model.name}: {'; '.join(faults[:_SHOWN])}{more}" if faults else ""
