@@ -8,7 +8,10 @@ ROOT = Path(__file__).parents[2]
 GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 
-@pytest.mark.parametrize("page", GENERATED["PAGES"])
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=pytest.mark.slow if page == "backbones.md" else ()) for page in GENERATED["PAGES"]],
+)
 def test_a_generated_page_says_what_the_code_says(page):
     assert (ROOT / "docs" / page).read_text() == GENERATED["PAGES"][page](), "stale: run `make docs`"
 
