@@ -34,5 +34,6 @@ def test_the_tfx_command_creates_runs_and_updates_the_pipeline(workspace, colour
     assert not (first_run.folder / "summary.json").exists(), "nothing has run yet"
     assert "serving/" in tfx("run", "create", "--pipeline_name=colours").splitlines()[-1]
     stages = json.loads((first_run.folder / "summary.json").read_text())["stages"]
-    assert [stage["cached"] for stage in stages] == [True] * len(stages)
+    # What follows Trainer depends on what other tests have put into production meanwhile.
+    assert [stage["id"] for stage in stages if stage["cached"]][:6] == [stage["id"] for stage in stages][:6]
     assert 'Pipeline "colours" updated successfully' in tfx("pipeline", "update", pipeline_path)
