@@ -19,8 +19,6 @@ from modules.errors import BadInputError
 _VALUE_RANGE = (0, 255)
 _SHEET_COLUMNS = 4
 
-FLIPS = ("horizontal", "vertical", "horizontal_and_vertical")
-
 
 class AugmentationError(BadInputError):
     """The augmentation doesn't fit the labels."""

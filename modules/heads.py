@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 # A head of a few hundred steps never fills a moving average of momentum 0.99 (Keras's default): after one epoch of 40
 # batches it would still be two thirds its initial value, and the evaluation of the first epochs would mean nothing.
 BATCH_NORM_MOMENTUM = 0.9
-POOLINGS = ("average", "max", "gem")
 OUTPUTS = ("softmax", "sigmoid", "logits")
-INITIALIZERS = ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "truncated_normal")
 
 # More parameters than this for each training image draw a warning. The demo's conv head has 1,300 and does well; the
 # count alone proves nothing, so it is no more than a warning.

@@ -55,8 +55,3 @@ class Executor(base_executor.BaseExecutor):
 def is_absent(baseline: types.Artifact) -> bool:
     """Whether nothing was in production when this baseline was looked for."""
     return bool(baseline.get_int_custom_property(_ABSENT))
-
-
-def version_of(baseline: types.Artifact) -> int:
-    """The production version that this baseline is a copy of."""
-    return baseline.get_int_custom_property(_VERSION)
