@@ -12,7 +12,7 @@ from modules import features, losses
 from modules.errors import BadInputError
 
 _SHUFFLE_BUFFER = 4096  # encoded images; ImageExampleGen has already put them in the order of their hashes
-_READ_AHEAD = 2  # batches; fixed, because autotuned tf.data stalls at epoch ends on a busy machine with few cores
+_READ_AHEAD = 2  # batches; fixed, and autotune off: it stalls the ends of epochs by seconds on a machine with few cores
 
 
 class EmptySplitError(BadInputError):
@@ -95,10 +95,13 @@ class Split:
 
         batches = records.batch(batch_size, drop_remainder=drop_remainder)
         steps = self.images // batch_size if drop_remainder else self.steps(batch_size)
+        options = tf.data.Options()
+        options.autotune.enabled = False
         return (
             batches.map(prepare, num_parallel_calls=_READ_AHEAD)
             .apply(tf.data.experimental.assert_cardinality(steps))
             .prefetch(_READ_AHEAD)
+            .with_options(options)
         )
 
     def _transformed(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:

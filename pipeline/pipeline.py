@@ -7,6 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import tfx  # noqa: F401  first: it stands in for a module that TFDV 1.16 imports and tfx-bsl 1.21 no longer has
+
+# isort: split
 import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
 from tfx import components as tfx_components
