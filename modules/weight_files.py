@@ -2,7 +2,8 @@
 
 Read are `.weights.h5` and `.keras` (Keras 3), and `.h5` (Keras 2 and keras.applications' own downloads: weights alone,
 or a whole model). A file may hold more than the backbone: the classification top of the network it was saved from is
-passed over. Nothing is ever left at random: a layer that the file lacks is an error.
+passed over, and a backbone nested in a classifier is found by the names of its layers. Nothing is ever left at random:
+a layer that the file lacks is an error.
 """
 
 from __future__ import annotations
@@ -62,16 +63,18 @@ def _load_keras3(model: keras.Model, file: Path, shown: Path) -> None:
             # Where a file lacks a layer, Keras warns, and leaves that layer at random.
             warnings.filterwarnings("error", message=".*freshly-initialized")
             model.load_weights(file)
-    except (ValueError, KeyError, UserWarning) as error:
+    except (ValueError, KeyError, UserWarning):
         with h5py.File(file) as content:
-            shapes: dict[str, list[tuple[int, ...]]] = {}
-            content.visititems(lambda name, item: _note_shapes(shapes, item))
-        raise WeightFileError(f"{shown}: {_difference(model, shapes) or error}") from None
+            saved: dict[str, list[np.ndarray]] = {}
+            content.visititems(lambda _, item: _note_layer(saved, item))
+        if difference := _difference(model, saved):
+            raise WeightFileError(f"{shown}: {difference}") from None
+        _assign(model, [saved[layer.name] for layer in _weighted(model)])
 
 
-def _note_shapes(shapes: dict[str, list[tuple[int, ...]]], item: h5py.Group | h5py.Dataset) -> None:
+def _note_layer(saved: dict[str, list[np.ndarray]], item: h5py.Group | h5py.Dataset) -> None:
     if isinstance(item, h5py.Group) and "name" in item.attrs and len(item):
-        shapes[str(item.attrs["name"])] = [item[key].shape for key in sorted(item, key=int)]
+        saved[str(item.attrs["name"])] = [np.asarray(item[key]) for key in sorted(item, key=int)]
 
 
 def _load_legacy(model: keras.Model, path: Path) -> None:
@@ -80,23 +83,36 @@ def _load_legacy(model: keras.Model, path: Path) -> None:
         root = content.get("model_weights", content)
         if "layer_names" not in root.attrs:
             raise WeightFileError(f"{path}: no weight file of Keras: it has no list of layers")
-        saved = [(_text(name), _arrays(root[_text(name)])) for name in root.attrs["layer_names"]]
-    saved = [(name, arrays) for name, arrays in saved if arrays]
-    layers = [layer for layer in model.layers if layer.weights]
-    by_name = dict(saved)
-    if all(layer.name in by_name for layer in layers):
-        chosen = [by_name[layer.name] for layer in layers]
+        saved: dict[str, list[np.ndarray]] = {}
+        for name in root.attrs["layer_names"]:
+            saved |= _layers_of(_text(name), root[_text(name)])
+    layers = _weighted(model)
+    if all(layer.name in saved for layer in layers):
+        chosen = [saved[layer.name] for layer in layers]
     else:  # names that Keras made up count on from model to model; then the order tells which is which
-        chosen = [arrays for _, arrays in saved[: len(layers)]]
+        chosen = list(saved.values())[: len(layers)]
     if [_shapes(arrays) for arrays in chosen] != [_variable_shapes(layer) for layer in layers]:
-        raise WeightFileError(f"{path}: {_difference(model, {name: _shapes(arrays) for name, arrays in saved})}")
-    for layer, arrays in zip(layers, chosen, strict=True):
+        raise WeightFileError(f"{path}: {_difference(model, saved)}")
+    _assign(model, chosen)
+
+
+def _layers_of(name: str, group: h5py.Group) -> dict[str, list[np.ndarray]]:
+    """One layer's arrays, or those of every layer of a nested model, whose list puts all trainable weights first."""
+    arrays = {_text(weight): np.asarray(group[_text(weight)]) for weight in group.attrs["weight_names"]}
+    inside = {weight: weight.partition("/")[0] for weight in arrays}
+    if len(set(inside.values())) <= 1:
+        return {name: list(arrays.values())} if arrays else {}
+    return {layer: [arrays[weight] for weight in arrays if inside[weight] == layer] for layer in inside.values()}
+
+
+def _assign(model: keras.Model, chosen: list[list[np.ndarray]]) -> None:
+    for layer, arrays in zip(_weighted(model), chosen, strict=True):
         for variable, array in zip(_variables(layer), arrays, strict=True):
             variable.assign(array)
 
 
-def _arrays(group: h5py.Group) -> list[np.ndarray]:
-    return [np.asarray(group[_text(name)]) for name in group.attrs["weight_names"]]
+def _weighted(model: keras.Model) -> list[keras.Layer]:
+    return [layer for layer in model.layers if layer.weights]
 
 
 def _text(name: bytes | str) -> str:
@@ -115,16 +131,14 @@ def _shapes(arrays: list[np.ndarray]) -> list[tuple[int, ...]]:
     return [array.shape for array in arrays]
 
 
-def _difference(model: keras.Model, shapes: dict[str, list[tuple[int, ...]]]) -> str:
+def _difference(model: keras.Model, saved: dict[str, list[np.ndarray]]) -> str:
     """Which layers the file lacks or shapes otherwise, by name; empty if none can be told."""
     faults = []
-    for layer in model.layers:
-        if not layer.weights:
-            continue
+    for layer in _weighted(model):
         wanted = _variable_shapes(layer)
-        if layer.name not in shapes:
+        if layer.name not in saved:
             faults.append(f"{layer.name} is missing")
-        elif shapes[layer.name] != wanted:
-            faults.append(f"{layer.name} has shapes {wanted}, in the file {shapes[layer.name]}")
+        elif _shapes(saved[layer.name]) != wanted:
+            faults.append(f"{layer.name} has shapes {wanted}, in the file {_shapes(saved[layer.name])}")
     more = f"; and {len(faults) - _SHOWN} more" if len(faults) > _SHOWN else ""
     return f"doesn't fit {model.name}: {'; '.join(faults[:_SHOWN])}{more}" if faults else ""

@@ -89,6 +89,26 @@ def test_a_file_of_the_librarys_model_gives_the_backbone_its_weights(tmp_path, n
     keras.backend.clear_session()
 
 
+@pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
+def test_a_backbone_nested_in_a_fine_tuned_classifier_is_found(tmp_path, suffix):
+    """Keras lists a nested model's trainable weights first, so a partly frozen one is out of its layers' order."""
+    donor = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
+    for layer in donor.layers[:100]:
+        layer.trainable = False
+    for variable in donor.weights:
+        variable.assign(np.random.default_rng(0).normal(size=variable.shape))
+    head = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(5, activation="softmax")]
+    classifier = keras.Sequential([keras.Input((96, 96, 3)), donor, *head])
+    path = tmp_path / f"classifier{suffix}"
+    classifier.save_weights(path) if suffix == ".weights.h5" else classifier.save(path)
+    loaded = backbones.build("MobileNetV2", 96, str(path))
+    for layer in loaded.layers:
+        if layer.weights:
+            for ours, theirs in zip(layer.get_weights(), donor.get_layer(layer.name).get_weights(), strict=True):
+                np.testing.assert_array_equal(ours, theirs)
+    keras.backend.clear_session()
+
+
 def test_a_file_that_does_not_fit_is_refused_layer_by_layer(tmp_path):
     """Keras itself only warns, and leaves what the file lacks at random."""
     others = {
