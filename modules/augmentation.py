@@ -5,7 +5,7 @@ Layers are Keras's own preprocessing layers on RGB pixels in [0, 255]; the backb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from keras import layers
 from modules.errors import BadInputError
 
 _VALUE_RANGE = (0, 255)
-_SHEET_COLUMNS = 4
+SHEET_COLUMNS = 4
 
 
 class AugmentationError(BadInputError):
@@ -98,16 +98,28 @@ class Augmentation:
         return tf.clip_by_value(tf.cast(pixels, tf.float32), 0.0, 255.0), tf.cast(labels, tf.float32)
 
 
-def write_sheet(augmentation: Augmentation, pixels: np.ndarray, path: str | Path) -> None:
-    """Writes a PNG to look at: a row an image, first as it is, then augmented three times.
+def columns(augmentation: Augmentation, pixels: np.ndarray) -> list[np.ndarray]:
+    """For a sheet: images as they are, then augmented three times; the augmentation's random state moves on.
 
     Args:
-      augmentation: what to show; its random state moves on.
+      augmentation: what to show.
       pixels: float32 [rows, height, width, 3], RGB in [0, 255].
-      path: where to.
+
+    Returns:
+      arrays of the same shape and range.
     """
     labels = tf.one_hot(tf.range(len(pixels)), len(pixels))
-    columns = [pixels, *(augmentation(tf.constant(pixels), labels)[0].numpy() for _ in range(_SHEET_COLUMNS - 1))]
+    augmented = (augmentation(tf.constant(pixels), labels)[0].numpy() for _ in range(SHEET_COLUMNS - 1))
+    return [pixels, *augmented]
+
+
+def write_sheet(columns: Sequence[np.ndarray], path: str | Path) -> None:
+    """Writes a PNG to look at: a row an image, a column a variant of it.
+
+    Args:
+      columns: float32 [rows, height, width, 3] each, RGB in [0, 255].
+      path: where to.
+    """
     sheet = np.concatenate([np.concatenate(list(column), axis=0) for column in columns], axis=1)
     encoded = tf.io.encode_png(np.round(sheet).astype(np.uint8))
     tf.io.write_file(str(path), encoded)

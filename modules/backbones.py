@@ -7,10 +7,10 @@ Keras is imported only when a backbone is built, so that a configuration is chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from modules.errors import BadInputError
 
@@ -235,6 +235,20 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
             "needs a network: without one, set backbone.weights to a local file, or choose a backbone whose weights "
             f"are {BUNDLED} ({', '.join(row.name for row in _ROWS if BUNDLED in row.weights)})"
         ) from error
+
+
+def load(section: Mapping[str, Any]) -> keras.Model:
+    """Makes the backbone that the section `backbone` of a configuration describes, see pipeline/config.py.
+
+    Raises:
+      BadInputError: as the functions of this module do.
+    """
+    size = section["image_size"]
+    if section["saved_model"] is not None:
+        return from_saved_model(section["saved_model"], size)
+    if section["keras_model"] is not None:
+        return from_keras_model(section["keras_model"], section["layer"], size)
+    return build(section["name"], size, section["weights"])
 
 
 def from_saved_model(directory: str, image_size: int) -> keras.Model:

@@ -79,19 +79,23 @@ class _Toolbox:
         return layers.Dropout(self.options.dropout, seed=self.next_seed(), name="head_dropout")(x)
 
     def pool(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        """[batch, height, width, channels] to [batch, channels]; vectors are left as they are."""
-        from keras import layers
+        return pool(x, self.options.pooling)
 
-        from modules.gem import GeneralizedMeanPooling2D
 
-        if len(x.shape) == 2:
-            return x
-        pooling = {
-            "average": layers.GlobalAveragePooling2D,
-            "max": layers.GlobalMaxPooling2D,
-            "gem": GeneralizedMeanPooling2D,
-        }[self.options.pooling]
-        return pooling(name="head_pool")(x)
+def pool(x: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
+    """[batch, height, width, channels] to [batch, channels]; vectors are left as they are."""
+    from keras import layers
+
+    from modules.gem import GeneralizedMeanPooling2D
+
+    if len(x.shape) == 2:
+        return x
+    layer = {
+        "average": layers.GlobalAveragePooling2D,
+        "max": layers.GlobalMaxPooling2D,
+        "gem": GeneralizedMeanPooling2D,
+    }[pooling]
+    return layer(name="head_pool")(x)
 
 
 def _dense(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
@@ -180,6 +184,11 @@ HEADS = {
     ),
 }
 VECTOR_HEADS = ("dense", "hidden", "custom")
+
+
+def fixed_pooling(options: HeadOptions) -> str | None:
+    """The pooling that a head begins with, if it has nothing to train; None for any other head."""
+    return options.pooling if options.kind in ("dense", "hidden") and options.pooling in ("average", "max") else None
 
 
 def custom_function(path: str) -> Callable[[keras.KerasTensor], keras.KerasTensor]:

@@ -7,6 +7,7 @@ for a sigmoid output, so that smoothing and mixing labels mean the same everywhe
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -55,6 +56,39 @@ def encode_labels(index: tf.Tensor, classes: int, output: str) -> tf.Tensor:
     if output == "sigmoid":
         return tf.cast(index, tf.float32)[:, tf.newaxis]
     return tf.one_hot(index, classes)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How the index of a class becomes what the loss takes.
+
+    Attributes:
+      classes: how many there are.
+      output: the head's.
+      weights: of each class's examples, by index; None for no weights.
+    """
+
+    classes: int
+    output: str
+    weights: Sequence[float] | None = None
+
+    def encode(self, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The target and, with weights, the examples' weights.
+
+        Args:
+          index: int64 [batch].
+
+        Returns:
+          float32 targets, see `encode_labels`, and perhaps float32 weights [batch].
+        """
+        target = encode_labels(index, self.classes, self.output)
+        if self.weights is None:
+            return (target,)
+        return target, tf.gather(tf.constant(self.weights, tf.float32), index)
+
+    def unweighted(self) -> Labels:
+        """The same without weights: for evaluation."""
+        return Labels(self.classes, self.output)
 
 
 def class_weights(

@@ -45,25 +45,36 @@ class PhaseState:
     best: list[np.ndarray] = field(default_factory=list)
 
 
-@dataclass
-class Fitting:
-    """What is fitted, and on what.
+@dataclass(frozen=True)
+class Material:
+    """What one phase fits, and on what.
 
     Attributes:
-      trainee: the model that is fitted: the classifier, or the classifier behind augmentation.
-      backbone: the model inside it.
-      training_epoch: epoch number to that epoch's batches.
+      trainee: the model that is fitted: the classifier, or a part of it that ends with the head.
+      training_epoch: epoch number to that epoch's batches, as the trainee takes them.
       evaluation: batches of eval.
+    """
+
+    trainee: keras.Model
+    training_epoch: Callable[[int], tf.data.Dataset]
+    evaluation: tf.data.Dataset
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """A training.
+
+    Attributes:
+      backbone: the model whose layers are frozen and unfrozen.
+      material: name of a phase to what it fits; called when the phase begins.
       images, steps: of an epoch.
       compile_with: makes loss and metric; called for every phase.
       settings: the section `training` of a configuration.
       log_dir: for TensorBoard.
     """
 
-    trainee: keras.Model
     backbone: keras.Model
-    training_epoch: Callable[[int], tf.data.Dataset]
-    evaluation: tf.data.Dataset
+    material: Callable[[str], Material]
     images: int
     steps: int
     compile_with: Callable[[], dict[str, Any]]
@@ -89,7 +100,7 @@ def fit(fitting: Fitting, state: TrainingState) -> list[dict[str, Any]]:
         model.unfreeze_top(fitting.backbone, fitting.settings[FINE_TUNE_PHASE]["layers"])
         model.freeze(fitting.backbone)
     if not done:
-        done.append(_fit_phase(HEAD_PHASE, fitting, state, saved, done, 0))
+        done.append(_fit_phase(HEAD_PHASE, fitting.material(HEAD_PHASE), fitting, state, saved, done, 0))
         saved = None
     if len(done) == 1 and fitting.settings[FINE_TUNE_PHASE] is not None:
         done.append(_fine_tune(fitting, state, saved, done))
@@ -100,20 +111,23 @@ def _fine_tune(fitting: Fitting, state: TrainingState, saved: Any, done: list[di
     names = model.unfreeze_top(fitting.backbone, fitting.settings[FINE_TUNE_PHASE]["layers"])
     _log.info("  fine-tuning %d layers of the backbone, from %s on", len(names), names[0])
     first_epoch = len(done[0]["epochs"])
-    before = saved[1]["before"] if saved else _values(_mutable(fitting))
-    record = _fit_phase(FINE_TUNE_PHASE, fitting, state, saved, done, first_epoch, before)
+    material = fitting.material(FINE_TUNE_PHASE)
+    mutable = _mutable(material.trainee, fitting.backbone)
+    before = saved[1]["before"] if saved else _values(mutable)
+    record = _fit_phase(FINE_TUNE_PHASE, material, fitting, state, saved, done, first_epoch, before)
     if not record["best_eval_loss"] < done[0]["best_eval_loss"]:
         _log.info(
             "  fine_tune did not lower the loss on eval (%.4f, before %.4f): rolled back",
             *(record["best_eval_loss"], done[0]["best_eval_loss"]),
         )
-        _assign(_mutable(fitting), before)
+        _assign(mutable, before)
         record["rolled_back"] = True
     return record
 
 
 def _fit_phase(
     phase: str,
+    material: Material,
     fitting: Fitting,
     state: TrainingState,
     saved: Any,
@@ -125,9 +139,11 @@ def _fit_phase(
     last_epoch = first_epoch + settings["epochs"]
     # Compiling anew is what makes a change of `trainable` take effect, and starts the optimizer's moments afresh.
     optimizer = make_optimizer(settings, fitting.steps)
-    fitting.trainee.compile(optimizer=optimizer, **fitting.compile_with())
-    optimizer.build(fitting.trainee.trainable_variables)
-    variables = [*_mutable(fitting), *fitting.trainee.optimizer.variables]
+    trainee = material.trainee
+    trainee.compile(optimizer=optimizer, **fitting.compile_with())
+    optimizer.build(trainee.trainable_variables)
+    mutable = _mutable(trainee, fitting.backbone)
+    variables = [*mutable, *trainee.optimizer.variables]
     progress = PhaseState(first_epoch)
     if saved:
         progress = PhaseState(**saved[0]["progress"], best=saved[1]["best"])
@@ -136,30 +152,30 @@ def _fit_phase(
     start = time.monotonic()
     began_at = progress.next_epoch
     while progress.next_epoch < last_epoch and progress.waited < settings["patience"]:
-        figures = _fit_epoch(phase, fitting, progress.next_epoch, last_epoch)
-        _note(progress, figures, fitting)
+        figures = _fit_epoch(phase, material, fitting, progress.next_epoch, last_epoch)
+        _note(progress, figures, mutable)
         state.save(
             {"done": done, "progress": {k: v for k, v in asdict(progress).items() if k != "best"}},
             {"variables": _values(variables), "best": progress.best, "before": before or []},
         )
         rate = (time.monotonic() - start) / (progress.next_epoch - began_at)
         callbacks.log_epoch(phase, progress.next_epoch, last_epoch, figures, rate)
-    _assign(_mutable(fitting), progress.best)
+    _assign(mutable, progress.best)
     return {
         "phase": phase,
         "first_epoch": first_epoch + 1,
         "learning_rate": settings["learning_rate"],
-        "trainable_weights": sum(int(np.prod(v.shape)) for v in fitting.trainee.trainable_variables),
+        "trainable_weights": sum(int(np.prod(v.shape)) for v in trainee.trainable_variables),
         "best_eval_loss": progress.best_loss,
         "rolled_back": False,
         "epochs": progress.epochs,
     }
 
 
-def _fit_epoch(phase: str, fitting: Fitting, epoch: int, last_epoch: int) -> dict[str, float]:
-    fitted = fitting.trainee.fit(
-        fitting.training_epoch(epoch),
-        validation_data=fitting.evaluation,
+def _fit_epoch(phase: str, material: Material, fitting: Fitting, epoch: int, last_epoch: int) -> dict[str, float]:
+    fitted = material.trainee.fit(
+        material.training_epoch(epoch),
+        validation_data=material.evaluation,
         initial_epoch=epoch,
         epochs=epoch + 1,
         shuffle=False,
@@ -170,7 +186,7 @@ def _fit_epoch(phase: str, fitting: Fitting, epoch: int, last_epoch: int) -> dic
         ],
     )
     figures = {name: float(values[0]) for name, values in fitted.history.items()}
-    figures["learning_rate"] = callbacks.learning_rate(fitting.trainee)
+    figures["learning_rate"] = callbacks.learning_rate(material.trainee)
     for split, prefix in (("train", ""), ("validation", "val_")):
         with tf.summary.create_file_writer(f"{fitting.log_dir}/{split}").as_default(epoch):
             for name in ("loss", "accuracy"):
@@ -178,11 +194,11 @@ def _fit_epoch(phase: str, fitting: Fitting, epoch: int, last_epoch: int) -> dic
     return figures
 
 
-def _note(progress: PhaseState, figures: dict[str, float], fitting: Fitting) -> None:
+def _note(progress: PhaseState, figures: dict[str, float], mutable: list[keras.Variable]) -> None:
     progress.next_epoch += 1
     progress.epochs = [*progress.epochs, copy.copy(figures)]
     if progress.best_loss is None or figures["val_loss"] < progress.best_loss:
-        progress.best_loss, progress.waited, progress.best = figures["val_loss"], 0, _values(_mutable(fitting))
+        progress.best_loss, progress.waited, progress.best = figures["val_loss"], 0, _values(mutable)
     else:
         progress.waited += 1
 
@@ -212,10 +228,10 @@ def make_optimizer(settings: Mapping[str, Any], steps: int) -> keras.optimizers.
     return keras.optimizers.Adam(rate, **clip)
 
 
-def _mutable(fitting: Fitting) -> list[keras.Variable]:
+def _mutable(trainee: keras.Model, backbone: keras.Model) -> list[keras.Variable]:
     """Every variable that a fit may change: all but the frozen part of the backbone, random states included."""
-    frozen = {id(variable) for variable in fitting.backbone.variables if not variable.trainable}
-    return [variable for variable in fitting.trainee.variables if id(variable) not in frozen]
+    frozen = {id(variable) for variable in backbone.variables if not variable.trainable}
+    return [variable for variable in trainee.variables if id(variable) not in frozen]
 
 
 def _values(variables: list[keras.Variable]) -> list[np.ndarray]:

@@ -368,6 +368,29 @@ class Augmentation(_Section):
     """CutMix pastes a patch of one image into another and shares the label by area; up to this strength: 0 (off,
     default) to 1."""
 
+    def active(self) -> list[str]:
+        """Names of the changes that are switched on."""
+        return [name for name in type(self).model_fields if getattr(self, name)]
+
+
+class TrunkFeatures(_Section):
+    """The activations of the backbone's trunk, the part that nothing trains: computed once an image, and kept.
+
+    An epoch then costs only what is behind them, and so does the next run with another head or learning rate.
+    """
+
+    mode: Literal["auto", "cached", "pixels"] = "auto"
+    """`cached`: training reads kept activations; `pixels`: every epoch runs the whole backbone on images; `auto`
+    (default): pixels where they are augmented without views, where fine-tuning leaves no trunk, or where an image's
+    activations are more values than its pixels; cached otherwise."""
+    views: int = Field(1, ge=1, le=100)
+    """Variants kept of each training image, the first as it is and the others augmented; each epoch draws one. Above 1
+    it needs `augmentation` (without mixup and cutmix, which mix images); 1 to 100; default 1."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """What activations are kept as: `float16` (default) or `float32`."""
+    memory_gib: float = Field(2.0, gt=0, allow_inf_nan=False)
+    """GiB that training may hold activations in; more are read from disk as they are needed; above 0; default 2."""
+
 
 class Gate(_Section):
     """What a candidate must show on the test split before it is pushed."""
@@ -405,6 +428,7 @@ class Config(_Section):
     head: Head = Head()
     training: Training = Training()
     augmentation: Augmentation = Augmentation()
+    trunk_features: TrunkFeatures = TrunkFeatures()
     gate: Gate = Gate()
     push: Push = Push()
 
@@ -414,6 +438,33 @@ class Config(_Section):
         if not _NAME.fullmatch(name):
             raise ValueError("lower-case letters, digits and '-' are allowed, 1 to 63 of them, not '-' at either end")
         return name
+
+    def trains_on_pixels_because(self) -> str:
+        """Why the pipeline has no stage TrunkFeatures; empty if it has."""
+        if self.trunk_features.mode == "pixels":
+            return "trunk_features.mode is pixels"
+        if self.trunk_features.views == 1 and self.augmentation.active():
+            return f"augmentation.{self.augmentation.active()[0]} is on, and trunk_features.views is 1"
+        return ""
+
+    @pydantic.model_validator(mode="after")
+    def _views_agree(self) -> Config:
+        mode, views, active = self.trunk_features.mode, self.trunk_features.views, self.augmentation.active()
+        if views > 1:
+            mixing = [name for name in active if name in ("mixup", "cutmix")]
+            if mode == "pixels":
+                raise ValueError(f"trunk_features.views: 1 is allowed with mode pixels. Received: {views}")
+            if not active or mixing:
+                found = f"augmentation.{mixing[0]}, which mixes images" if mixing else "none"
+                raise ValueError(
+                    f"trunk_features.views: {views} views need augmentation of single images. Found: {found}"
+                )
+        if mode == "cached" and views == 1 and active:
+            raise ValueError(
+                "trunk_features.mode: cached needs views above 1 for augmented images, or else mode pixels. Found: "
+                f"augmentation.{active[0]} and one view"
+            )
+        return self
 
     @pydantic.model_validator(mode="after")
     def _parts_agree(self) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.dsl.components.base import base_component
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
+from tfx.types import channel
 
 import modules
 from components import package
@@ -26,8 +28,10 @@ from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
 from components.image_example_gen.component import ImageExampleGen
 from components.pusher.component import Pusher
-from modules import features
+from components.trunk_features.component import TrunkFeatures
+from modules import features, heads
 from modules.fingerprints import fingerprint
+from modules.trunk_features import Recipe
 from pipeline import gate
 from pipeline.config import Config
 
@@ -72,9 +76,12 @@ def create_pipeline(
         materialize=False,
         disable_statistics=True,
     )
+    trunk_features = _trunk_features(config, example_gen.outputs["examples"], transform.outputs["transform_graph"])
+    # Trainer takes images and features through one input; modules/trainer.py tells them apart.
+    trained_on = [example_gen.outputs["examples"], *(stage.outputs["features"] for stage in trunk_features)]
     trainer = tfx_components.Trainer(
         module_file=str(_MODULES / "trainer.py"),
-        examples=example_gen.outputs["examples"],
+        examples=channel.union(trained_on),
         transform_graph=transform.outputs["transform_graph"],
         custom_config=_trainer_config(config, state_directory),
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
@@ -98,7 +105,7 @@ def create_pipeline(
         pipeline_root=pipeline_root,
         components=[
             *(example_gen, statistics_gen, schema_gen, example_validator),
-            *(transform, trainer, baseline_model, evaluator, pusher),
+            *(transform, *trunk_features, trainer, baseline_model, evaluator, pusher),
         ],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
@@ -117,16 +124,46 @@ def _schema_gen(config: Config, statistics: types.BaseChannel, pipeline_root: st
     return ImportSchemaGen(schema_file=str(copy)).with_id("SchemaGen")
 
 
+def _trunk_features(
+    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel
+) -> list[TrunkFeatures]:
+    """The stage, or none."""
+    if config.trains_on_pixels_because():
+        return []
+    fine_tune, settings = config.training.fine_tune, config.trunk_features
+    several = settings.views > 1
+    recipe = Recipe(
+        backbone=config.backbone.model_dump(),
+        layers=fine_tune.layers if fine_tune else None,
+        pooling=None if fine_tune else heads.fixed_pooling(heads.HeadOptions(**config.head.model_dump())),
+        dtype=settings.dtype,
+        views=settings.views,
+        augmentation=config.augmentation.model_dump() if several else None,
+        seed=config.training.seed if several else None,
+        always=settings.mode == "cached",
+    )
+    return [TrunkFeatures(examples, transform_graph, recipe, _fingerprints(_backbone_files(config)))]
+
+
 def _trainer_config(config: Config, state_directory: str | None) -> dict[str, Any]:
     """What training depends on, and nothing else, so that a change elsewhere doesn't train again."""
     sections = {name: getattr(config, name).model_dump() for name in ("backbone", "head", "training", "augmentation")}
-    paths = (config.backbone.weights, config.backbone.saved_model, config.backbone.keras_model, _source(config))
     return {
         **sections,
+        "trunk_features": config.trunk_features.model_dump(include={"memory_gib"}),
+        "pixels_because": config.trains_on_pixels_because(),
         "state_directory": state_directory,
-        "files": {path: fingerprint(path) for path in paths if path and Path(path).exists()},
+        "files": _fingerprints([*_backbone_files(config), _source(config)]),
         package.PARAMETER: package.VERSION,
     }
+
+
+def _backbone_files(config: Config) -> list[str | None]:
+    return [config.backbone.weights, config.backbone.saved_model, config.backbone.keras_model]
+
+
+def _fingerprints(paths: Iterable[str | None]) -> dict[str, str]:
+    return {path: fingerprint(path) for path in paths if path and Path(path).exists()}
 
 
 def _source(config: Config) -> str | None:

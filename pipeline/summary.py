@@ -16,7 +16,7 @@ import rich.table
 import tensorflow_transform as tft
 
 from components.image_example_gen import report
-from modules import signatures
+from modules import signatures, trainer, trunk_features
 from pipeline import gate
 from pipeline.config import Config
 from pipeline.run_record import StageRecord
@@ -41,6 +41,7 @@ class Summary:
       config: the configuration file.
       counts: what became of every file.
       classes: by index.
+      training: what the phases were fitted on and what came of each, see modules/trainer.py.
       evaluation: on the test split.
       baseline: the version in production that the candidate was compared with; None if there was none.
       pushed: the version's folder; None if the candidate was not blessed.
@@ -51,6 +52,7 @@ class Summary:
     config: str
     counts: report.Counts
     classes: list[str]
+    training: dict[str, Any]
     evaluation: gate.Evaluation
     baseline: int | None
     pushed: str | None
@@ -78,6 +80,7 @@ def collect(
         config=shown(config_path),
         counts=report.read_counts(records["ImageExampleGen"].outputs["report"].uri),
         classes=signatures.class_names(transform_output),
+        training=trainer.read_history(records["Trainer"].outputs["model_run"].uri),
         evaluation=gate.read_evaluation(evaluation_uri, config.gate, has_baseline),
         baseline=baseline.custom_properties["version"].int_value if has_baseline else None,
         pushed=shown(pushed["pushed_destination"].string_value) if pushed["pushed"].int_value else None,
@@ -104,6 +107,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             "quarantined": counts.quarantined,
             "duplicates": counts.duplicates,
         },
+        "training": _training(summary.training),
         "test": {
             "examples": evaluation.examples,
             "accuracy": evaluation.accuracy,
@@ -117,6 +121,20 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "pushed": summary.pushed,
         "stages": [dataclasses.asdict(stage) for stage in summary.stages],
     }
+
+
+def _training(history: Mapping[str, Any]) -> dict[str, Any]:
+    """Of each phase only what came of it."""
+    phases = [
+        {
+            "phase": record["phase"],
+            "epochs": len(record["epochs"]),
+            "best_eval_loss": record["best_eval_loss"],
+            "rolled_back": record["rolled_back"],
+        }
+        for record in history["phases"]
+    ]
+    return {**history, "phases": phases}
 
 
 def print_table(summary: Summary, terminal: TextIO) -> None:
@@ -138,12 +156,20 @@ def print_table(summary: Summary, terminal: TextIO) -> None:
     console.print(
         f"{counts.found} files: {used} used, quarantined: {counts.quarantined}, duplicates: {counts.duplicates}"
     )
+    console.print(f"trained on {_trained_on(summary.training)}")
     console.print(f"accuracy on test: {_percent(evaluation.accuracy)} of {evaluation.examples} images")
     for warning in _warnings(summary):
         print(f"warning: {warning}", file=terminal)
     for check in evaluation.checks:
         print(_check_line(check, summary.baseline), file=terminal)
     print(_verdict(summary), file=terminal)
+
+
+def _trained_on(history: Mapping[str, Any]) -> str:
+    if history["mode"] == trunk_features.PIXELS:
+        return f"images: {history['reason']}"
+    views = f", {history['views']} views an image" if history["views"] > 1 else ""
+    return f"kept activations of {history['cut']}{views}"
 
 
 def _figures(summary: Summary, name: str) -> gate.ClassFigures:

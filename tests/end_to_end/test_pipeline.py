@@ -12,14 +12,14 @@ pytestmark = pytest.mark.slow
 
 STAGES = [
     *("ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator"),
-    *("Transform", "Trainer", "BaselineModel", "Evaluator", "Pusher"),
+    *("Transform", "TrunkFeatures", "Trainer", "BaselineModel", "Evaluator", "Pusher"),
 ]
 
 
 def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     summary = first_run.summary
     assert first_run.versions[0] == "1"
-    assert set(summary) == {"pipeline", "config", "data", "test", "gate", "pushed", "stages"}
+    assert set(summary) == {"pipeline", "config", "data", "training", "test", "gate", "pushed", "stages"}
     data = summary["data"]
     assert data["classes"] == ["cyan", "magenta", "yellow"]
     assert data["found"] == 120 == data["train"] + data["eval"] + data["test"]
@@ -29,6 +29,9 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     per_class = summary["test"]["per_class"]
     assert {name: row["recall"] for name, row in per_class.items()} == dict.fromkeys(data["classes"], 1.0)
     assert sum(row["examples"] for row in per_class.values()) == data["test"]
+    training = summary["training"]
+    assert (training["mode"], training["views"], training["dtype"]) == ("cached", 1, "float16")
+    assert [(phase["phase"], phase["epochs"]) for phase in training["phases"]] == [("head", 3), ("fine_tune", 1)]
     (check,) = summary["gate"]["checks"]
     assert check == {"metric": "accuracy", "slice": "overall", "value": 1.0, "bound": 0.9, "passed": True}
     assert summary["gate"]["blessed"] is True and summary["gate"]["baseline"] is None
@@ -61,6 +64,24 @@ def test_a_second_run_comes_from_the_cache_and_pushes_nothing_new(workspace, col
     assert again.cached == dict.fromkeys(STAGES, True)
     assert again.versions == versions
     assert again.output.splitlines()[-1] == f"nothing new to push: this model is {again.folder}/serving/{versions[-1]}"
+
+
+def test_another_head_trains_on_the_same_kept_activations(workspace, colours, first_run):
+    run = workspace.run(workspace.configure(colours, head={"dropout": 0.2}))
+    after = {"Trainer", "BaselineModel", "Evaluator", "Pusher"}
+    assert {stage for stage, cached in run.cached.items() if not cached} == after
+
+
+def test_views_and_pixels_are_two_ways_to_train_on_augmented_images(workspace, colours, first_run):
+    training = {"head": {"epochs": 1}, "fine_tune": None}
+    views = {"augmentation": {"rotation": 10.0}, "trunk_features": {"views": 2}}
+    run = workspace.run(workspace.configure(colours, training=training, **views))
+    assert (run.summary["training"]["mode"], run.summary["training"]["views"]) == ("cached", 2)
+    assert "2 views an image" in run.output
+    run = workspace.run(workspace.configure(colours, training=training, augmentation=views["augmentation"]))
+    assert "TrunkFeatures" not in run.cached
+    assert run.summary["training"]["mode"] == "pixels"
+    assert "trained on images: augmentation.rotation is on, and trunk_features.views is 1" in run.output
 
 
 def test_an_unreachable_bound_pushes_nothing_and_says_by_how_much(workspace, colours, first_run):

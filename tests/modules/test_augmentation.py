@@ -74,7 +74,8 @@ def test_mixed_labels_do_not_fit_a_sigmoid():
 
 
 def test_the_sheet_shows_each_image_as_it_is_and_changed(tmp_path):
-    augmentation.write_sheet(augment(rotation=90.0), PIXELS, tmp_path / "sheet.png")
+    columns = augmentation.columns(augment(rotation=90.0), PIXELS)
+    augmentation.write_sheet(columns, tmp_path / "sheet.png")
     sheet = tf.io.decode_png((tmp_path / "sheet.png").read_bytes()).numpy()
     assert sheet.shape == (3 * 48, 4 * 48, 3)
     np.testing.assert_array_equal(sheet[:48, :48], stripes(48))

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from modules import backbones, weight_files
+from modules import backbones, trunk, weight_files
+from modules import model as backbone_model
 from modules.errors import BadInputError
 from modules.input_preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, PREPROCESSING
 
@@ -53,8 +54,9 @@ def test_preprocessing_is_the_librarys_own(name):
 
 
 @pytest.mark.parametrize("name", rows())
-def test_every_backbone_builds_small_and_runs_forward(name):
+def test_every_backbone_builds_small_runs_forward_and_is_cut_in_two(name):
     row = backbones.get(name)
+    is_first_of_family = next(other for other in backbones.BACKBONES.values() if other.family == row.family) is row
     size = max(row.min_image_size, 64)
     model = backbones.build(name, size, "none")
     image = PREPROCESSING[row.preprocessing](np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("f4"))
@@ -63,7 +65,26 @@ def test_every_backbone_builds_small_and_runs_forward(name):
     assert len(features.shape) == 4 and features.shape[-1] >= 256
     assert features.shape == model.compute_output_shape((1, size, size, 3))
     assert np.isfinite(features).all()
+    for layers in (40, 8, 0.5, 0.8, "all", None) if is_first_of_family else (40,):
+        check_cut(model, image, features, layers)
     keras.backend.clear_session()
+
+
+def check_cut(backbone, image, features, layers) -> None:
+    """Nothing that fine-tuning trains is in the trunk, and trunk and tail are the backbone, bit for bit."""
+    try:
+        unfrozen = [] if layers is None else backbone_model.unfreeze_top(backbone, layers)
+    except backbone_model.UnfreezeError:  # the last few layers of some have no weights
+        return
+    first, second = trunk.cut_backbone(backbone, layers)
+    assert not backbone.trainable
+    trunk_layers = [layer.name for layer in first.layers]
+    assert not set(unfrozen) & set(trunk_layers)
+    if layers is None:
+        assert len(trunk_layers) == len(backbone.layers)
+    elif layers == "all":
+        assert not any(isinstance(layer, keras.layers.Conv2D) for layer in first.layers)
+    np.testing.assert_array_equal(second(first(image, training=False), training=False), features)
 
 
 def test_the_native_sizes_are_the_librarys_own():

@@ -40,7 +40,8 @@ def test_two_devices_share_each_batch_and_the_model_serves_on_one(
     ).model_dump()
     arguments = {
         "custom_config": {
-            **{name: complete[name] for name in ("backbone", "head", "training", "augmentation")},
+            **{name: complete[name] for name in ("backbone", "head", "training", "augmentation", "trunk_features")},
+            "pixels_because": "a test",
             "state_directory": None,
         },
         "train_files": [example_files["train"]],
@@ -51,7 +52,7 @@ def test_two_devices_share_each_batch_and_the_model_serves_on_one(
     }
     done = subprocess.run([sys.executable, "-c", PROGRAM], input=pickle.dumps(arguments), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
-    history = json.loads((tmp_path / "run" / "history.json").read_text())
+    history = json.loads((tmp_path / "run" / "history.json").read_text())["phases"]
     assert [len(record["epochs"]) for record in history] == [3, 1]
     assert history[0]["epochs"][-1]["loss"] < history[0]["epochs"][0]["loss"]
     # Served here, where there is but one CPU device.

@@ -1,51 +1,14 @@
 import json
 import logging
-import types
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from training import Killed, run, settings
 
-from modules import callbacks, input_pipeline, trainer
-from pipeline.config import Config
-
-SECTIONS: dict = {
-    "backbone": {"image_size": 96},
-    "head": {"filters": [8], "dropout": 0.2},
-    "training": {
-        "seed": 3,
-        "batch_size": 5,
-        "head": {"epochs": 3, "learning_rate": 1e-2, "patience": 2},
-        "fine_tune": {"epochs": 2, "learning_rate": 1e-5, "layers": 10},
-    },
-}
-
-
-def settings(state_directory: Path | None = None, **sections: dict) -> dict:
-    """Trainer's custom_config: SECTIONS, with fields of its sections replaced, and defaults for the rest."""
-    given = {name: {**SECTIONS.get(name, {}), **sections.get(name, {})} for name in {*SECTIONS, *sections}}
-    if "kind" in given["head"]:
-        given["head"].pop("filters")
-    complete = Config.model_validate({"name": "test", "data": {"path": "p"}, **given}).model_dump()
-    wanted = {name: complete[name] for name in ("backbone", "head", "training", "augmentation")}
-    return {**wanted, "state_directory": str(state_directory) if state_directory else None}
-
-
-def run(transform_output, example_files, folder: Path, config: dict | None = None, **sections: dict) -> list[dict]:
-    """Trains as TFX would call it; gives the history."""
-    trainer.run_fn(
-        types.SimpleNamespace(
-            custom_config=config or settings(**sections),
-            train_files=[example_files["train"]],
-            eval_files=[example_files["eval"]],
-            transform_output=transform_output.transform_savedmodel_dir.removesuffix("/transform_fn"),
-            serving_model_dir=str(folder / "Format-Serving"),
-            model_run_dir=str(folder / "run"),
-        )
-    )
-    return json.loads((folder / "run" / "history.json").read_text())
+from modules import callbacks, input_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +86,6 @@ def test_an_empty_split_is_named(transform_output, example_files, tmp_path):
         pass
     with pytest.raises(input_pipeline.EmptySplitError, match=r"no examples in .*none\.gz"):
         run(transform_output, {**example_files, "eval": str(tmp_path / "none.gz")}, tmp_path)
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing catches it."""
 
 
 @pytest.mark.parametrize("at", ["head epoch 2/3", "head epoch 3/3", "fine_tune epoch 4/5", "fine_tune epoch 5/5"])

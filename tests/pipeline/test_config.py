@@ -68,7 +68,8 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ("name: fruit", "data: is required"),
         (
             MINIMAL + "gates: {}",
-            "gates: no such field; the file has name, data, backbone, head, training, augmentation, gate, push",
+            "gates: no such field; the file has name, data, backbone, head, training, augmentation, trunk_features, "
+            "gate, push",
         ),
         (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
         (
@@ -132,6 +133,20 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             "data.splits: all three of train, eval and test",
         ),
         (MINIMAL + "training: {head: {epoch: 1}}", "training.head.epoch: no such field; head has "),
+        (MINIMAL + "trunk_features: {views: 2}", "views: 2 views need augmentation of single images. Found: none"),
+        (
+            MINIMAL + "augmentation: {flip: horizontal, cutmix: 0.5}\ntrunk_features: {views: 2}",
+            "views: 2 views need augmentation of single images. Found: augmentation.cutmix, which mixes images",
+        ),
+        (
+            MINIMAL + "augmentation: {hue: 0.1}\ntrunk_features: {views: 3, mode: pixels}",
+            "views: 1 is allowed with mode pixels. Received: 3",
+        ),
+        (
+            MINIMAL + "augmentation: {hue: 0.1}\ntrunk_features: {mode: cached}",
+            "cached needs views above 1 for augmented images, or else mode pixels. Found: augmentation.hue and one",
+        ),
+        (MINIMAL + "trunk_features: {views: 0}", "trunk_features.views"),
         (MINIMAL + "training: {replicas: 0}", "training.replicas: auto, or a whole number from 1, is allowed"),
         (
             MINIMAL + "training: {loss: {class_weights: {red: -1}}}",
@@ -207,7 +222,7 @@ def test_every_field_is_documented():
             models = [t for t in nested if issubclass(t, config._Section)]
             sections += models
             assert models or field.description, f"{section.__name__}.{name}"
-    assert len(sections) == 12
+    assert len(sections) == 13
 
 
 def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):
@@ -223,3 +238,17 @@ def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):
 def test_the_demos_configuration_is_valid():
     loaded = config.load(Path(config.__file__).parent.parent / "data" / "traffic_lights.yaml")
     assert loaded.name == "traffic-lights"
+
+
+@pytest.mark.parametrize(
+    ("sections", "because"),
+    [
+        ("", ""),
+        ("trunk_features: {mode: pixels}", "trunk_features.mode is pixels"),
+        ("augmentation: {flip: vertical}", "augmentation.flip is on, and trunk_features.views is 1"),
+        ("augmentation: {flip: vertical}\ntrunk_features: {views: 4}", ""),
+    ],
+)
+def test_why_training_reads_pixels(tmp_path, sections, because):
+    (tmp_path / "run.yaml").write_text(MINIMAL + sections)
+    assert config.load(tmp_path / "run.yaml").trains_on_pixels_because() == because

@@ -1,0 +1,105 @@
+"""Runs every image through the trunk, on Beam."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+from apache_beam.ml.inference.base import RunInference
+from tfx import types
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils
+from tfx.utils import io_utils
+
+from components.trunk_features import model_handler
+from modules import trunk_features
+from modules.errors import BadInputError
+from modules.trunk_features import Recipe
+
+_TRAIN = "train"  # the split whose images are augmented
+
+
+class TrunkFeaturesError(BadInputError):
+    """The activations can't be kept as asked."""
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Executor of TrunkFeatures."""
+
+    def Do(
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Runs the stage.
+
+        Args:
+          input_dict: `examples`, `transform_graph`; see the component.
+          output_dict: `features`; see the component.
+          exec_properties: `recipe`, `splits`; see the component.
+
+        Raises:
+          BadInputError: if the backbone can't be built, or the dtype can't hold its activations.
+        """
+        recipe = Recipe(**json.loads(exec_properties["recipe"]))
+        splits: list[str] = json.loads(exec_properties["splits"])
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
+        features = artifact_utils.get_single_instance(output_dict["features"])
+        features.split_names = artifact_utils.encode_split_names(splits)
+
+        manifest = model_handler.extractor(exec_properties["recipe"], transform_graph).manifest
+        if manifest.mode == trunk_features.CACHED:
+            pipeline = self._make_beam_pipeline()
+            for split in splits:
+                pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
+                views = recipe.views if split == _TRAIN else 1
+                handler = model_handler.TrunkHandler(recipe, transform_graph, views, _count(pattern))
+                prefix = os.path.join(artifact_utils.get_split_uri([features], split), "features")
+                _compute(pipeline, split, pattern, handler, prefix)
+            _refuse_overflow(pipeline.run(), recipe)
+        model_handler.extractor.cache_clear()
+        manifest.write(features.uri)
+
+
+def _count(pattern: str) -> int:
+    records = tf.data.TFRecordDataset(tf.io.gfile.glob(pattern), "GZIP")
+    return int(records.reduce(np.int64(0), lambda count, _: count + 1))
+
+
+def _compute(
+    pipeline: beam.Pipeline, split: str, pattern: str, handler: model_handler.TrunkHandler, prefix: str
+) -> None:
+    _ = (
+        pipeline
+        | f"Read.{split}" >> beam.io.ReadFromTFRecord(pattern, compression_type="gzip")
+        | f"Trunk.{split}" >> RunInference(handler)
+        | f"Encode.{split}" >> beam.ParDo(_Encode())
+        | f"Write.{split}" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".tfrecord")
+    )
+
+
+class _Encode(beam.DoFn):
+    """Features to a serialized tf.Example; images whose activations no float of this size holds are counted."""
+
+    overflow = beam.metrics.Metrics.counter("trunk_features", "overflow")
+
+    def process(self, element: model_handler.Features) -> Iterator[bytes]:
+        key, label, activations = element
+        if not np.isfinite(activations).all():
+            self.overflow.inc()
+        yield trunk_features.encode(key, int(label), activations)
+
+
+def _refuse_overflow(result: beam.runners.runner.PipelineResult, recipe: Recipe) -> None:
+    result.wait_until_finish()
+    found = result.metrics().query(beam.metrics.MetricsFilter().with_name("overflow"))["counters"]
+    if images := sum(counter.result for counter in found):
+        wider = "; trunk_features.dtype float32 may hold them" if recipe.dtype == "float16" else ""
+        raise TrunkFeaturesError(f"the trunk's activations of {images} images are beyond {recipe.dtype}{wider}")

@@ -1,0 +1,147 @@
+"""Trunk features in arrays: any image in any order, any of its views, without reading a file anew each epoch."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from modules import trunk_features
+from modules.input_pipeline import EmptySplitError
+from modules.losses import Labels
+
+_READ_AHEAD = 4  # batches
+_BATCH = 256  # images read, or run through the tail, at a time
+
+
+class FeatureTable:
+    """One split's features.
+
+    Attributes:
+      images: number of examples.
+      counts: number of examples of each class, by index.
+      size: bytes of the activations.
+    """
+
+    def __init__(self, activations: np.ndarray, labels: np.ndarray, classes: int):
+        """Holds arrays, in memory or mapped into it from a file.
+
+        Args:
+          activations: [images, views, ...].
+          labels: int64 [images], indices of the classes.
+          classes: how many there are.
+        """
+        self._activations, self._labels = activations, labels
+        self.images = len(labels)
+        self.counts = np.bincount(labels, minlength=classes).tolist()
+        self.size = activations.nbytes
+
+    @classmethod
+    def read(
+        cls, file_patterns: Sequence[str], manifest: trunk_features.Manifest, classes: int, memory: int
+    ) -> FeatureTable:
+        """Reads a split, in the order of the images' keys.
+
+        Args:
+          file_patterns: of its TFRecords.
+          manifest: what is in them.
+          classes: how many there are.
+          memory: bytes that may be used; what is larger is mapped from a temporary file, which no name leads to any
+            more, so that it goes when the process ends.
+
+        Raises:
+          EmptySplitError: if there is nothing.
+        """
+        files = sorted(file for pattern in file_patterns for file in tf.io.gfile.glob(pattern))
+        columns = [
+            (keys, labels, activations.shape[1])
+            for keys, labels, activations in trunk_features.decode(files, manifest, _BATCH).as_numpy_iterator()
+        ]
+        if not columns:
+            raise EmptySplitError(f"no examples in {file_patterns}: too few images for this split's share")
+        keys, labels = (np.concatenate([column[part] for column in columns]) for part in (0, 1))
+        order = np.argsort(keys)
+        rows = np.empty_like(order)
+        rows[order] = np.arange(len(order))
+        activations = _allocate((len(keys), columns[0][2], *manifest.shape), manifest.dtype, memory)
+        start = 0
+        for _, _, batch in trunk_features.decode(files, manifest, _BATCH).as_numpy_iterator():
+            activations[rows[start : start + len(batch)]] = batch
+            start += len(batch)
+        return cls(activations, labels[order], classes)
+
+    def size_behind(self, tail: keras.Model) -> int:
+        """Bytes that `behind` takes."""
+        return int(np.prod(self._shape_behind(tail))) * np.dtype(np.float32).itemsize
+
+    def behind(self, tail: keras.Model) -> FeatureTable:
+        """What a model makes of all of them in inference mode, float32, in memory."""
+        results = np.empty(self._shape_behind(tail), np.float32)
+        run = tf.function(lambda batch: tail(batch, training=False), reduce_retracing=True)
+        for view in range(results.shape[1]):
+            for start in range(0, self.images, _BATCH):
+                batch = self._activations[start : start + _BATCH, view]
+                results[start : start + _BATCH, view] = run(tf.constant(batch, tf.float32))
+        return FeatureTable(results, self._labels, len(self.counts))
+
+    def _shape_behind(self, tail: keras.Model) -> tuple[int, ...]:
+        return (*self._activations.shape[:2], *tail.output.shape[1:])
+
+    def steps(self, batch_size: int) -> int:
+        return -(-self.images // batch_size)
+
+    def training_epoch(
+        self, epoch: int, seed: int, batch_size: int, labels: Labels, drop_remainder: bool
+    ) -> tf.data.Dataset:
+        """The batches of one epoch: every image once, in one of its views, both depending on seed and epoch alone.
+
+        Args:
+          epoch: counted from 0.
+          seed: of the shuffling and of the choice of views.
+          batch_size: images a step.
+          labels: how labels are encoded; with weights, each batch carries its examples' weights too.
+          drop_remainder: leave out a last batch that is smaller.
+        """
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(self.images)
+        views = rng.integers(self._activations.shape[1], size=self.images)
+        return self._batches(order, views, batch_size, labels, drop_remainder)
+
+    def evaluation(self, batch_size: int, labels: Labels) -> tf.data.Dataset:
+        """All batches, as the images are, unweighted, always in the same order."""
+        first = np.zeros(self.images, int)
+        return self._batches(np.arange(self.images), first, batch_size, labels.unweighted(), False)
+
+    def _batches(
+        self, order: np.ndarray, views: np.ndarray, batch_size: int, labels: Labels, drop_remainder: bool
+    ) -> tf.data.Dataset:
+        shape = self._activations.shape[2:]
+
+        def gather(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+            return self._activations[rows, views].astype(np.float32)
+
+        def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            activations = tf.numpy_function(gather, (rows, views), tf.float32)
+            activations = tf.ensure_shape(activations, (rows.shape[0], *shape))
+            return activations, *labels.encode(index)
+
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return (
+            tf.data.Dataset.from_tensor_slices((order, views, self._labels[order]))
+            .batch(batch_size, drop_remainder=drop_remainder)
+            .map(prepare)
+            .prefetch(_READ_AHEAD)
+            .with_options(options)
+        )
+
+
+def _allocate(shape: tuple[int, ...], dtype: str, memory: int) -> np.ndarray:
+    if int(np.prod(shape)) * np.dtype(dtype).itemsize <= memory:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryDirectory() as folder:
+        return np.memmap(Path(folder, "activations"), dtype, "w+", shape=shape)

@@ -1,0 +1,98 @@
+"""What each phase is fitted on: images, or the trunk's activations, which cost an epoch only what trains."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+
+from modules import trunk
+from modules.augmentation import AugmentedClassifier
+from modules.feature_table import FeatureTable
+from modules.input_pipeline import Split
+from modules.losses import Labels
+from modules.model import InferenceMode
+from modules.phases import HEAD_PHASE, Material
+
+MaterialOf = Callable[[str], Material]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How examples are put together.
+
+    Attributes:
+      seed: of their order.
+      size: images a batch.
+      labels: how labels are encoded.
+      drop_remainder: leave out an epoch's last batch if it is smaller.
+    """
+
+    seed: int
+    size: int
+    labels: Labels
+    drop_remainder: bool
+
+    def material(self, trainee: keras.Model, train: Split | FeatureTable, evaluation: Split | FeatureTable) -> Material:
+        """A model, and two splits in such batches."""
+        settings = (self.seed, self.size, self.labels, self.drop_remainder)
+        return Material(
+            trainee=trainee,
+            training_epoch=lambda epoch: train.training_epoch(epoch, *settings),
+            evaluation=evaluation.evaluation(self.size, self.labels),
+        )
+
+
+def from_images(classifier: keras.Model, train: Split, evaluation: Split, batches: Batches) -> MaterialOf:
+    """Both phases run the whole classifier on images.
+
+    Args:
+      classifier: the classifier, or an AugmentedClassifier around it, which takes pixels to train on.
+      train: the training split.
+      evaluation: the eval split.
+      batches: how they are batched.
+    """
+    if isinstance(classifier, AugmentedClassifier):
+        train = train.as_pixels()
+    material = batches.material(classifier, train, evaluation)
+    return lambda phase: material
+
+
+def from_features(
+    backbone: keras.Model,
+    head: keras.Model,
+    layers: int | float | str | None,
+    pooled: bool,
+    train: FeatureTable,
+    evaluation: FeatureTable,
+    batches: Batches,
+    memory: int,
+) -> MaterialOf:
+    """Both phases run only what is behind the trunk; phase 1 not even the tail, if its results fit into memory.
+
+    Args:
+      backbone: the whole.
+      head: the whole.
+      layers: what is fine-tuned, as the trunk was cut by; None for nothing.
+      pooled: whether the trunk ends with the head's pooling.
+      train: the training split's activations.
+      evaluation: the eval split's.
+      batches: how they are batched.
+      memory: bytes that the tail's results may take.
+    """
+    pooling, rest = trunk.cut_head(head)
+    if pooled or layers is None:
+        fixed = batches.material(rest if pooled else head, train, evaluation)
+        return lambda phase: fixed
+    _, tail = trunk.cut_backbone(backbone, layers)
+    behind_trunk = keras.Model(tail.input, head(InferenceMode(tail)(tail.input)), name="tail_and_head")
+
+    def material(phase: str) -> Material:
+        if phase == HEAD_PHASE:
+            before_rest = keras.Model(tail.input, pooling(tail.output))
+            if train.size_behind(before_rest) + evaluation.size_behind(before_rest) <= memory:
+                return batches.material(rest, train.behind(before_rest), evaluation.behind(before_rest))
+        return batches.material(behind_trunk, train, evaluation)
+
+    return material

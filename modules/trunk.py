@@ -1,0 +1,79 @@
+"""Cuts a classifier in two: the trunk, which nothing trains and which runs once an image, and what trains on it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import keras
+
+from modules import model as models
+
+# Of a head, what may belong to the trunk: it has neither weights nor chance.
+_FIXED = (keras.layers.InputLayer, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+
+
+def cut_backbone(backbone: keras.Model, layers: int | float | str | None) -> tuple[keras.Model, keras.Model]:
+    """Cuts a backbone below the first layer that fine-tuning trains.
+
+    Args:
+      backbone: functional; it is left frozen.
+      layers: `training.fine_tune.layers` of a configuration; None if nothing of it is fine-tuned.
+
+    Returns:
+      trunk and tail, see `cut`.
+
+    Raises:
+      model.UnfreezeError: if the layers to fine-tune aren't there.
+    """
+    unfrozen = [] if layers is None else models.unfreeze_top(backbone, layers)
+    models.freeze(backbone)
+    return cut(backbone, unfrozen)
+
+
+def cut_head(head: keras.Model) -> tuple[keras.Model, keras.Model]:
+    """Cuts a head behind its pooling, if that comes first and doesn't train: a vector is smaller than a map."""
+    return cut(head, [layer.name for layer in head.layers if not isinstance(layer, _FIXED)])
+
+
+def cut(model: keras.Model, changing: Collection[str]) -> tuple[keras.Model, keras.Model]:
+    """Cuts a functional model at the last tensor that everything behind depends on and nothing in `changing` makes.
+
+    Args:
+      model: functional, with one input and one output.
+      changing: names of the layers that the trunk must not hold; none: the cut is the model's output.
+
+    Returns:
+      trunk and tail. They share the model's layers, and `tail(trunk(x))` is `model(x)`. A cut at the input gives a
+      trunk that does nothing, a cut at the output such a tail.
+    """
+    at = _last_single_tensor(model, changing)
+    return _between(model.input, at, f"{model.name}_trunk"), _between(at, model.output, f"{model.name}_tail")
+
+
+def _between(first: keras.KerasTensor, last: keras.KerasTensor, name: str) -> keras.Model:
+    if first is last:
+        first = keras.Input(last.shape[1:])
+        last = keras.layers.Identity()(first)
+    return keras.Model(first, last, name=name)
+
+
+def _last_single_tensor(model: keras.Model, changing: Collection[str]) -> keras.KerasTensor:
+    """Walks the graph from its input: where a single tensor is still to be used, everything behind depends on it."""
+    nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
+    uses: dict[int, int] = {id(model.output): 1}
+    for node in nodes:
+        for tensor in node.arguments.keras_tensors:
+            uses[id(tensor)] = uses.get(id(tensor), 0) + 1
+    live: dict[int, keras.KerasTensor] = {}
+    found = model.input
+    for node in nodes:
+        if node.operation.name in changing:
+            break
+        for tensor in node.arguments.keras_tensors:
+            uses[id(tensor)] -= 1
+            if not uses[id(tensor)]:
+                live.pop(id(tensor), None)
+        live |= {id(tensor): tensor for tensor in node.outputs if uses.get(id(tensor))}
+        if len(live) == 1:
+            (found,) = live.values()
+    return found

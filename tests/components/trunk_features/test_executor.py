@@ -1,0 +1,81 @@
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+
+from components.trunk_features import executor
+from modules import trunk_features
+from modules.trunk_features import Extractor, Manifest, Recipe
+from pipeline.config import Backbone
+
+RECIPE = Recipe(Backbone(image_size=96).model_dump(), layers=10, dtype="float32")
+
+
+@pytest.fixture
+def execute(tmp_path, transform_output, example_files):
+    """Runs the executor on the examples; gives the folder of its output."""
+    examples = standard_artifacts.Examples()
+    examples.uri, examples.split_names = str(tmp_path / "examples"), '["train", "eval", "test"]'
+    for split, pattern in example_files.items():
+        (tmp_path / "examples" / f"Split-{split}").mkdir(parents=True)
+        shutil.copy(pattern.replace("*", ".gz"), tmp_path / "examples" / f"Split-{split}" / "data.gz")
+    graph = standard_artifacts.TransformGraph()
+    graph.uri = transform_output.transform_savedmodel_dir.removesuffix("/transform_fn")
+    output = standard_artifacts.Examples()
+    output.uri = str(tmp_path / "features")
+
+    def run(recipe: Recipe) -> Path:
+        Path(output.uri).mkdir()
+        context = BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(tmp_path))
+        properties = {"recipe": json.dumps(dataclasses.asdict(recipe)), "splits": '["train", "eval"]'}
+        executor.Executor(context).Do(
+            {"examples": [examples], "transform_graph": [graph]}, {"features": [output]}, properties
+        )
+        assert output.split_names == '["train", "eval"]'
+        return Path(output.uri)
+
+    return run
+
+
+def test_every_image_of_train_and_eval_is_kept_with_its_views(execute, transform_output, example_files):
+    recipe = dataclasses.replace(RECIPE, views=2, augmentation={"rotation": 45.0}, seed=1)
+    folder = execute(recipe)
+    manifest = Manifest.read(str(folder))
+    assert (manifest.mode, manifest.views, manifest.dtype) == ("cached", 2, "float32")
+    extractor = Extractor(recipe, transform_output.transform_savedmodel_dir.removesuffix("/transform_fn"))
+    for split, views in (("train", 2), ("eval", 1)):
+        files = sorted(map(str, (folder / f"Split-{split}").iterdir()))
+        (kept,) = trunk_features.decode(files, manifest, 100).as_numpy_iterator()
+        serialized = list(tf.data.TFRecordDataset(tf.io.gfile.glob(example_files[split]), "GZIP").as_numpy_iterator())
+        keys, labels, activations = (part.numpy() for part in extractor(tf.constant(serialized), views))
+        order, expected = np.argsort(kept[0]), np.argsort(keys)
+        np.testing.assert_array_equal(kept[0][order], keys[expected])
+        np.testing.assert_array_equal(kept[1][order], labels[expected])
+        assert kept[2].shape == (len(serialized), views, *manifest.shape)
+        np.testing.assert_allclose(kept[2][order], activations[expected], atol=1e-4)
+
+
+def test_nothing_is_kept_where_it_does_not_pay(execute):
+    folder = execute(dataclasses.replace(RECIPE, layers="all"))
+    assert [path.name for path in folder.iterdir()] == ["manifest.json"]
+    assert "first weights" in Manifest.read(str(folder)).reason
+
+
+def test_activations_beyond_the_dtype_are_refused(execute, tmp_path):
+    """Even a frozen backbone with sound weights may do that: VGG's, on pixels from 0 to 255, comes close."""
+    image = keras.Input((96, 96, 3))
+    large = keras.layers.Conv2D(2, 3, strides=8, kernel_initializer="ones", name="large")(image * 1e6)
+    keras.Model(image, large).save(tmp_path / "large.keras")
+    backbone = {**RECIPE.backbone, "name": None, "keras_model": str(tmp_path / "large.keras"), "layer": "large"}
+    with pytest.raises(
+        executor.TrunkFeaturesError, match=r"of 18 images are beyond float16; trunk_features\.dtype float32 may hold"
+    ):
+        execute(dataclasses.replace(RECIPE, backbone=backbone, layers=None, dtype="float16"))
+    assert not (tmp_path / "features" / "manifest.json").exists()
