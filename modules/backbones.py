@@ -1,6 +1,6 @@
 """The table of backbones: how each is built, what its input must look like, where its weights come from.
 
-Besides the table's rows, a backbone may be a SavedModel feature extractor or a Keras model file cut at a layer.
+Besides the table's rows, a backbone may be a person's own, see modules/own_backbones.py.
 
 Keras is imported only when a backbone is built, so that a configuration is checked against this table in no time.
 """
@@ -241,94 +241,17 @@ def load(section: Mapping[str, Any]) -> keras.Model:
     """Makes the backbone that the section `backbone` of a configuration describes, see pipeline/config.py.
 
     Raises:
-      BadInputError: as the functions of this module do.
+      BadInputError: if it can't be built; names the field that is at fault.
     """
+    from modules import own_backbones
+
     size = section["image_size"]
-    if section["saved_model"] is not None:
-        return from_saved_model(section["saved_model"], size)
-    if section["keras_model"] is not None:
-        return from_keras_model(section["keras_model"], section["layer"], size)
-    return build(section["name"], size, section["weights"])
-
-
-def from_saved_model(directory: str, image_size: int) -> keras.Model:
-    """Makes a backbone of a feature extractor in SavedModel format, as TF Hub and KerasHub export them.
-
-    It is used through its signature `serving_default` or, if it has none, by being called; it is never trained.
-
-    Args:
-      directory: the SavedModel's folder.
-      image_size: height and width of the input, pixels.
-
-    Returns:
-      a functional model from float32 [batch, image_size, image_size, 3] to float32 [batch, height, width, channels] or
-      [batch, features].
-
-    Raises:
-      BackboneError: if it can't be loaded, doesn't take such images, or gives something else.
-    """
-    import keras
-    import tensorflow as tf
-
+    field = next(name for name in ("saved_model", "keras_model", "weights") if section[name] is not None)
     try:
-        loaded = tf.saved_model.load(directory)
-        endpoint = "serving_default" if "serving_default" in loaded.signatures else "__call__"
-        layer = keras.layers.TFSMLayer(directory, call_endpoint=endpoint, name="saved_model")
-        layer.trainable = False
-        given = layer(tf.zeros((1, image_size, image_size, 3)))
-    except (OSError, ValueError, TypeError, AttributeError, tf.errors.OpError) as error:
-        raise BackboneError(
-            f"{directory}: can't be used on images of {image_size}x{image_size} as a SavedModel feature extractor "
-            f"({str(error).splitlines()[0]})"
-        ) from None
-    outputs = list(given.values()) if isinstance(given, dict) else [given]
-    if len(outputs) != 1 or not outputs[0].dtype.is_floating or outputs[0].shape.rank not in (2, 4):
-        found = [(str(output.dtype.name), tuple(output.shape)) for output in outputs]
-        raise BackboneError(
-            f"{directory}: one float output is expected, [batch, features] or [batch, height, width, channels]. "
-            f"Received: {found}"
-        )
-    image = keras.Input((image_size, image_size, 3), name="image")
-    features = layer(image)
-    features = next(iter(features.values())) if isinstance(features, dict) else features
-    # Signatures often leave sizes open; heads need them.
-    features = keras.layers.Reshape(tuple(outputs[0].shape[1:]), name="features")(features)
-    return keras.Model(image, features, name="saved_model_backbone")
-
-
-def from_keras_model(path: str, layer: str, image_size: int) -> keras.Model:
-    """Makes a backbone of a Keras model file, cut behind one of its layers.
-
-    Args:
-      path: a `.keras` file.
-      layer: name of the layer whose output is the features.
-      image_size: height and width of the input, pixels.
-
-    Returns:
-      a functional model from float32 [batch, image_size, image_size, 3] to the layer's output.
-
-    Raises:
-      BackboneError: if it can't be loaded, isn't functional, has no such layer, or takes other images.
-    """
-    import keras
-
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except (OSError, ValueError, TypeError) as error:
-        raise BackboneError(f"{path}: can't be loaded as a Keras model ({str(error).splitlines()[0]})") from None
-    names = [candidate.name for candidate in model.layers]
-    if layer not in names:
-        raise BackboneError(f"{path}: has no layer {layer!r}; its last ones are {', '.join(names[-8:])}")
-    shape = model.input_shape
-    if not isinstance(shape, tuple) or any(
-        have not in (None, want) for have, want in zip(shape, (None, image_size, image_size, 3), strict=False)
-    ):
-        raise BackboneError(
-            f"{path}: takes {shape}, not images of {image_size}x{image_size}x3; set backbone.image_size"
-        )
-    cut = keras.Model(model.input, model.get_layer(layer).output, name=f"{model.name}_to_{layer}")
-    # Heads need to know the features' size; a model of open size is built anew for this one.
-    image = keras.Input((image_size, image_size, 3), name="image")
-    sized = keras.models.clone_model(cut, input_tensors=image)
-    sized.set_weights(cut.get_weights())
-    return sized
+        if field == "saved_model":
+            return own_backbones.from_saved_model(section[field], size)
+        if field == "keras_model":
+            return own_backbones.from_keras_model(section[field], section["layer"], size)
+        return build(section["name"], size, section["weights"])
+    except BadInputError as error:
+        raise BackboneError(f"backbone.{field}: {error}") from error

@@ -109,6 +109,7 @@ class Extractor:
         Raises:
           BadInputError: if the backbone can't be built, or has no such layers.
         """
+        keras.utils.clear_session()  # a layer to fine-tune has the same name here and in Trainer
         backbone = backbones.load(recipe.backbone)
         self._trunk, _ = trunk.cut_backbone(backbone, recipe.layers)
         if recipe.pooling:

@@ -528,7 +528,7 @@ class _Loader(yaml.SafeLoader):
 
 # YAML 1.2's floats; PyYAML follows YAML 1.1, which wants a dot and a sign in the exponent: 1.0e-3.
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+"), list("-+.0123456789")
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
 )
 
 
@@ -552,7 +552,7 @@ def _is_weights_name(value: str) -> bool:
 
 
 def _fault(detail: Any) -> str:
-    where = ".".join(map(str, detail["loc"])) or "configuration"
+    where = ".".join(map(str, detail["loc"]))
     if detail["type"] == "missing":
         return f"{where}: is required"
     if detail["type"] == "extra_forbidden":
@@ -560,6 +560,8 @@ def _fault(detail: Any) -> str:
     if detail["type"] == "model_type":
         return f"{where}: a mapping of fields is expected. Received: {detail['input']!r}"
     message = detail["msg"].removeprefix("Value error, ")
+    if not where:  # what is about several sections names its fields
+        return message
     if "Received: " in message:  # our own tables' messages name the value already
         return f"{where}: {message}"
     return f"{where}: {message[:1].lower()}{message[1:]}. Received: {detail['input']!r}"

@@ -84,14 +84,29 @@ def _run(run_config: config.Config, config_path: str, folder: RunFolder) -> int:
 
         console.log_everything()
         try:
+            _check_model(run_config, config_path)
             return _run_stages(run_config, config_path, folder, terminal)
         except stage_runner.StageFailedError as failure:
             what, cause = failure.stage, failure.__cause__
+        except BadInputError as error:
+            print(error, file=terminal)
+            return BAD_INPUT
         except Exception as error:
             what, cause = "the run", error
         logging.error("%s failed", what, exc_info=cause)
         print(f"{what} failed: {cause}", file=terminal)
         return BAD_INPUT if isinstance(cause, BadInputError) else FAILED
+
+
+def _check_model(run_config: config.Config, config_path: str) -> None:
+    """Refuses a backbone, head or training that can't be built, before the stages have worked for it."""
+    from modules import assembly
+
+    classes = sorted({file.label for file in listing.list_files(run_config.data.path) if file.label})
+    try:
+        assembly.check(run_config.model_dump(), classes)
+    except BadInputError as error:
+        raise BadInputError(f"{config_path}: {error}") from error
 
 
 def _run_stages(run_config: config.Config, config_path: str, folder: RunFolder, terminal: TextIO) -> int:

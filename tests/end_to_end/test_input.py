@@ -177,3 +177,24 @@ def test_what_can_be_refused_is_refused_before_any_stage(workspace, text, messag
     run = workspace.run(file)
     assert run.exit_code == 2
     assert message in run.output and "loading TFX" not in run.output
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"training": {"fine_tune": {"layers": "nope"}}}, "training.fine_tune.layers: efficientnet_lite0 has no layer"),
+        (
+            {"training": {"loss": {"class_weights": {"green": 2.0}}}},
+            "class_weights: the classes are cyan, magenta",
+        ),
+        ({"training": {"replicas": 9}}, "training.replicas: 9 devices are wanted"),
+        ({"head": {"kind": "conv", "filters": [8], "kernel": 5}}, "a conv head of kernel 5 needs a feature map of 5x5"),
+        ({"backbone": {"name": "MobileNet", "weights": "broken.h5"}}, "backbone.weights: "),
+    ],
+)
+def test_a_model_that_can_not_be_built_is_refused_before_any_stage(workspace, colours, sections, message):
+    (workspace.path / "broken.h5").write_bytes(b"nothing of the kind")
+    run = workspace.run(workspace.configure(colours, name="refused", **sections))
+    assert run.exit_code == 2
+    assert message in run.output and ".yaml: " in run.output
+    assert "ImageExampleGen" not in run.output and "Traceback" not in run.output

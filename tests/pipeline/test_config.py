@@ -147,6 +147,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             "cached needs views above 1 for augmented images, or else mode pixels. Found: augmentation.hue and one",
         ),
         (MINIMAL + "trunk_features: {views: 0}", "trunk_features.views"),
+        (MINIMAL + "training: {head: {learning_rate: 1e-3x}}", "training.head.learning_rate: "),
         (MINIMAL + "training: {replicas: 0}", "training.replicas: auto, or a whole number from 1, is allowed"),
         (
             MINIMAL + "training: {loss: {class_weights: {red: -1}}}",
@@ -212,6 +213,11 @@ def test_whatever_a_file_says_it_is_loaded_or_refused_in_words(tmp_path_factory,
         assert config.load(path).name == tree["name"]
     except BadInputError as error:
         assert str(path) in str(error)
+
+
+def test_a_word_that_begins_like_a_number_is_a_word(tmp_path):
+    assert load(tmp_path, "name: 1e5-fruit\ndata: {path: 2e3_photos}\n").name == "1e5-fruit"
+    assert load(tmp_path, MINIMAL + "training: {head: {learning_rate: 2e-3}}").training.head.learning_rate == 2e-3
 
 
 def test_every_field_is_documented():

@@ -1,0 +1,101 @@
+"""The alternative: two-phase fine-tuning as a plain Keras script does it, without caching anything.
+
+The same backbone, head, optimizer, seed, batches and epochs as the pipeline it is compared with, and like it without
+tf.data's autotune, which stalls the ends of epochs, and with deterministic ops. Prints one JSON object.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+import yaml
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", type=Path, help="the pipeline's configuration")
+    parser.add_argument("folders", type=Path, help="holds train/, eval/ and test/, each with one folder a class")
+    parser.add_argument("model", type=Path, help="where the SavedModel goes")
+    options = parser.parse_args()
+    config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
+    training = config["training"]
+    keras.utils.set_random_seed(training["seed"])
+    tf.config.experimental.enable_op_determinism()
+
+    start = time.monotonic()
+    size = config["backbone"]["image_size"]
+    splits = {split: _dataset(options.folders / split, size, training, split) for split in ("train", "eval", "test")}
+    classes = len(list((options.folders / "train").iterdir()))
+    backbone, preprocess = _backbone(config["backbone"])
+    splits = {split: data.map(lambda x, y: (preprocess(x), y)).prefetch(2) for split, data in splits.items()}
+
+    backbone.trainable = False
+    image = keras.Input((size, size, 3))
+    model = keras.Model(image, _head(backbone(image, training=False), config["head"], classes))
+    _fit(model, splits, training["head"])
+    if training["fine_tune"]:
+        backbone.trainable = True
+        for layer in backbone.layers[: -training["fine_tune"]["layers"]]:
+            layer.trainable = False
+        for layer in backbone.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        _fit(model, splits, training["fine_tune"])
+    model.export(options.model, verbose=False)
+    seconds = time.monotonic() - start
+    _, accuracy = model.evaluate(splits["test"], verbose=0)
+    sys.stdout.write(json.dumps({"training": seconds, "accuracy": accuracy}) + "\n")
+
+
+def _dataset(folder: Path, size: int, training: dict, split: str) -> tf.data.Dataset:
+    data = keras.utils.image_dataset_from_directory(
+        folder,
+        label_mode="categorical",
+        image_size=(size, size),
+        batch_size=training["batch_size"],
+        shuffle=split == "train",
+        seed=training["seed"],
+        verbose=False,
+    )
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return data.with_options(options)
+
+
+def _backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
+    if section["name"].startswith("EfficientNetLite"):  # keras.applications hasn't got it
+        from modules import backbones
+
+        return backbones.build(section["name"], section["image_size"], section["weights"]), lambda x: (x - 127) / 128
+    library = {"MobileNetV2": keras.applications.mobilenet_v2, "ResNet50": keras.applications.resnet50}
+    shape = (section["image_size"], section["image_size"], 3)
+    weights = None if section["weights"] == "none" else section["weights"]
+    build = getattr(keras.applications, section["name"])
+    return build(input_shape=shape, include_top=False, weights=weights), library[section["name"]].preprocess_input
+
+
+def _head(x: keras.KerasTensor, section: dict, classes: int) -> keras.KerasTensor:
+    if section["kind"] == "conv":
+        for filters in section["filters"]:
+            x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+            x = keras.layers.BatchNormalization(momentum=0.9)(x)
+            x = keras.layers.ReLU()(x)
+    x = keras.layers.GlobalAveragePooling2D()(x)
+    x = keras.layers.Dropout(section["dropout"])(x)
+    return keras.layers.Dense(classes, activation="softmax")(x)
+
+
+def _fit(model: keras.Model, splits: dict[str, tf.data.Dataset], phase: dict) -> None:
+    model.compile(keras.optimizers.Adam(phase["learning_rate"]), "categorical_crossentropy", metrics=["accuracy"])
+    model.fit(splits["train"], validation_data=splits["eval"], epochs=phase["epochs"], verbose=0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""How much faster Regraft trains than a plain Keras script: `python -m benchmarks.training --case …`.
+
+Interleaved pairs of whole processes; each figure is the median over the rounds, ratios are of each round's pair. Every
+round's seed is another one on both sides, which also gives the accuracies' spread. Each round starts with an empty
+cache; a round of `tuning` is several trials that share it, as tuning does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import contest
+
+_MOBILENET = {"name": "MobileNetV2", "image_size": 160, "weights": "none"}
+_LITE = {"name": "EfficientNetLite0", "image_size": 160, "weights": "bundled"}
+_RESNET = {"name": "ResNet50", "image_size": 224, "weights": "none"}
+_CONV = {"kind": "conv", "filters": [128, 64], "dropout": 0.3}
+_DENSE = {"kind": "dense", "dropout": 0.3}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is trained: backbone, head, epochs of both phases, and trials a round."""
+
+    backbone: dict[str, Any]
+    head: dict[str, Any]
+    epochs: tuple[int, int]
+    trials: int = 1
+
+
+CASES = {
+    "mobilenetv2-conv-5": Case(_MOBILENET, _CONV, (5, 5)),
+    "mobilenetv2-conv-20": Case(_MOBILENET, _CONV, (20, 20)),
+    "mobilenetv2-dense-20": Case(_MOBILENET, _DENSE, (20, 20)),
+    "mobilenetv2-dense-20-head-only": Case(_MOBILENET, _DENSE, (20, 0)),
+    "lite0-conv-10": Case(_LITE, _CONV, (10, 10)),
+    "resnet50-conv-20": Case(_RESNET, _CONV, (20, 20)),
+    "tuning": Case(_MOBILENET, _CONV, (5, 5), trials=20),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", choices=CASES, action="append", help="may be repeated (default: all)")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=1484, help="photos to lay out (default: all the demo has)")
+    options = parser.parse_args()
+    for name in options.case or CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            _report(name, _pairs(CASES[name], Path(folder), options.rounds, options.images), options.images)
+
+
+def _pairs(case: Case, folder: Path, rounds: int, images: int) -> list[tuple[contest.Result, contest.Result]]:
+    photos = contest.photos(folder, images)
+    splits = contest.in_splits(photos, folder / "splits")
+    pairs = []
+    for number in contest.rounds(rounds):
+        ours, theirs = [], []
+        for trial in range(case.trials):
+            head = {**case.head, "dropout": 0.2 + 0.02 * trial} if case.trials > 1 else case.head
+            config = contest.configuration(photos, case.backbone, head, case.epochs, seed=number)
+            ours.append(contest.pipeline(config, folder, folder / f"workspace-{number}"))
+            theirs.append(contest.script(config, folder, splits))
+        pairs.append((_total(ours), _total(theirs)))
+    return pairs
+
+
+def _total(results: list[contest.Result]) -> contest.Result:
+    accuracy = statistics.mean(result.accuracy for result in results)
+    whole, training = (sum(getattr(result, name) for result in results) for name in ("whole", "training"))
+    return contest.Result(whole, training, accuracy, results[0].stages)
+
+
+def _report(name: str, pairs: list[tuple[contest.Result, contest.Result]], images: int) -> None:
+    lines = [f"{name}: {images} photos, {len(pairs)} rounds"]
+    for figure in ("training", "whole"):
+        ours, theirs = ([getattr(pair[side], figure) for pair in pairs] for side in (0, 1))
+        ratios = [plain / regraft for regraft, plain in zip(ours, theirs, strict=True)]
+        lines.append(
+            f"  {figure:9s} Regraft {statistics.median(ours):7.1f} s, plain {statistics.median(theirs):7.1f} s, "
+            f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        )
+    ours, theirs = ([pair[side].accuracy for pair in pairs] for side in (0, 1))
+    lines.append(
+        f"  accuracy  Regraft {statistics.mean(ours):.4f} ({min(ours):.4f} to {max(ours):.4f}), "
+        f"plain {statistics.mean(theirs):.4f} ({min(theirs):.4f} to {max(theirs):.4f})"
+    )
+    stages = {stage: statistics.median(pair[0].stages[stage] for pair in pairs) for stage in pairs[0][0].stages}
+    lines.append("  stages    " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items()))
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
