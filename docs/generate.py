@@ -13,6 +13,9 @@ import yaml
 from modules import backbones, heads
 from pipeline.config import Config
 
+if typing.TYPE_CHECKING:
+    import keras
+
 FOLDER = Path(__file__).parent
 
 
@@ -48,25 +51,35 @@ def backbones_page() -> str:
     """The page on the backbones: the table of modules/backbones.py, each row built once to measure it."""
     import keras
 
+    lines = []
+    for row in backbones.BACKBONES.values():
+        lines.append(backbone_line(row, backbones.build(row.name, SIZE, backbones.NONE)))
+        keras.backend.clear_session()
+    return backbones_text(lines)
+
+
+def backbone_line(row: backbones.Backbone, model: keras.Model) -> str:
+    """One line of the table; `model` is the backbone, built for images of SIZE."""
+    shape = "×".join(map(str, model.output_shape[1:]))
+    weights = ", ".join([*row.weights, *(f"`{suffix}` file" for suffix in row.weight_files)])
+    return (
+        f"| {row.name} | {row.image_size} | {row.min_image_size} | {model.count_params():,} | {shape} | "
+        f"{row.preprocessing} | {row.interpolation} | {weights} |"
+    )
+
+
+def backbones_text(table: list[str]) -> str:
+    """The page around the table's lines."""
     lines = [
         "# Backbones",
         "",
         "Every row is one value of `backbone.name`. This page is made from `modules/backbones.py` by `make docs`: parameters",
-        f"and feature maps are those of the backbone as built, without its classification top, at {_SIZE} pixels.",
+        f"and feature maps are those of the backbone as built, without its classification top, at {SIZE} pixels.",
         "",
         "| name | native size | smallest | parameters | feature map | preprocessing | interpolation | weights |",
         "|---|---|---|---|---|---|---|---|",
+        *table,
     ]
-    for row in backbones.BACKBONES.values():
-        model = backbones.build(row.name, _SIZE, backbones.NONE)
-        shape = "×".join(map(str, model.output_shape[1:]))
-        weights = ", ".join([*row.weights, *(f"`{suffix}` file" for suffix in row.weight_files)])
-        lines.append(
-            f"| {row.name} | {row.image_size} | {row.min_image_size} | {model.count_params():,} | {shape} | "
-            f"{row.preprocessing} | {row.interpolation} | {weights} |"
-        )
-        del model
-        keras.backend.clear_session()
     return "\n".join(lines) + _BACKBONES_TEXT
 
 
@@ -92,7 +105,7 @@ def heads_page() -> str:
     return "\n".join(lines) + _HEADS_TEXT
 
 
-_SIZE = 160
+SIZE = 160
 _FEATURES = (5, 5, 1280)
 
 _BACKBONES_TEXT = """

@@ -1,3 +1,6 @@
+import runpy
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +10,9 @@ from modules import backbones, trunk, weight_files
 from modules import model as backbone_model
 from modules.errors import BadInputError
 from modules.input_preprocessing import IMAGENET_DEVIATION, IMAGENET_MEAN, PREPROCESSING
+
+PAGE = Path(__file__).parents[2] / "docs" / "backbones.md"
+GENERATE = runpy.run_path(str(PAGE.with_name("generate.py")))
 
 LIBRARY = {
     "MobileNet": "mobilenet",
@@ -54,10 +60,10 @@ def test_preprocessing_is_the_librarys_own(name):
 
 
 @pytest.mark.parametrize("name", rows())
-def test_every_backbone_builds_small_runs_forward_and_is_cut_in_two(name):
+def test_every_backbone_builds_small_runs_forward_is_cut_in_two_and_described(name):
     row = backbones.get(name)
     is_first_of_family = next(other for other in backbones.BACKBONES.values() if other.family == row.family) is row
-    size = max(row.min_image_size, 64)
+    size = GENERATE["SIZE"]
     model = backbones.build(name, size, "none")
     image = PREPROCESSING[row.preprocessing](np.random.default_rng(0).uniform(0, 255, (1, size, size, 3)).astype("f4"))
     features = model(image, training=False)
@@ -65,6 +71,9 @@ def test_every_backbone_builds_small_runs_forward_and_is_cut_in_two(name):
     assert len(features.shape) == 4 and features.shape[-1] >= 256
     assert features.shape == model.compute_output_shape((1, size, size, 3))
     assert np.isfinite(features).all()
+    assert GENERATE["backbone_line"](row, model) in PAGE.read_text().splitlines(), "stale: run `make docs`"
+    if is_first_of_family:
+        assert backbones.build(name, row.min_image_size, "none").output_shape[-1] == features.shape[-1]
     for layers in (40, 8, 0.5, 0.8, "all", None) if is_first_of_family else (40,):
         check_cut(model, image, features, layers)
     keras.backend.clear_session()
