@@ -43,8 +43,16 @@ def configuration() -> str:
             meaning = _text(field.description or (nested.__doc__ if nested else ""))
             if nested:
                 meaning += f" See [{_join(path, name)}](#{_join(path, name).replace('.', '')})."
-            lines.append(f"| `{field.alias or name}` | {meaning} |")
+            lines.append(f"| `{field.alias or name}` | {meaning}{_values(field.annotation, meaning)} |")
     return "\n".join(lines) + "\n"
+
+
+def _values(annotation: object, meaning: str) -> str:
+    """The values that a field may take, where its meaning doesn't name them all."""
+    parts = [annotation, *typing.get_args(annotation)]
+    values = [value for part in parts if typing.get_origin(part) is typing.Literal for value in typing.get_args(part)]
+    unnamed = [value for value in values if f"`{value}`" not in meaning]
+    return f" One of {', '.join(f'`{value}`' for value in values)}." if unnamed else ""
 
 
 def backbones_page() -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from modules import backbones, devices, heads, losses, model
+from modules import backbones, devices, heads, losses, model, trunk, trunk_features
 
 
 def build(config: Mapping[str, Any], classes: Sequence[str]) -> tuple[keras.Model, keras.Model, keras.Model]:
@@ -22,7 +22,7 @@ def check(config: Mapping[str, Any], classes: Sequence[str]) -> None:
     """Builds what a training would, so that what can't be built is found out in seconds, before any stage has run.
 
     Args:
-      config: the sections `backbone`, `head` and `training` of a run's configuration.
+      config: a run's whole configuration.
       classes: class names.
 
     Raises:
@@ -32,6 +32,10 @@ def check(config: Mapping[str, Any], classes: Sequence[str]) -> None:
     devices.strategy(training["replicas"])
     losses.class_weights(training["loss"]["class_weights"], sorted(classes), [1] * len(classes))
     _, backbone, _ = build(config, classes)
-    if training["fine_tune"]:
-        model.unfreeze_top(backbone, training["fine_tune"]["layers"])
+    layers = training["fine_tune"] and training["fine_tune"]["layers"]
+    first, _ = trunk.cut_backbone(backbone, layers)
+    kept = config["trunk_features"]
+    always = kept["mode"] == trunk_features.CACHED
+    if reason := trunk.why_not_keep(first, always):
+        trunk_features.refuse_unless_optional(reason, always, kept["views"])
     keras.utils.clear_session()

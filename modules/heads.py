@@ -236,8 +236,13 @@ def build(options: HeadOptions, features: tuple[int, ...], classes: int, seed: i
     x = HEADS[options.kind].build(inputs, tools)
     units = 1 if options.output == "sigmoid" else classes
     activation = None if options.output == "logits" else options.output
-    answer = layers.Dense(units, activation=activation, dtype="float32", name=options.output, **tools.kernel())(x)
-    return keras.Model(inputs, answer, name="head")
+    answer = layers.Dense(units, activation=activation, dtype="float32", name="head_answer", **tools.kernel())(x)
+    try:
+        return keras.Model(inputs, answer, name="head")
+    except ValueError as error:
+        if options.kind != "custom":
+            raise
+        raise HeadError(f"head.function: {options.function} makes no model ({error})") from error
 
 
 def smaller(features: tuple[int, ...], classes: int, parameters: int) -> dict[str, int]:

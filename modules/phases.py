@@ -117,7 +117,7 @@ def _fine_tune(fitting: Fitting, state: TrainingState, saved: Any, done: list[di
     record = _fit_phase(FINE_TUNE_PHASE, material, fitting, state, saved, done, first_epoch, before)
     if not record["best_eval_loss"] < done[0]["best_eval_loss"]:
         _log.info(
-            "  fine_tune did not lower the loss on eval (%.4f, before %.4f): rolled back",
+            "  fine_tune did not lower the loss on eval (%.6g, before %.6g): rolled back",
             *(record["best_eval_loss"], done[0]["best_eval_loss"]),
         )
         _assign(mutable, before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
 import keras
@@ -28,6 +29,21 @@ def cut_backbone(backbone: keras.Model, layers: int | float | str | None) -> tup
     unfrozen = [] if layers is None else models.unfreeze_top(backbone, layers)
     models.freeze(backbone)
     return cut(backbone, unfrozen)
+
+
+def why_not_keep(trunk: keras.Model, however_large: bool) -> str:
+    """Why a trunk's activations aren't worth keeping; empty if they are.
+
+    Args:
+      trunk: images to activations.
+      however_large: keep them also if they take more room than the images.
+    """
+    if not trunk.weights:
+        return "fine-tuning reaches down to the backbone's first weights"
+    values, pixels = (math.prod(tensor.shape[1:]) for tensor in (trunk.output, trunk.input))
+    if values > pixels and not however_large:
+        return f"an image's activations are {values:,} values, more than its {pixels:,} pixel values"
+    return ""
 
 
 def cut_head(head: keras.Model) -> tuple[keras.Model, keras.Model]:

@@ -24,6 +24,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules import backbones, features, heads, input_pipeline, trunk
+from modules.errors import BadInputError
 from modules.input_preprocessing import PREPROCESSING
 from modules.views import Views
 
@@ -90,6 +91,18 @@ class Manifest:
         return cls(**{**content, "shape": tuple(content["shape"])})
 
 
+class NotKeptError(BadInputError):
+    """Activations must be kept, and can't be."""
+
+
+def refuse_unless_optional(reason: str, always: bool, views: int) -> None:
+    """Raises NotKeptError, for this reason, if a configuration insists on kept activations."""
+    if always:
+        raise NotKeptError(f"trunk_features.mode: cached is not possible: {reason}; auto and pixels are")
+    if views > 1:
+        raise NotKeptError(f"trunk_features.views: {views} views can't be kept: {reason}; 1 is allowed")
+
+
 def folder_of(file_pattern: str) -> str | None:
     """The folder of trunk features that a split's file pattern leads into; None if it holds something else."""
     folder = Path(file_pattern).parent.parent
@@ -112,9 +125,9 @@ class Extractor:
         keras.utils.clear_session()  # a layer to fine-tune has the same name here and in Trainer
         backbone = backbones.load(recipe.backbone)
         self._trunk, _ = trunk.cut_backbone(backbone, recipe.layers)
-        if recipe.pooling:
-            pooled = heads.pool(self._trunk.output, recipe.pooling)
-            self._trunk = keras.Model(self._trunk.input, pooled)
+        self._pooled = recipe.pooling is not None and len(self._trunk.output.shape) == 4
+        if self._pooled:
+            self._trunk = keras.Model(self._trunk.input, heads.pool(self._trunk.output, str(recipe.pooling)))
         self._read = input_pipeline.transformer(tft.TFTransformOutput(transform_graph), (features.KEY,))
         self._views = Views(recipe.augmentation or {}, recipe.seed or 0)
         self._preprocess = PREPROCESSING[recipe.backbone["preprocessing"]]
@@ -122,20 +135,20 @@ class Extractor:
 
     @property
     def manifest(self) -> Manifest:
-        """What features made by this would be; whether it pays is judged by size, whatever the image."""
-        shape = tuple(self._trunk.output.shape[1:])
-        values, pixels = int(np.prod(shape)), int(np.prod(self._trunk.input.shape[1:]))
-        reason = ""
-        if not self._trunk.weights:
-            reason = "fine-tuning reaches down to the backbone's first weights"
-        elif values > pixels and not self._recipe.always:
-            reason = f"an image's activations are {values:,} values, more than its {pixels:,} pixel values"
+        """What features made by this would be.
+
+        Raises:
+          NotKeptError: if they must be kept, and there is no trunk.
+        """
+        reason = trunk.why_not_keep(self._trunk, self._recipe.always)
+        if reason:
+            refuse_unless_optional(reason, self._recipe.always, self._recipe.views)
         return Manifest(
             mode=PIXELS if reason else CACHED,
             reason=reason,
             cut=self._trunk.layers[-1].name,
-            pooled=self._recipe.pooling is not None,
-            shape=shape,
+            pooled=self._pooled,
+            shape=tuple(self._trunk.output.shape[1:]),
             dtype=self._recipe.dtype,
             views=self._recipe.views,
         )
@@ -153,11 +166,12 @@ class Extractor:
         """
         inputs = self._read(serialized)
         keys = tf.reshape(inputs[features.KEY], [-1])
-        views = [self._trunk(inputs[features.TRANSFORMED_IMAGE], training=False)]
+        images = [inputs[features.TRANSFORMED_IMAGE]]
         for view in range(1, number_of_views):
-            pixels = self._views(inputs[features.TRANSFORMED_PIXELS], keys, view)
-            views.append(self._trunk(self._preprocess(pixels), training=False))
-        return keys, inputs[features.TRANSFORMED_LABEL], tf.cast(tf.stack(views, axis=1), self._recipe.dtype)
+            images.append(self._preprocess(self._views(inputs[features.TRANSFORMED_PIXELS], keys, view)))
+        activations = tf.cast(self._trunk(tf.concat(images, axis=0), training=False), self._recipe.dtype)
+        by_view = tf.reshape(activations, (number_of_views, -1, *activations.shape[1:]))
+        return keys, inputs[features.TRANSFORMED_LABEL], tf.stack(tf.unstack(by_view), axis=1)
 
 
 def encode(key: bytes, label: int, activations: np.ndarray) -> bytes:

@@ -313,8 +313,8 @@ class Loss(_Section):
     """Focal loss with this gamma, which weighs down what is right already (2 is usual); default: plain
     cross-entropy."""
     class_weights: Annotated[str | dict[str, float] | None, pydantic.PlainValidator(_class_weights)] = None
-    """`balanced` (inverse to the class's share), or a weight by class name, 1 for those not named; default: none. They
-    count in training, not in the loss on eval."""
+    """`balanced` (inverse to the class's share), or a weight above 0 by class name, 1 for those not named; default:
+    none. They count in training, not in the loss on eval."""
 
 
 class Training(_Section):
@@ -380,9 +380,9 @@ class TrunkFeatures(_Section):
     """
 
     mode: Literal["auto", "cached", "pixels"] = "auto"
-    """`cached`: training reads kept activations; `pixels`: every epoch runs the whole backbone on images; `auto`
-    (default): pixels where they are augmented without views, where fine-tuning leaves no trunk, or where an image's
-    activations are more values than its pixels; cached otherwise."""
+    """`cached`: training reads kept activations, or the run is refused; `pixels`: every epoch runs the whole backbone
+    on images; `auto` (default): pixels where they are augmented without views, where fine-tuning leaves no trunk, or
+    where an image's activations are more values than its pixels; cached otherwise."""
     views: int = Field(1, ge=1, le=100)
     """Variants kept of each training image, the first as it is and the others augmented; each epoch draws one. Above 1
     it needs `augmentation` (without mixup and cutmix, which mix images); 1 to 100; default 1."""
@@ -444,7 +444,7 @@ class Config(_Section):
         if self.trunk_features.mode == "pixels":
             return "trunk_features.mode is pixels"
         if self.trunk_features.views == 1 and self.augmentation.active():
-            return f"augmentation.{self.augmentation.active()[0]} is on, and trunk_features.views is 1"
+            return f"augmentation ({', '.join(self.augmentation.active())}) is on, and trunk_features.views is 1"
         return ""
 
     @pydantic.model_validator(mode="after")

@@ -19,7 +19,7 @@ from modules.trunk_features import Extractor, Recipe
 _log = logging.getLogger("regraft.trunk_features")
 
 _PROGRESS_SECONDS = 10.0
-_BATCH_SIZE = 32
+_BATCH_SIZE = 32  # views of images
 
 Features = tuple[bytes, int, np.ndarray]  # key, label, activations [views, ...]
 
@@ -47,7 +47,8 @@ class TrunkHandler(base.ModelHandler[bytes, Features, Extractor]):
           views: how many of each image.
           images: how many there are, for the progress.
         """
-        super().__init__(min_batch_size=_BATCH_SIZE, max_batch_size=_BATCH_SIZE)
+        size = max(1, _BATCH_SIZE // views)
+        super().__init__(min_batch_size=size, max_batch_size=size)
         self._recipe, self._transform_graph = json.dumps(dataclasses.asdict(recipe), sort_keys=True), transform_graph
         self._views, self._images = views, images
 
@@ -70,4 +71,4 @@ class TrunkHandler(base.ModelHandler[bytes, Features, Extractor]):
             self._said = now
             rate = self._done / (now - self._start)
             left = max(0, self._images - self._done) / rate
-            _log.info("  %d of %d images, %.0f images/s, %.0f s left", self._done, self._images, rate, left)
+            _log.info("  %d of %d images, %.3g images/s, %.0f s left", self._done, self._images, rate, left)

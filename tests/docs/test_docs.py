@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from modules import heads
 from modules.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[2]
@@ -38,3 +39,11 @@ def test_the_readme_names_only_targets_that_make_has():
     )
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {"run", "test"} <= named <= targets
+
+
+def test_the_custom_head_of_the_page_on_heads_works(tmp_path, monkeypatch):
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "heads.md").read_text(), re.DOTALL)
+    (tmp_path / "heads_of_mine.py").write_text(example)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = heads.HeadOptions(kind="custom", function="heads_of_mine.attention")
+    assert heads.build(options, (5, 5, 8), 3, seed=0).output_shape == (None, 3)

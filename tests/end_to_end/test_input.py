@@ -187,6 +187,10 @@ def test_what_can_be_refused_is_refused_before_any_stage(workspace, text, messag
             {"training": {"loss": {"class_weights": {"green": 2.0}}}},
             "class_weights: the classes are cyan, magenta",
         ),
+        (
+            {"training": {"fine_tune": {"layers": "all"}}, "trunk_features": {"mode": "cached"}},
+            "trunk_features.mode: cached is not possible: fine-tuning reaches down",
+        ),
         ({"training": {"replicas": 9}}, "training.replicas: 9 devices are wanted"),
         ({"head": {"kind": "conv", "filters": [8], "kernel": 5}}, "a conv head of kernel 5 needs a feature map of 5x5"),
         ({"backbone": {"name": "MobileNet", "weights": "broken.h5"}}, "backbone.weights: "),

@@ -81,7 +81,7 @@ def test_views_and_pixels_are_two_ways_to_train_on_augmented_images(workspace, c
     run = workspace.run(workspace.configure(colours, training=training, augmentation=views["augmentation"]))
     assert "TrunkFeatures" not in run.cached
     assert run.summary["training"]["mode"] == "pixels"
-    assert "trained on images: augmentation.rotation is on, and trunk_features.views is 1" in run.output
+    assert "trained on images: augmentation (rotation) is on, and trunk_features.views is 1" in run.output
 
 
 def test_an_unreachable_bound_pushes_nothing_and_says_by_how_much(workspace, colours, first_run):

@@ -153,3 +153,15 @@ def test_smaller_heads_are_counted_right():
 
         assert build(kind, (5, 5, 1280), 3, **(yaml.safe_load(f"{{{options}}}") or {})).count_params() == size, name
     assert heads.smaller((1280,), 3, 4000) == {"dense": 1280 * 3 + 3}
+
+
+def own_layer_twice(features):
+    for _ in range(2):
+        features = keras.layers.Dense(2, name="mine")(features)
+    return keras.layers.Flatten()(features)
+
+
+def test_a_custom_head_that_keras_makes_no_model_of_is_named():
+    options = heads.HeadOptions(kind="custom", function=f"{__name__}.own_layer_twice")
+    with pytest.raises(heads.HeadError, match=r'own_layer_twice makes no model \(The name "mine" is used 2 times'):
+        heads.build(options, (4, 4, 3), 3, seed=0)

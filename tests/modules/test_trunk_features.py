@@ -62,6 +62,22 @@ def test_what_is_kept_and_whether_it_pays(transform_output, change, shape, mode,
     assert Manifest.read(str(tmp_path)) == manifest
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"layers": "all", "always": True}, r"trunk_features\.mode: cached is not possible: fine-tuning reaches down"),
+        (
+            {"layers": 135, "views": 3},
+            r"trunk_features\.views: 3 views can't be kept: an image's activations are",
+        ),
+    ],
+)
+def test_what_must_be_kept_and_can_not_is_refused(transform_output, change, told):
+    recipe = dataclasses.replace(RECIPE, augmentation={"hue": 0.1}, seed=0, **change)
+    with pytest.raises(trunk_features.NotKeptError, match=told):
+        _ = Extractor(recipe, folder_of(transform_output)).manifest
+
+
 def test_features_of_an_image_are_what_the_trunk_makes_of_it_and_of_its_views(transform_output, example_files):
     augmentation = {"rotation": 90.0}
     recipe = dataclasses.replace(RECIPE, dtype="float32", views=3, augmentation=augmentation, seed=1)

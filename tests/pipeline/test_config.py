@@ -251,7 +251,7 @@ def test_the_demos_configuration_is_valid():
     [
         ("", ""),
         ("trunk_features: {mode: pixels}", "trunk_features.mode is pixels"),
-        ("augmentation: {flip: vertical}", "augmentation.flip is on, and trunk_features.views is 1"),
+        ("augmentation: {flip: vertical}", "augmentation (flip) is on, and trunk_features.views is 1"),
         ("augmentation: {flip: vertical}\ntrunk_features: {views: 4}", ""),
     ],
 )
