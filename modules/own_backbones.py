@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from modules.backbones import BackboneError
+from modules.errors import BackboneError
 
 _SIGNATURE = "serving_default"
 _SHOWN = 300  # characters of another library's message

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from modules import own_backbones
-from modules.backbones import BackboneError
+from modules.errors import BackboneError
 
 
 class Extractor(tf.Module):
