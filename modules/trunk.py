@@ -38,7 +38,9 @@ def why_not_keep(trunk: keras.Model, however_large: bool) -> str:
       trunk: images to activations.
       however_large: keep them also if they take more room than the images.
     """
-    if not trunk.weights:
+    # What a backbone does to pixels before its first kernel (scaling, padding) costs next to nothing.
+    computes = any(isinstance(layer, keras.layers.TFSMLayer) for layer in trunk.layers)
+    if not computes and not any(len(weight.shape) > 1 for weight in trunk.weights):
         return "fine-tuning reaches down to the backbone's first weights"
     values, pixels = (math.prod(tensor.shape[1:]) for tensor in (trunk.output, trunk.input))
     if values > pixels and not however_large:
