@@ -19,7 +19,7 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(PYTHON) -m pipeline.local_runner --config "$(CONFIG)"
 
 test: $(VENV)/ready ## run all tests
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/ready ## check style, formatting and types
 	@$(VENV)/bin/ruff check .
