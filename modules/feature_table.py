@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from modules import trunk_features
-from modules.input_pipeline import EmptySplitError
+from modules.input_pipeline import EmptySplitError, prefetched
 from modules.losses import Labels
 
 _READ_AHEAD = 4  # batches
@@ -129,15 +129,8 @@ class FeatureTable:
             activations = tf.ensure_shape(activations, (rows.shape[0], *shape))
             return activations, *labels.encode(index)
 
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return (
-            tf.data.Dataset.from_tensor_slices((order, views, self._labels[order]))
-            .batch(batch_size, drop_remainder=drop_remainder)
-            .map(prepare)
-            .prefetch(_READ_AHEAD)
-            .with_options(options)
-        )
+        rows_and_views = tf.data.Dataset.from_tensor_slices((order, views, self._labels[order]))
+        return prefetched(rows_and_views.batch(batch_size, drop_remainder=drop_remainder).map(prepare), _READ_AHEAD)
 
 
 def _allocate(shape: tuple[int, ...], dtype: str, memory: int) -> np.ndarray:

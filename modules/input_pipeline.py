@@ -14,11 +14,21 @@ from modules.errors import BadInputError
 from modules.losses import Labels
 
 _SHUFFLE_BUFFER = 4096  # encoded images; ImageExampleGen has already put them in the order of their hashes
-_READ_AHEAD = 2  # batches; fixed, and autotune off: it stalls the ends of epochs by seconds on a machine with few cores
+_READ_AHEAD = 2  # batches
 
 
 class EmptySplitError(BadInputError):
     """A split has no examples."""
+
+
+def prefetched(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
+    """The same batches, `count` of them prepared ahead.
+
+    With tf.data's autotune off: it stalls the ends of epochs by seconds on a machine with few cores.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.prefetch(count).with_options(options)
 
 
 def transformer(
@@ -123,11 +133,5 @@ class Split:
 
         batches = records.batch(batch_size, drop_remainder=drop_remainder)
         steps = self.images // batch_size if drop_remainder else self.steps(batch_size)
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return (
-            batches.map(prepare, num_parallel_calls=_READ_AHEAD)
-            .apply(tf.data.experimental.assert_cardinality(steps))
-            .prefetch(_READ_AHEAD)
-            .with_options(options)
-        )
+        prepared = batches.map(prepare, num_parallel_calls=_READ_AHEAD)
+        return prefetched(prepared.apply(tf.data.experimental.assert_cardinality(steps)), _READ_AHEAD)

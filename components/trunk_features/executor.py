@@ -60,7 +60,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             for split in splits:
                 pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
                 views = recipe.views if split == _TRAIN else 1
-                handler = model_handler.TrunkHandler(recipe, transform_graph, views, _count(pattern))
+                handler = model_handler.TrunkHandler(exec_properties["recipe"], transform_graph, views, _count(pattern))
                 prefix = os.path.join(artifact_utils.get_split_uri([features], split), "features")
                 _compute(pipeline, split, pattern, handler, prefix)
             _refuse_overflow(pipeline.run(), recipe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import json
 import logging
@@ -38,18 +37,18 @@ def extractor(recipe: str, transform_graph: str) -> Extractor:
 class TrunkHandler(base.ModelHandler[bytes, Features, Extractor]):
     """Serialized raw examples to their features."""
 
-    def __init__(self, recipe: Recipe, transform_graph: str, views: int, images: int):
+    def __init__(self, recipe: str, transform_graph: str, views: int, images: int):
         """Notes what is to be run.
 
         Args:
-          recipe: what to compute.
+          recipe: JSON of the Recipe.
           transform_graph: folder of the transform graph.
           views: how many of each image.
           images: how many there are, for the progress.
         """
         size = max(1, _BATCH_SIZE // views)
         super().__init__(min_batch_size=size, max_batch_size=size)
-        self._recipe, self._transform_graph = json.dumps(dataclasses.asdict(recipe), sort_keys=True), transform_graph
+        self._recipe, self._transform_graph = recipe, transform_graph
         self._views, self._images = views, images
 
     def load_model(self) -> Extractor:
