@@ -60,7 +60,7 @@ def _write(path: Path, images: int, shape: tuple[int, ...]) -> None:
 def _train(backbone: keras.Model, train: FeatureTable, evaluation: FeatureTable, memory: int, folder: str) -> None:
     head = heads.build(heads.HeadOptions(), tuple(backbone.output.shape[1:]), 3, seed=0)
     batches = material.Batches(seed=0, size=32, labels=losses.Labels(3, "softmax"), drop_remainder=False)
-    left = memory - train.size - evaluation.size
+    left = memory - train.held - evaluation.held
     fitting = phases.Fitting(
         backbone=backbone,
         material=material.from_features(backbone, head, _LAYERS, False, train, evaluation, batches, left),

@@ -24,7 +24,7 @@ class FeatureTable:
     Attributes:
       images: number of examples.
       counts: number of examples of each class, by index.
-      size: bytes of the activations.
+      held: bytes of memory that the activations take; none if they are mapped into it.
     """
 
     def __init__(self, activations: np.ndarray, labels: np.ndarray, classes: int):
@@ -38,7 +38,7 @@ class FeatureTable:
         self._activations, self._labels = activations, labels
         self.images = len(labels)
         self.counts = np.bincount(labels, minlength=classes).tolist()
-        self.size = activations.nbytes
+        self.held = 0 if isinstance(activations, np.memmap) else activations.nbytes
 
     @classmethod
     def read(
@@ -81,7 +81,11 @@ class FeatureTable:
     def behind(self, tail: keras.Model) -> FeatureTable:
         """What a model makes of all of them in inference mode, float32, in memory."""
         results = np.empty(self._shape_behind(tail), np.float32)
-        run = tf.function(lambda batch: tail(batch, training=False), reduce_retracing=True)
+        run = tf.function(
+            lambda batch: tail(batch, training=False),
+            input_signature=[tf.TensorSpec((None, *self._activations.shape[2:]), tf.float32)],
+            autograph=False,
+        )
         for view in range(results.shape[1]):
             for start in range(0, self.images, _BATCH):
                 batch = self._activations[start : start + _BATCH, view]
@@ -122,7 +126,7 @@ class FeatureTable:
         shape = self._activations.shape[2:]
 
         def gather(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
-            return self._activations[rows, views].astype(np.float32)
+            return self._activations[rows, views].astype(np.float32, copy=False)
 
         def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
             activations = tf.numpy_function(gather, (rows, views), tf.float32)

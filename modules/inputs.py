@@ -62,7 +62,8 @@ def read(fn_args: Any, transform_output: tft.TFTransformOutput, classes: Sequenc
     if manifest is None or manifest.mode == trunk_features.PIXELS:
         return Inputs((train, evaluation), manifest)
     memory = memory_of(fn_args.custom_config)
-    of_train, of_eval = (FeatureTable.read(patterns, manifest, len(classes), memory) for patterns in kept)
+    of_train = FeatureTable.read(kept[0], manifest, len(classes), memory)
+    of_eval = FeatureTable.read(kept[1], manifest, len(classes), memory - of_train.held)
     return Inputs((train, evaluation), manifest, (of_train, of_eval))
 
 

@@ -154,10 +154,11 @@ def _fit_phase(
     while progress.next_epoch < last_epoch and progress.waited < settings["patience"]:
         figures = _fit_epoch(phase, material, fitting, progress.next_epoch, last_epoch)
         _note(progress, figures, mutable)
-        state.save(
-            {"done": done, "progress": {k: v for k, v in asdict(progress).items() if k != "best"}},
-            {"variables": _values(variables), "best": progress.best, "before": before or []},
-        )
+        if state.is_due():
+            state.save(
+                {"done": done, "progress": {k: v for k, v in asdict(progress).items() if k != "best"}},
+                {"variables": _values(variables), "best": progress.best, "before": before or []},
+            )
         rate = (time.monotonic() - start) / (progress.next_epoch - began_at)
         callbacks.log_epoch(phase, progress.next_epoch, last_epoch, figures, rate)
     _assign(mutable, progress.best)

@@ -1,4 +1,4 @@
-"""The state of an unfinished training: saved after every epoch, found again by the next run."""
+"""The state of an unfinished training: saved between epochs, found again by the next run."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+# Saving takes as long as a short epoch on features; whoever kills a training loses this much and the epoch under way.
+SAVE_EVERY_SECONDS = 15.0
 
 
 class TrainingState:
@@ -29,6 +33,11 @@ class TrainingState:
         """
         digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
         self._folder = Path(directory, digest[:16]) if directory else None
+        self._saved = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether there is enough to lose since the last time that the state was saved."""
+        return self._folder is not None and time.monotonic() - self._saved >= SAVE_EVERY_SECONDS
 
     def save(self, values: dict[str, Any], arrays: dict[str, list[np.ndarray]]) -> None:
         """Replaces the state.
@@ -47,6 +56,7 @@ class TrainingState:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._folder / self._FILE)
+        self._saved = time.monotonic()
 
     def load(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
         """The state as it was saved last; None if there is none."""

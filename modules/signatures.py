@@ -52,37 +52,47 @@ def export(
       directory: where to; made if missing.
     """
     module = _ServedModel(classifier, transform_output, classes)
-    strings = tf.TensorSpec([None], tf.string)
     signatures = {
-        SERVING_DEFAULT: module.serve_examples.get_concrete_function(tf.TensorSpec([None], tf.string, "examples")),
-        SERVE_IMAGES: module.serve_images.get_concrete_function(tf.TensorSpec([None], tf.string, "images")),
-        CLASS_NAMES: module.names.get_concrete_function(),
-        TRUE_LABELS: module.true_labels.get_concrete_function(strings),
+        SERVING_DEFAULT: module.serve_examples,
+        SERVE_IMAGES: module.serve_images,
+        CLASS_NAMES: module.names,
+        TRUE_LABELS: module.true_labels,
     }
     tf.saved_model.save(module, directory, signatures=signatures)
 
 
 class _ServedModel(tf.Module):
+    """Traces each function once, the classifier's too, which two of the signatures share."""
+
     def __init__(self, classifier: keras.Model, transform_output: tft.TFTransformOutput, classes: Sequence[str]):
         super().__init__()
-        self._classifier = classifier
         self._transform = transform_output.transform_features_layer()  # tracked, so that it is saved with the model
         self._class_names = list(classes)
+        # As keras.export.ExportArchive does: variables are saved, not every layer that holds them. A SavedModel inside
+        # may hold tables and the like too.
+        self._variables = [variable.value for variable in classifier.variables]
+        self._saved_models = [
+            layer for layer in classifier._flatten_layers() if isinstance(layer, keras.layers.TFSMLayer)
+        ]
+        pixels = tf.TensorSpec([None, *classifier.input.shape[1:]], tf.float32)
+        self._classify = tf.function(
+            lambda image: classifier(image, training=False), input_signature=[pixels], autograph=False
+        )
 
-    @tf.function
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")], autograph=False)
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {features.ENCODED: tf.io.FixedLenFeature([], tf.string)}
         return self._answer(tf.io.parse_example(examples, spec)[features.ENCODED])
 
-    @tf.function
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._answer(images)
 
-    @tf.function
+    @tf.function(input_signature=[], autograph=False)
     def names(self) -> dict[str, tf.Tensor]:
         return {CLASS_NAMES: tf.constant(self._class_names)}
 
-    @tf.function
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")], autograph=False)
     def true_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {features.LABEL: tf.io.FixedLenFeature([1], tf.string)}
         transformed = self._transform(tf.io.parse_example(examples, spec))
@@ -90,7 +100,7 @@ class _ServedModel(tf.Module):
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         image = self._transform({features.ENCODED: encoded[:, tf.newaxis]})[features.TRANSFORMED_IMAGE]
-        probabilities = self._classifier(image, training=False)
+        probabilities = self._classify(image)
         return {
             PROBABILITIES: probabilities,
             LABEL: tf.gather(tf.constant(self._class_names), tf.argmax(probabilities, axis=-1)),

@@ -137,7 +137,7 @@ def _material(
             columns = _views(train, Views(settings, seed), given.manifest.views)
             augmentation.write_sheet(columns, f"{log_dir}/{SHEET}")
         layers = config["training"]["fine_tune"] and config["training"]["fine_tune"]["layers"]
-        left = inputs.memory_of(config) - sum(table.size for table in given.features)
+        left = inputs.memory_of(config) - sum(table.held for table in given.features)
         return material.from_features(backbone, head, layers, given.manifest.pooled, *given.features, batches, left)
     augment = augmentation.Augmentation(settings, config["head"]["output"], seed)
     trainee = classifier

@@ -12,6 +12,7 @@ A folder of them holds `manifest.json` and, for each split, TFRecords of tf.Exam
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -132,6 +133,15 @@ class Extractor:
         self._views = Views(recipe.augmentation or {}, recipe.seed or 0)
         self._preprocess = PREPROCESSING[recipe.backbone["preprocessing"]]
         self._recipe = recipe
+        # Traced once for each number of views, whatever the size of the batch.
+        self._compute = {
+            views: tf.function(
+                functools.partial(self._computed, views),
+                input_signature=[tf.TensorSpec([None], tf.string)],
+                autograph=False,
+            )
+            for views in (1, recipe.views)
+        }
 
     @property
     def manifest(self) -> Manifest:
@@ -153,17 +163,19 @@ class Extractor:
             views=self._recipe.views,
         )
 
-    @tf.function(reduce_retracing=True)
-    def __call__(self, serialized: tf.Tensor, number_of_views: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def __call__(self, serialized: tf.Tensor, views: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Computes the features of a batch.
 
         Args:
           serialized: string [batch], raw examples.
-          number_of_views: of each image.
+          views: of each image: as many as the recipe says, or 1.
 
         Returns:
           keys, string [batch]; labels, int64 [batch]; activations [batch, views, *shape] of the manifest's dtype.
         """
+        return self._compute[views](serialized)
+
+    def _computed(self, number_of_views: int, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         inputs = self._read(serialized)
         keys = tf.reshape(inputs[features.KEY], [-1])
         images = [inputs[features.TRANSFORMED_IMAGE]]

@@ -35,8 +35,9 @@ from modules.trunk_features import Recipe
 from pipeline import gate
 from pipeline.config import Config
 
-# Beam's DirectRunner first tries to download a Prism binary; this one runs in the process, and says what it is.
-LOCAL_BEAM = ("--runner=FnApiRunner",)
+# Beam's DirectRunner first tries to download a Prism binary; this one runs in the process, and says what it is. Its
+# workers have what this process has: with an image named, TFX does not pack its own source for them in every stage.
+LOCAL_BEAM = ("--runner=FnApiRunner", "--sdk_container_image=this-process")
 
 _MODULES = Path(modules.__file__).parent
 

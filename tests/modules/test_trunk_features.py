@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from training import Killed, run, settings
 
-from modules import callbacks, features, trunk_features
+from modules import callbacks, features, resume, trunk_features
 from modules.feature_table import FeatureTable
 from modules.input_pipeline import EmptySplitError
 from modules.losses import Labels
@@ -107,7 +107,7 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
             activations = np.array([[image, view] for view in range(4)], np.float16)
             writer.write(trunk_features.encode(b"%d" % image, image % 3, activations))
     table = table_of([str(tmp_path / "*")], manifest, memory=10**6)
-    assert (table.images, table.counts, table.size) == (10, [4, 3, 3], 10 * 4 * 2 * 2)
+    assert (table.images, table.counts, table.held) == (10, [4, 3, 3], 10 * 4 * 2 * 2)
     labels = Labels(3, "softmax", weights=(1.0, 2.0, 3.0))
 
     def epoch(number: int, seed: int = 0, of: FeatureTable = table, drop: bool = False) -> np.ndarray:
@@ -131,13 +131,13 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     np.testing.assert_array_equal(np.concatenate([batch[0] for batch in evaluation]), [[n, 0] for n in range(10)])
 
     mapped = table_of([str(tmp_path / "*")], manifest, memory=10)
-    assert isinstance(mapped._activations, np.memmap) and not isinstance(table._activations, np.memmap)
+    assert isinstance(mapped._activations, np.memmap) and mapped.held == 0
     np.testing.assert_array_equal(epoch(3, of=mapped), epochs[3])
 
     vector = keras.Input((2,))
     double = keras.Model(vector, keras.layers.Rescaling(2.0)(vector))
     behind = table.behind(double)
-    assert behind.size == table.size_behind(double) == 10 * 4 * 2 * 4
+    assert behind.held == table.size_behind(double) == 10 * 4 * 2 * 4
     np.testing.assert_array_equal(next(iter(behind.evaluation(4, labels)))[0], 2 * evaluation[0][0])
 
 
@@ -195,6 +195,7 @@ def test_a_training_on_features_that_is_killed_ends_as_if_it_had_not_been(
     history = run(transform_output, example_files, tmp_path / "whole", config, more=patterns)
     assert (tmp_path / "whole" / "run" / "augmentation.png").is_file()
     config["state_directory"] = str(tmp_path / "state")
+    monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0)
     log = callbacks.log_epoch
 
     def killing(phase, epoch, last_epoch, *rest):
