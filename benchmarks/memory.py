@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from modules import heads, losses, material, phases, trunk, trunk_features
 from modules.backbones import build
+from modules.batches import Batches
 from modules.feature_table import FeatureTable
 from modules.resume import TrainingState
 
@@ -59,13 +60,13 @@ def _write(path: Path, images: int, shape: tuple[int, ...]) -> None:
 
 def _train(backbone: keras.Model, train: FeatureTable, evaluation: FeatureTable, memory: int, folder: str) -> None:
     head = heads.build(heads.HeadOptions(), tuple(backbone.output.shape[1:]), 3, seed=0)
-    batches = material.Batches(seed=0, size=32, labels=losses.Labels(3, "softmax"), drop_remainder=False)
+    batches = Batches(seed=0, size=32, labels=losses.Labels(3, "softmax"), drop_remainder=False)
     left = memory - train.held - evaluation.held
     fitting = phases.Fitting(
         backbone=backbone,
         material=material.from_features(backbone, head, _LAYERS, False, train, evaluation, batches, left),
         images=train.images,
-        steps=train.steps(32),
+        steps=batches.steps(train.images),
         compile_with=lambda: {"loss": losses.loss("softmax"), "metrics": [losses.accuracy("softmax")]},
         settings={
             "head": {**_PHASE, "learning_rate": 1e-3},

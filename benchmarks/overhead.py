@@ -36,12 +36,13 @@ def _measure(images: int, case: str, rounds: int, folder: Path) -> None:
         ours = contest.pipeline(config, folder, folder / f"workspace-{number}")
         pairs.append((ours, contest.script(config, folder, splits)))
     ratio = statistics.median(theirs.whole / ours.whole for ours, theirs in pairs)
+    training = statistics.median(theirs.training / ours.training for ours, theirs in pairs)
     whole = [statistics.median(pair[side].whole for pair in pairs) for side in (0, 1)]
     stages = {name: statistics.median(ours.stages[name] for ours, _ in pairs) for name in pairs[0][0].stages}
     rest = statistics.median(ours.whole - sum(ours.stages.values()) for ours, _ in pairs)
     sys.stdout.write(
         f"{case}, {images} photos, {rounds} rounds: "
-        f"Regraft {whole[0]:.1f} s, plain {whole[1]:.1f} s, ratio {ratio:.2f}\n"
+        f"Regraft {whole[0]:.1f} s, plain {whole[1]:.1f} s, ratio {ratio:.2f} (training {training:.2f})\n"
         f"  {', '.join(f'{name} {seconds:.1f}' for name, seconds in stages.items())}, starting and ending {rest:.1f}\n"
     )
     sys.stdout.flush()

@@ -7,7 +7,7 @@ from typing import Any
 
 import keras
 
-from modules import backbones, devices, heads, losses, model, trunk, trunk_features
+from modules import backbones, devices, heads, losses, model, phases, trunk, trunk_features
 
 
 def build(config: Mapping[str, Any], classes: Sequence[str]) -> tuple[keras.Model, keras.Model, keras.Model]:
@@ -32,7 +32,7 @@ def check(config: Mapping[str, Any], classes: Sequence[str]) -> None:
     devices.strategy(training["replicas"])
     losses.class_weights(training["loss"]["class_weights"], sorted(classes), [1] * len(classes))
     _, backbone, _ = build(config, classes)
-    layers = training["fine_tune"] and training["fine_tune"]["layers"]
+    layers = phases.layers_to_fine_tune(training)
     first, _ = trunk.cut_backbone(backbone, layers)
     kept = config["trunk_features"]
     always = kept["mode"] == trunk_features.CACHED

@@ -11,15 +11,15 @@ import numpy as np
 import tensorflow as tf
 
 from modules import trunk_features
-from modules.input_pipeline import EmptySplitError, prefetched
-from modules.losses import Labels
+from modules.batches import Batches, prefetched
+from modules.input_pipeline import EmptySplitError
 
 _READ_AHEAD = 4  # batches
 _BATCH = 256  # images read, or run through the tail, at a time
 
 
 class FeatureTable:
-    """One split's features.
+    """One split's features; a `batches.Examples`, in training each image in one of its views.
 
     Attributes:
       images: number of examples.
@@ -95,34 +95,16 @@ class FeatureTable:
     def _shape_behind(self, tail: keras.Model) -> tuple[int, ...]:
         return (*self._activations.shape[:2], *tail.output.shape[1:])
 
-    def steps(self, batch_size: int) -> int:
-        return -(-self.images // batch_size)
-
-    def training_epoch(
-        self, epoch: int, seed: int, batch_size: int, labels: Labels, drop_remainder: bool
-    ) -> tf.data.Dataset:
-        """The batches of one epoch: every image once, in one of its views, both depending on seed and epoch alone.
-
-        Args:
-          epoch: counted from 0.
-          seed: of the shuffling and of the choice of views.
-          batch_size: images a step.
-          labels: how labels are encoded; with weights, each batch carries its examples' weights too.
-          drop_remainder: leave out a last batch that is smaller.
-        """
-        rng = np.random.default_rng([seed, epoch])
+    def training_epoch(self, epoch: int, batches: Batches) -> tf.data.Dataset:
+        rng = np.random.default_rng([batches.seed, epoch])
         order = rng.permutation(self.images)
         views = rng.integers(self._activations.shape[1], size=self.images)
-        return self._batches(order, views, batch_size, labels, drop_remainder)
+        return self._batched(order, views, batches)
 
-    def evaluation(self, batch_size: int, labels: Labels) -> tf.data.Dataset:
-        """All batches, as the images are, unweighted, always in the same order."""
-        first = np.zeros(self.images, int)
-        return self._batches(np.arange(self.images), first, batch_size, labels.unweighted(), False)
+    def evaluation(self, batches: Batches) -> tf.data.Dataset:
+        return self._batched(np.arange(self.images), np.zeros(self.images, int), batches.unweighted())
 
-    def _batches(
-        self, order: np.ndarray, views: np.ndarray, batch_size: int, labels: Labels, drop_remainder: bool
-    ) -> tf.data.Dataset:
+    def _batched(self, order: np.ndarray, views: np.ndarray, batches: Batches) -> tf.data.Dataset:
         shape = self._activations.shape[2:]
 
         def gather(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
@@ -131,10 +113,11 @@ class FeatureTable:
         def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
             activations = tf.numpy_function(gather, (rows, views), tf.float32)
             activations = tf.ensure_shape(activations, (rows.shape[0], *shape))
-            return activations, *labels.encode(index)
+            return activations, *batches.labels.encode(index)
 
         rows_and_views = tf.data.Dataset.from_tensor_slices((order, views, self._labels[order]))
-        return prefetched(rows_and_views.batch(batch_size, drop_remainder=drop_remainder).map(prepare), _READ_AHEAD)
+        batched = rows_and_views.batch(batches.size, drop_remainder=batches.drop_remainder)
+        return prefetched(batched.map(prepare), _READ_AHEAD)
 
 
 def _allocate(shape: tuple[int, ...], dtype: str, memory: int) -> np.ndarray:

@@ -10,8 +10,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules import features
+from modules.batches import Batches, prefetched
 from modules.errors import BadInputError
-from modules.losses import Labels
 
 _SHUFFLE_BUFFER = 4096  # encoded images; ImageExampleGen has already put them in the order of their hashes
 _READ_AHEAD = 2  # batches
@@ -19,16 +19,6 @@ _READ_AHEAD = 2  # batches
 
 class EmptySplitError(BadInputError):
     """A split has no examples."""
-
-
-def prefetched(batches: tf.data.Dataset, count: int) -> tf.data.Dataset:
-    """The same batches, `count` of them prepared ahead.
-
-    With tf.data's autotune off: it stalls the ends of epochs by seconds on a machine with few cores.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return batches.prefetch(count).with_options(options)
 
 
 def transformer(
@@ -56,7 +46,7 @@ def transformer(
 
 
 class Split:
-    """One split of the examples."""
+    """One split as images; a `batches.Examples`, preprocessed."""
 
     def __init__(self, file_patterns: Sequence[str], transform_output: tft.TFTransformOutput, classes: Sequence[str]):
         """Finds the files; nothing is read yet."""
@@ -95,43 +85,26 @@ class Split:
         """Number of examples."""
         return sum(self.counts)
 
-    def steps(self, batch_size: int) -> int:
-        return -(-self.images // batch_size)
-
-    def training_epoch(
-        self, epoch: int, seed: int, batch_size: int, labels: Labels, drop_remainder: bool
-    ) -> tf.data.Dataset:
-        """The batches of one epoch, in an order that depends on seed and epoch alone.
-
-        Args:
-          epoch: counted from 0.
-          seed: of the shuffling.
-          batch_size: images a step.
-          labels: how labels are encoded; with weights, each batch carries its examples' weights too.
-          drop_remainder: leave out a last batch that is smaller.
-        """
+    def training_epoch(self, epoch: int, batches: Batches) -> tf.data.Dataset:
         shuffled = self._records.shuffle(
-            min(self.images, _SHUFFLE_BUFFER), seed=seed + epoch, reshuffle_each_iteration=False
+            min(self.images, _SHUFFLE_BUFFER), seed=batches.seed + epoch, reshuffle_each_iteration=False
         )
-        return self._batches(shuffled, self._trained_on, batch_size, labels, drop_remainder)
+        return self._batched(shuffled, self._trained_on, batches)
 
-    def evaluation(self, batch_size: int, labels: Labels) -> tf.data.Dataset:
-        """All batches, preprocessed, unweighted, always in the same order."""
-        return self._batches(self._records, features.TRANSFORMED_IMAGE, batch_size, labels.unweighted(), False)
+    def evaluation(self, batches: Batches) -> tf.data.Dataset:
+        return self._batched(self._records, features.TRANSFORMED_IMAGE, batches.unweighted())
 
     def sample(self, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Up to `count` images, float32 [count, height, width, 3], RGB in [0, 255], and their keys, string [count]."""
         inputs = self._read(next(iter(self._records.batch(count))))
         return inputs[features.TRANSFORMED_PIXELS], tf.reshape(inputs[features.KEY], [-1])
 
-    def _batches(
-        self, records: tf.data.Dataset, image: str, batch_size: int, labels: Labels, drop_remainder: bool
-    ) -> tf.data.Dataset:
+    def _batched(self, records: tf.data.Dataset, image: str, batches: Batches) -> tf.data.Dataset:
         def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
             transformed = self._read(serialized)
-            return transformed[image], *labels.encode(transformed[features.TRANSFORMED_LABEL])
+            return transformed[image], *batches.labels.encode(transformed[features.TRANSFORMED_LABEL])
 
-        batches = records.batch(batch_size, drop_remainder=drop_remainder)
-        steps = self.images // batch_size if drop_remainder else self.steps(batch_size)
-        prepared = batches.map(prepare, num_parallel_calls=_READ_AHEAD)
-        return prefetched(prepared.apply(tf.data.experimental.assert_cardinality(steps)), _READ_AHEAD)
+        batched = records.batch(batches.size, drop_remainder=batches.drop_remainder)
+        prepared = batched.map(prepare, num_parallel_calls=_READ_AHEAD)
+        cardinality = tf.data.experimental.assert_cardinality(batches.steps(self.images))
+        return prefetched(prepared.apply(cardinality), _READ_AHEAD)

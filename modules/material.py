@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import keras
 
 from modules import trunk
 from modules.augmentation import AugmentedClassifier
+from modules.batches import Batches, Examples
 from modules.feature_table import FeatureTable
 from modules.input_pipeline import Split
-from modules.losses import Labels
 from modules.model import InferenceMode
 from modules.phases import HEAD_PHASE, Material
 
 MaterialOf = Callable[[str], Material]
-
-
-@dataclass(frozen=True)
-class Batches:
-    """How examples are put together.
-
-    Attributes:
-      seed: of their order.
-      size: images a batch.
-      labels: how labels are encoded.
-      drop_remainder: leave out an epoch's last batch if it is smaller.
-    """
-
-    seed: int
-    size: int
-    labels: Labels
-    drop_remainder: bool
-
-    def material(self, trainee: keras.Model, train: Split | FeatureTable, evaluation: Split | FeatureTable) -> Material:
-        """A model, and two splits in such batches."""
-        settings = (self.seed, self.size, self.labels, self.drop_remainder)
-        return Material(
-            trainee=trainee,
-            training_epoch=lambda epoch: train.training_epoch(epoch, *settings),
-            evaluation=evaluation.evaluation(self.size, self.labels),
-        )
 
 
 def from_images(classifier: keras.Model, train: Split, evaluation: Split, batches: Batches) -> MaterialOf:
@@ -55,7 +28,7 @@ def from_images(classifier: keras.Model, train: Split, evaluation: Split, batche
     """
     if isinstance(classifier, AugmentedClassifier):
         train = train.as_pixels()
-    material = batches.material(classifier, train, evaluation)
+    material = _material(classifier, train, evaluation, batches)
     return lambda phase: material
 
 
@@ -83,7 +56,7 @@ def from_features(
     """
     pooling, rest = trunk.cut_head(head)
     if pooled or layers is None:
-        fixed = batches.material(rest if pooled else head, train, evaluation)
+        fixed = _material(rest if pooled else head, train, evaluation, batches)
         return lambda phase: fixed
     _, tail = trunk.cut_backbone(backbone, layers)
     behind_trunk = keras.Model(tail.input, head(InferenceMode(tail)(tail.input)), name="tail_and_head")
@@ -92,7 +65,11 @@ def from_features(
         if phase == HEAD_PHASE:
             before_rest = keras.Model(tail.input, pooling(tail.output))
             if train.size_behind(before_rest) + evaluation.size_behind(before_rest) <= memory:
-                return batches.material(rest, train.behind(before_rest), evaluation.behind(before_rest))
-        return batches.material(behind_trunk, train, evaluation)
+                return _material(rest, train.behind(before_rest), evaluation.behind(before_rest), batches)
+        return _material(behind_trunk, train, evaluation, batches)
 
     return material
+
+
+def _material(trainee: keras.Model, train: Examples, evaluation: Examples, batches: Batches) -> Material:
+    return Material(trainee, lambda epoch: train.training_epoch(epoch, batches), evaluation.evaluation(batches))

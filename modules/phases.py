@@ -204,6 +204,12 @@ def _note(progress: PhaseState, figures: dict[str, float], mutable: list[keras.V
         progress.waited += 1
 
 
+def layers_to_fine_tune(settings: Mapping[str, Any]) -> int | float | str | None:
+    """Of a section `training`, what `model.unfreeze_top` takes; None if nothing of the backbone is fine-tuned."""
+    phase = settings[FINE_TUNE_PHASE]
+    return None if phase is None else phase["layers"]
+
+
 def make_optimizer(settings: Mapping[str, Any], steps: int) -> keras.optimizers.Optimizer:
     """The optimizer of a phase.
 

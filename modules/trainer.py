@@ -27,10 +27,10 @@ from modules import (
     signatures,
     trunk_features,
 )
+from modules.batches import Batches
 from modules.errors import BadInputError
 from modules.input_preprocessing import PREPROCESSING
 from modules.inputs import Inputs
-from modules.material import Batches
 from modules.resume import TrainingState
 from modules.views import Views
 
@@ -111,7 +111,7 @@ def _fitting(
         backbone=backbone,
         material=_material(config, given, classifier, backbone, head, batches, log_dir),
         images=train.images,
-        steps=train.steps(size),
+        steps=batches.steps(train.images),
         compile_with=lambda: {
             "loss": losses.loss(output, loss["label_smoothing"], loss["focal_gamma"]),
             "metrics": [losses.accuracy(output)],
@@ -136,7 +136,7 @@ def _material(
         if given.manifest.views > 1:
             columns = _views(train, Views(settings, seed), given.manifest.views)
             augmentation.write_sheet(columns, f"{log_dir}/{SHEET}")
-        layers = config["training"]["fine_tune"] and config["training"]["fine_tune"]["layers"]
+        layers = phases.layers_to_fine_tune(config["training"])
         left = inputs.memory_of(config) - sum(table.held for table in given.features)
         return material.from_features(backbone, head, layers, given.manifest.pooled, *given.features, batches, left)
     augment = augmentation.Augmentation(settings, config["head"]["output"], seed)

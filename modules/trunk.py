@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import keras
+import tensorflow as tf
+from tensorflow.python.framework import convert_to_constants
 
 from modules import model as models
 
+_LARGEST_FOLDED = 2**28  # parameters: a graph holds up to 2 GiB of constants
 # Of a head, what may belong to the trunk: it has neither weights nor chance.
 _FIXED = (keras.layers.InputLayer, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
@@ -46,6 +49,22 @@ def why_not_keep(trunk: keras.Model, however_large: bool) -> str:
     if values > pixels and not however_large:
         return f"an image's activations are {values:,} values, more than its {pixels:,} pixel values"
     return ""
+
+
+def folded(trunk: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The trunk in inference mode, with its weights as constants, which TensorFlow folds into one another.
+
+    BatchNorm goes into the kernels before it, so that results differ from the trunk's own by float32 rounding.
+
+    Args:
+      trunk: float32 [batch, ...] to float32 [batch, ...]; later changes of its weights have no effect.
+    """
+    images = tf.TensorSpec(trunk.input.shape, tf.float32)
+    run = tf.function(lambda x: trunk(x, training=False), input_signature=[images], autograph=False)
+    if trunk.count_params() > _LARGEST_FOLDED:
+        return run
+    constant = convert_to_constants.convert_variables_to_constants_v2(run.get_concrete_function())
+    return lambda x: constant(x)[0]
 
 
 def cut_head(head: keras.Model) -> tuple[keras.Model, keras.Model]:

@@ -129,6 +129,7 @@ class Extractor:
         self._pooled = recipe.pooling is not None and len(self._trunk.output.shape) == 4
         if self._pooled:
             self._trunk = keras.Model(self._trunk.input, heads.pool(self._trunk.output, str(recipe.pooling)))
+        self._folded = trunk.folded(self._trunk)
         self._read = input_pipeline.transformer(tft.TFTransformOutput(transform_graph), (features.KEY,))
         self._views = Views(recipe.augmentation or {}, recipe.seed or 0)
         self._preprocess = PREPROCESSING[recipe.backbone["preprocessing"]]
@@ -181,7 +182,7 @@ class Extractor:
         images = [inputs[features.TRANSFORMED_IMAGE]]
         for view in range(1, number_of_views):
             images.append(self._preprocess(self._views(inputs[features.TRANSFORMED_PIXELS], keys, view)))
-        activations = tf.cast(self._trunk(tf.concat(images, axis=0), training=False), self._recipe.dtype)
+        activations = tf.cast(self._folded(tf.concat(images, axis=0)), self._recipe.dtype)
         by_view = tf.reshape(activations, (number_of_views, -1, *activations.shape[1:]))
         return keys, inputs[features.TRANSFORMED_LABEL], tf.stack(tf.unstack(by_view), axis=1)
 

@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 from modules import heads, trunk
@@ -50,3 +51,21 @@ def test_a_heads_pooling_goes_with_the_trunk_unless_it_trains(options, shape):
     features = np.random.default_rng(0).uniform(size=(2, 4, 4, 7)).astype("f4")
     np.testing.assert_array_equal(rest(pooling(features)), head(features))
     assert len(rest.trainable_variables) == len(head.trainable_variables)
+
+
+@pytest.mark.parametrize("largest", [trunk._LARGEST_FOLDED, 0])
+def test_a_folded_trunk_gives_what_the_trunk_gives(monkeypatch, largest):
+    monkeypatch.setattr(trunk, "_LARGEST_FOLDED", largest)
+    image = keras.Input((8, 8, 3))
+    block = keras.Sequential([layers.Conv2D(4, 3), layers.BatchNormalization(), layers.ReLU(6), layers.Dropout(0.5)])
+    first = keras.Model(image, block(image))
+    rng = np.random.default_rng(0)
+    for variable in first.variables:
+        if variable.dtype == "float32":
+            variable.assign(rng.uniform(0.5, 2.0, variable.shape))
+    pixels = rng.uniform(-1, 1, (5, 8, 8, 3)).astype("f4")
+    expected = first(pixels, training=False).numpy()
+    assert np.std(expected) > 0.1
+    folded = trunk.folded(first)
+    for size in (5, 2):
+        np.testing.assert_allclose(folded(tf.constant(pixels[:size])), expected[:size], rtol=1e-5, atol=1e-5)

@@ -10,6 +10,7 @@ import tensorflow as tf
 from training import Killed, run, settings
 
 from modules import callbacks, features, resume, trunk_features
+from modules.batches import Batches
 from modules.feature_table import FeatureTable
 from modules.input_pipeline import EmptySplitError
 from modules.losses import Labels
@@ -111,7 +112,7 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     labels = Labels(3, "softmax", weights=(1.0, 2.0, 3.0))
 
     def epoch(number: int, seed: int = 0, of: FeatureTable = table, drop: bool = False) -> np.ndarray:
-        batches = list(of.training_epoch(number, seed, 4, labels, drop).as_numpy_iterator())
+        batches = list(of.training_epoch(number, Batches(seed, 4, labels, drop)).as_numpy_iterator())
         activations, targets, weights = (np.concatenate(column) for column in zip(*batches, strict=True))
         assert activations.dtype == np.float32
         np.testing.assert_array_equal(targets.argmax(axis=1), activations[:, 0] % 3)
@@ -126,7 +127,7 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     assert not np.array_equal(epochs[3], epochs[4]) and not np.array_equal(epoch(3, seed=1), epochs[3])
     assert len(epoch(0, drop=True)) == 8
 
-    evaluation = list(table.evaluation(4, labels).as_numpy_iterator())
+    evaluation = list(table.evaluation(Batches(0, 4, labels, True)).as_numpy_iterator())
     assert [len(batch) for batch in evaluation] == [2, 2, 2], "unweighted"
     np.testing.assert_array_equal(np.concatenate([batch[0] for batch in evaluation]), [[n, 0] for n in range(10)])
 
@@ -138,7 +139,7 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     double = keras.Model(vector, keras.layers.Rescaling(2.0)(vector))
     behind = table.behind(double)
     assert behind.held == table.size_behind(double) == 10 * 4 * 2 * 4
-    np.testing.assert_array_equal(next(iter(behind.evaluation(4, labels)))[0], 2 * evaluation[0][0])
+    np.testing.assert_array_equal(next(iter(behind.evaluation(Batches(0, 4, labels, False))))[0], 2 * evaluation[0][0])
 
 
 def test_a_table_of_nothing_is_refused(tmp_path):
