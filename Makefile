@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
 DEMO := data/traffic_lights.yaml
 CONFIG ?= $(DEMO)
 
@@ -40,16 +41,18 @@ lock: $(VENV)/ready ## resolve requirements.in and overrides.txt anew into requi
 clean: ## remove .venv and what was built; workspace/ stays
 	@rm -rf $(VENV) build *.egg-info
 
-# The marker file is written last: an interrupted build starts over. The first step installs what builds and installs
+# Each marker file is written last: an interrupted build starts over. The first step installs what builds and installs
 # the rest, so that nothing is fetched but what the lock names; each step checks the hashes.
-$(VENV)/ready: requirements.lock
+$(VENV)/dependencies: requirements.lock
 	@python=$$(sh find_python.sh); \
 	echo "building $(VENV) with $$python (about 3 GB, a few minutes)"; \
 	rm -rf $(VENV); \
 	"$$python" -m venv $(VENV) || { echo "$$python can't make a virtual environment; on Debian and Ubuntu: apt install python3.11-venv" >&2; exit 1; }; \
 	awk '/^[a-z]/ { wanted = /^(pip|setuptools|wheel)==/ } wanted' requirements.lock > $(VENV)/first.lock; \
-	install="$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation"; \
-	$$install --require-hashes -r $(VENV)/first.lock; \
-	$$install --require-hashes -r requirements.lock; \
-	PYTHONWARNINGS=ignore $$install --editable .; \
+	$(INSTALL) --require-hashes -r $(VENV)/first.lock; \
+	$(INSTALL) --require-hashes -r requirements.lock; \
 	touch $@
+
+$(VENV)/ready: $(VENV)/dependencies setup.py
+	@PYTHONWARNINGS=ignore $(INSTALL) --editable .
+	@touch $@

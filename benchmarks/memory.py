@@ -34,8 +34,11 @@ def main() -> None:
     options = parser.parse_args()
     keras.utils.set_random_seed(0)
     backbone = build("MobileNetV2", 160, "none")
-    shape = tuple(trunk.cut_backbone(backbone, _LAYERS)[0].output.shape[1:])
-    manifest = trunk_features.Manifest(trunk_features.CACHED, "", "block_14_add", False, shape, "float16", 1)
+    kept, _ = trunk.cut_backbone(backbone, _LAYERS)
+    shape = tuple(kept.output.shape[1:])
+    manifest = trunk_features.Manifest(
+        trunk_features.CACHED, "", kept.layers[-1].name, False, shape, "float16", 1, trunk.digest(kept)
+    )
     memory = int(options.memory_gib * 2**30)
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
@@ -46,7 +49,7 @@ def main() -> None:
             FeatureTable.read([f"{folder}/{split}"], manifest, 3, memory) for split in ("train", "eval")
         )
         start = _say("read", start)
-        _train(backbone, train, evaluation, memory, folder)
+        _train(backbone, manifest, train, evaluation, memory, folder)
         _say("trained", start)
 
 
@@ -58,13 +61,20 @@ def _write(path: Path, images: int, shape: tuple[int, ...]) -> None:
             writer.write(trunk_features.encode(b"%d" % number, number % 3, activations))
 
 
-def _train(backbone: keras.Model, train: FeatureTable, evaluation: FeatureTable, memory: int, folder: str) -> None:
+def _train(
+    backbone: keras.Model,
+    manifest: trunk_features.Manifest,
+    train: FeatureTable,
+    evaluation: FeatureTable,
+    memory: int,
+    folder: str,
+) -> None:
     head = heads.build(heads.HeadOptions(), tuple(backbone.output.shape[1:]), 3, seed=0)
     batches = Batches(seed=0, size=32, labels=losses.Labels(3, "softmax"), drop_remainder=False)
     left = memory - train.held - evaluation.held
     fitting = phases.Fitting(
         backbone=backbone,
-        material=material.from_features(backbone, head, _LAYERS, False, train, evaluation, batches, left),
+        material=material.from_features(backbone, head, _LAYERS, manifest, train, evaluation, batches, left),
         images=train.images,
         steps=batches.steps(train.images),
         compile_with=lambda: {"loss": losses.loss("softmax"), "metrics": [losses.accuracy("softmax")]},

@@ -128,7 +128,7 @@ _BACKBONES_TEXT = """
   otherwise. Images that shrink are antialiased. Authors mostly crop the centre of the image; the default here is to stretch
   it (`backbone.aspect: resize`), since what tells classes apart may lie at the edge. `crop` and `pad` are the alternatives.
 - **Weights**: `imagenet` is downloaded and cached by Keras at first use and needs a network then. `bundled` comes with
-  the installation. `none` is random. A file may be `.weights.h5`, `.keras` or `.h5`, saved with or without the
+  the installation. `none` is random, always the same. A file may be `.weights.h5`, `.keras` or `.h5`, saved with or without the
   classification top; what doesn't fit is named layer by layer, and nothing is left at random.
 
 ## A SavedModel feature extractor

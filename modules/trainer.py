@@ -138,7 +138,7 @@ def _material(
             augmentation.write_sheet(columns, f"{log_dir}/{SHEET}")
         layers = phases.layers_to_fine_tune(config["training"])
         left = inputs.memory_of(config) - sum(table.held for table in given.features)
-        return material.from_features(backbone, head, layers, given.manifest.pooled, *given.features, batches, left)
+        return material.from_features(backbone, head, layers, given.manifest, *given.features, batches, left)
     augment = augmentation.Augmentation(settings, config["head"]["output"], seed)
     trainee = classifier
     if augment:

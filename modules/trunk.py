@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable, Collection
 
@@ -65,6 +66,14 @@ def folded(trunk: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
         return run
     constant = convert_to_constants.convert_variables_to_constants_v2(run.get_concrete_function())
     return lambda x: constant(x)[0]
+
+
+def digest(trunk: keras.Model) -> str:
+    """SHA-256 of a trunk's weights, hexadecimal: two trunks of one cut with the same digest compute the same."""
+    hashed = hashlib.sha256()
+    for weight in trunk.get_weights():
+        hashed.update(weight.tobytes())
+    return hashed.hexdigest()
 
 
 def cut_head(head: keras.Model) -> tuple[keras.Model, keras.Model]:

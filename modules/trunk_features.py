@@ -72,6 +72,7 @@ class Manifest:
       shape: of one image's activations.
       dtype: `float16` or `float32`.
       views: of an image of the split `train`; of others there is one.
+      weights: the trunk's, see trunk.digest.
     """
 
     mode: str
@@ -81,6 +82,7 @@ class Manifest:
     shape: tuple[int, ...]
     dtype: str
     views: int
+    weights: str
 
     def write(self, folder: str) -> None:
         content = json.dumps(dataclasses.asdict(self), indent=2)
@@ -90,6 +92,10 @@ class Manifest:
     def read(cls, folder: str) -> Manifest:
         content = json.loads(Path(folder, MANIFEST).read_text(encoding="utf-8"))
         return cls(**{**content, "shape": tuple(content["shape"])})
+
+
+class OtherWeightsError(BadInputError):
+    """Activations are another trunk's than the one that is to serve."""
 
 
 class NotKeptError(BadInputError):
@@ -162,6 +168,7 @@ class Extractor:
             shape=tuple(self._trunk.output.shape[1:]),
             dtype=self._recipe.dtype,
             views=self._recipe.views,
+            weights=trunk.digest(self._trunk),
         )
 
     def __call__(self, serialized: tf.Tensor, views: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

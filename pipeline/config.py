@@ -99,9 +99,9 @@ class Backbone(_Section):
     """Height and width that images are resized to, pixels; at least what the backbone takes, at most 1024;
     default 160."""
     weights: str | None = None
-    """`bundled` (carried by an installed package), `imagenet` (downloaded by Keras at first use), `none` (random), or
-    a local weight file (`.h5`, `.weights.h5`, `.keras`; `.pth` for EfficientNetLite), with or without its
-    classification top, relative to the configuration file. Default: the first that the backbone offers."""
+    """`bundled` (carried by an installed package), `imagenet` (downloaded by Keras at first use), `none` (random, the
+    same ones each time), or a local weight file (`.h5`, `.weights.h5`, `.keras`; `.pth` for EfficientNetLite), with or
+    without its classification top, relative to the configuration file. Default: the first that the backbone offers."""
     preprocessing: Literal["raw", "unit", "tf", "torch", "caffe", "lite"] | None = None
     """What the weights were trained to take, from RGB in [0, 255]: `raw` as it is, `unit` [0, 1], `tf` [-1, 1], `torch`
     (unit less ImageNet's mean, by its deviation), `caffe` (BGR less ImageNet's mean), `lite` (x - 127) / 128. Default:

@@ -1,3 +1,4 @@
+import random
 import runpy
 from pathlib import Path
 
@@ -73,10 +74,20 @@ def test_every_backbone_builds_small_runs_forward_is_cut_in_two_and_described(na
     assert np.isfinite(features).all()
     assert GENERATE["backbone_line"](row, model) in PAGE.read_text().splitlines(), "stale: run `make docs`"
     if is_first_of_family:
+        check_random_weights_are_always_the_same(name, model)
         assert backbones.build(name, row.min_image_size, "none").output_shape[-1] == features.shape[-1]
     for layers in (40, 8, 0.5, 0.8, "all", None) if is_first_of_family else (40,):
         check_cut(model, image, features, layers)
     keras.backend.clear_session()
+
+
+def check_random_weights_are_always_the_same(name, model) -> None:
+    """Whatever a process has drawn before, and without a trace in what it draws next."""
+    keras.utils.set_random_seed(41)
+    state = random.getstate()
+    again = backbones.build(name, GENERATE["SIZE"], "none")
+    assert random.getstate() == state
+    assert trunk.digest(again) == trunk.digest(model)
 
 
 def check_cut(backbone, image, features, layers) -> None:

@@ -89,16 +89,16 @@ def test_an_empty_split_is_named(transform_output, example_files, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("at", "save_every", "then_from"),
-    [("head epoch 3/3", 0, 4), ("fine_tune epoch 4/5", 0, 5), ("head epoch 3/3", 60, 1)],
+    ("at", "share", "then_from"),
+    [("head epoch 3/3", 1.0, 4), ("fine_tune epoch 4/5", 1.0, 5), ("head epoch 3/3", 1e-9, 2)],
 )
 def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
-    first, transform_output, example_files, tmp_path, monkeypatch, at, save_every, then_from
+    first, transform_output, example_files, tmp_path, monkeypatch, at, share, then_from
 ):
     """Each epoch's line is logged after its state has been saved; dropout, shuffling and Adam's moments all count."""
     history, folder = first
     config = settings(state_directory=tmp_path / "state")
-    monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", save_every)
+    monkeypatch.setattr(resume, "SAVING_SHARE", share)
     log = callbacks.log_epoch
 
     def killing(phase, epoch, last_epoch, *rest):

@@ -102,7 +102,7 @@ def table_of(patterns: list[str], manifest: Manifest, memory: int) -> FeatureTab
 
 def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     """Each activation says its image and its view."""
-    manifest = Manifest("cached", "", "layer", False, (2,), "float16", 4)
+    manifest = Manifest("cached", "", "layer", False, (2,), "float16", 4, "")
     with tf.io.TFRecordWriter(str(tmp_path / "part")) as writer:
         for image in (7, 3, 9, 0, 5, 1, 8, 2, 6, 4):
             activations = np.array([[image, view] for view in range(4)], np.float16)
@@ -145,13 +145,19 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
 def test_a_table_of_nothing_is_refused(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "part")):
         pass
-    manifest = Manifest("cached", "", "layer", False, (2,), "float16", 1)
+    manifest = Manifest("cached", "", "layer", False, (2,), "float16", 1, "")
     with pytest.raises(EmptySplitError, match=r"no examples in .*part"):
         table_of([str(tmp_path / "part")], manifest, 10)
 
 
 @pytest.mark.parametrize(
-    ("change", "memory_gib"), [({}, 1.0), ({}, 1e-6), ({"layers": None, "pooling": "average"}, 1.0)]
+    ("change", "memory_gib"),
+    [
+        ({}, 1.0),
+        ({}, 1e-6),
+        ({"layers": None, "pooling": "average"}, 1.0),
+        ({"backbone": {**BACKBONE, "weights": "none"}}, 1.0),
+    ],
 )
 def test_the_model_trained_on_features_serves_images_alike(
     transform_output, example_files, tmp_path, change, memory_gib
@@ -160,7 +166,12 @@ def test_the_model_trained_on_features_serves_images_alike(
     recipe = dataclasses.replace(RECIPE, **change)
     patterns = keep(recipe, transform_output, example_files, tmp_path / "features")
     training = {"fine_tune": None} if recipe.layers is None else {}
-    config = settings(head={"kind": "dense"}, training=training, trunk_features={"memory_gib": memory_gib})
+    config = settings(
+        backbone=dict(recipe.backbone),
+        head={"kind": "dense"},
+        training=training,
+        trunk_features={"memory_gib": memory_gib},
+    )
     history = run(transform_output, example_files, tmp_path, config, more=patterns)
     whole = json.loads((tmp_path / "run" / "history.json").read_text())
     assert whole["mode"] == "cached" and whole["pooled"] == (recipe.layers is None)
@@ -187,6 +198,13 @@ def test_training_on_features_and_on_images_begin_alike_and_end_alike(transform_
     assert on_features[-1]["epochs"][-1]["accuracy"] == on_images[-1]["epochs"][-1]["accuracy"]
 
 
+def test_features_of_other_weights_are_refused(transform_output, example_files, tmp_path):
+    other = dataclasses.replace(RECIPE, backbone={**BACKBONE, "weights": "none"})
+    patterns = keep(other, transform_output, example_files, tmp_path / "features")
+    with pytest.raises(trunk_features.OtherWeightsError, match="were computed with other weights than the backbone"):
+        run(transform_output, example_files, tmp_path, settings(), more=patterns)
+
+
 def test_a_training_on_features_that_is_killed_ends_as_if_it_had_not_been(
     transform_output, example_files, tmp_path, monkeypatch
 ):
@@ -196,7 +214,7 @@ def test_a_training_on_features_that_is_killed_ends_as_if_it_had_not_been(
     history = run(transform_output, example_files, tmp_path / "whole", config, more=patterns)
     assert (tmp_path / "whole" / "run" / "augmentation.png").is_file()
     config["state_directory"] = str(tmp_path / "state")
-    monkeypatch.setattr(resume, "SAVE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(resume, "SAVING_SHARE", 1.0)
     log = callbacks.log_epoch
 
     def killing(phase, epoch, last_epoch, *rest):
