@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image
+from tensorboard.backend.event_processing import event_accumulator
 
 from components.image_example_gen import splitting
 
@@ -34,12 +35,14 @@ class Result:
       training: seconds for both phases with all that only they need: for the pipeline the stages TrunkFeatures and
         Trainer, for the script everything between its imports and its evaluation.
       accuracy: on the test split.
+      phases: seconds of `head` and of `fine_tune`, 0 without it: from the first step's start to the last epoch's end.
       stages: seconds of each of the pipeline's stages; empty for the script.
     """
 
     whole: float
     training: float
     accuracy: float
+    phases: dict[str, float]
     stages: dict[str, float]
 
 
@@ -116,7 +119,20 @@ def pipeline(config: dict[str, Any], folder: Path, workspace: Path) -> Result:
     summary = json.loads((workspace / config["name"] / "summary.json").read_text(encoding="utf-8"))
     stages = {stage["id"]: stage["seconds"] for stage in summary["stages"]}
     training = stages.get("TrunkFeatures", 0.0) + stages["Trainer"]
-    return Result(whole, training, summary["test"]["accuracy"], stages)
+    return Result(whole, training, summary["test"]["accuracy"], _phases(workspace / config["name"]), stages)
+
+
+def _phases(folder: Path) -> dict[str, float]:
+    """Read from the epochs in TensorBoard's log of the newest training: a phase is as long as its later epochs say."""
+    newest = max(folder.glob("artifacts/Trainer/model_run/*/history.json"), key=lambda path: path.stat().st_mtime)
+    events = event_accumulator.EventAccumulator(str(newest.parent / "train"), {event_accumulator.TENSORS: 0})
+    events.Reload()
+    ends = [event.wall_time for event in events.Tensors("epoch_loss")]
+    seconds = {"head": 0.0, "fine_tune": 0.0}
+    for phase in json.loads(newest.read_text(encoding="utf-8"))["phases"]:
+        count, first = len(phase["epochs"]), phase["first_epoch"] - 1
+        seconds[phase["phase"]] = (ends[first + count - 1] - ends[first]) * count / (count - 1)
+    return seconds
 
 
 def script(config: dict[str, Any], folder: Path, splits: Path) -> Result:
@@ -127,7 +143,7 @@ def script(config: dict[str, Any], folder: Path, splits: Path) -> Result:
     start = time.monotonic()
     output = _run(command)
     figures = json.loads(output.splitlines()[-1])
-    return Result(time.monotonic() - start, figures["training"], figures["accuracy"], {})
+    return Result(time.monotonic() - start, figures["training"], figures["accuracy"], figures["phases"], {})
 
 
 def _written(config: dict[str, Any], folder: Path) -> Path:

@@ -39,7 +39,7 @@ def main() -> None:
     backbone.trainable = False
     image = keras.Input((size, size, 3))
     model = keras.Model(image, _head(backbone(image, training=False), config["head"], classes))
-    _fit(model, splits, training["head"])
+    seconds = {"head": _fit(model, splits, training["head"]), "fine_tune": 0.0}
     if training["fine_tune"]:
         backbone.trainable = True
         for layer in backbone.layers[: -training["fine_tune"]["layers"]]:
@@ -47,11 +47,11 @@ def main() -> None:
         for layer in backbone.layers:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
-        _fit(model, splits, training["fine_tune"])
+        seconds["fine_tune"] = _fit(model, splits, training["fine_tune"])
     model.export(options.model, verbose=False)
-    seconds = time.monotonic() - start
+    whole = time.monotonic() - start
     _, accuracy = model.evaluate(splits["test"], verbose=0)
-    sys.stdout.write(json.dumps({"training": seconds, "accuracy": accuracy}) + "\n")
+    sys.stdout.write(json.dumps({"training": whole, "phases": seconds, "accuracy": accuracy}) + "\n")
 
 
 def _dataset(folder: Path, size: int, training: dict, split: str) -> tf.data.Dataset:
@@ -92,9 +92,11 @@ def _head(x: keras.KerasTensor, section: dict, classes: int) -> keras.KerasTenso
     return keras.layers.Dense(classes, activation="softmax")(x)
 
 
-def _fit(model: keras.Model, splits: dict[str, tf.data.Dataset], phase: dict) -> None:
+def _fit(model: keras.Model, splits: dict[str, tf.data.Dataset], phase: dict) -> float:
+    start = time.monotonic()
     model.compile(keras.optimizers.Adam(phase["learning_rate"]), "categorical_crossentropy", metrics=["accuracy"])
     model.fit(splits["train"], validation_data=splits["eval"], epochs=phase["epochs"], verbose=0)
+    return time.monotonic() - start
 
 
 if __name__ == "__main__":

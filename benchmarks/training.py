@@ -74,7 +74,9 @@ def _pairs(case: Case, folder: Path, rounds: int, images: int) -> list[tuple[con
 def _total(results: list[contest.Result]) -> contest.Result:
     accuracy = statistics.mean(result.accuracy for result in results)
     whole, training = (sum(getattr(result, name) for result in results) for name in ("whole", "training"))
-    return contest.Result(whole, training, accuracy, results[0].stages)
+    phases = {name: sum(result.phases[name] for result in results) for name in results[0].phases}
+    stages = {name: sum(result.stages[name] for result in results) for name in results[0].stages}
+    return contest.Result(whole, training, accuracy, phases, stages)
 
 
 def _report(name: str, pairs: list[tuple[contest.Result, contest.Result]], images: int) -> None:
@@ -91,6 +93,9 @@ def _report(name: str, pairs: list[tuple[contest.Result, contest.Result]], image
         f"  accuracy  Regraft {statistics.mean(ours):.4f} ({min(ours):.4f} to {max(ours):.4f}), "
         f"plain {statistics.mean(theirs):.4f} ({min(theirs):.4f} to {max(theirs):.4f})"
     )
+    for phase in pairs[0][0].phases:
+        ours, theirs = (statistics.median(pair[side].phases[phase] for pair in pairs) for side in (0, 1))
+        lines.append(f"  {phase:9s} Regraft {ours:7.1f} s, plain {theirs:7.1f} s: epochs alone")
     stages = {stage: statistics.median(pair[0].stages[stage] for pair in pairs) for stage in pairs[0][0].stages}
     lines.append("  stages    " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items()))
     sys.stdout.write("\n".join(lines) + "\n")
