@@ -33,6 +33,7 @@ setup(
         "pydantic",
         "pyyaml",
         "rich",
+        "scipy",
         "tensorflow",
         "tensorflow-metadata",
         "tensorflow-model-analysis",
