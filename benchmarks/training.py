@@ -94,8 +94,8 @@ def _report(name: str, pairs: list[tuple[contest.Result, contest.Result]], image
         f"plain {statistics.mean(theirs):.4f} ({min(theirs):.4f} to {max(theirs):.4f})"
     )
     for phase in pairs[0][0].phases:
-        ours, theirs = (statistics.median(pair[side].phases[phase] for pair in pairs) for side in (0, 1))
-        lines.append(f"  {phase:9s} Regraft {ours:7.1f} s, plain {theirs:7.1f} s: epochs alone")
+        seconds = [statistics.median(pair[side].phases[phase] for pair in pairs) for side in (0, 1)]
+        lines.append(f"  {phase:9s} Regraft {seconds[0]:7.1f} s, plain {seconds[1]:7.1f} s: epochs alone")
     stages = {stage: statistics.median(pair[0].stages[stage] for pair in pairs) for stage in pairs[0][0].stages}
     lines.append("  stages    " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items()))
     sys.stdout.write("\n".join(lines) + "\n")
