@@ -8,6 +8,7 @@ cache; a round of `tuning` is several trials that share it, as tuning does.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import sys
 import tempfile
@@ -50,10 +51,14 @@ def main() -> None:
     parser.add_argument("--case", choices=CASES, action="append", help="may be repeated (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=1484, help="photos to lay out (default: all the demo has)")
+    parser.add_argument("--trials", type=int, help="of each round of `tuning` (default: 20)")
     options = parser.parse_args()
     for name in options.case or CASES:
+        case = CASES[name]
+        if case.trials > 1 and options.trials:
+            case = dataclasses.replace(case, trials=options.trials)
         with tempfile.TemporaryDirectory() as folder:
-            _report(name, _pairs(CASES[name], Path(folder), options.rounds, options.images), options.images)
+            _report(name, _pairs(case, Path(folder), options.rounds, options.images), options.images)
 
 
 def _pairs(case: Case, folder: Path, rounds: int, images: int) -> list[tuple[contest.Result, contest.Result]]:
