@@ -1,13 +1,15 @@
 """The folder that TF Serving watches: numbered versions, each complete from the moment it can be seen.
 
-Beside the versions stand `.regraft.json` (the folder's identity and the highest version ever pushed) and, while a push
-is under way, `.pushing` and `.lock`; TF Serving ignores names that are no number. Within a version,
-`assets.extra/regraft.json` is its manifest, in the place SavedModel reserves for a user's own files.
+TF Serving serves the highest number, so that is the current version; what makes an earlier one current is a copy of it
+under the next number. Beside the versions stand `.regraft.json` (see `_STATE`) and, while a push is under way,
+`.pushing` and `.lock`; TF Serving ignores names that are no number. Within a version, `assets.extra/regraft.json` is
+its manifest, in the place SavedModel reserves for a user's own files.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime
 import fcntl
 import json
 import os
@@ -17,17 +19,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from modules.errors import BadInputError
 from modules.fingerprints import fingerprint
 
-_STATE = ".regraft.json"
+_STATE = ".regraft.json"  # `identity`, `last_version`: the highest ever; `withdrawn`: fingerprint to version
 _LOCK = ".lock"
 _PUSHING = ".pushing"
+_REMOVING = ".removing"
 MANIFEST = Path("assets.extra", "regraft.json")
 
 
 def model_fingerprint(directory: str | Path) -> str:
     """SHA-256 over the paths and bytes of a SavedModel's files, hexadecimal; a manifest doesn't count."""
     return fingerprint(directory, without={MANIFEST})
+
+
+class ServingError(BadInputError):
+    """What is asked of a serving directory can't be done with the versions that it has."""
 
 
 class ServingDirectory:
@@ -53,11 +61,9 @@ class ServingDirectory:
         return newest[0] if newest and self.manifest(newest[0]).get("fingerprint") == candidate else None
 
     def baseline(self, candidate: str) -> int | None:
-        """The version a candidate must hold its own against: the newest that hasn't its fingerprint."""
-        versions = self.versions()
-        if self.standing(candidate) is not None:
-            versions.pop()
-        return versions[-1] if versions else None
+        """The version a candidate must hold its own against: the newest that isn't the candidate, nor rolled back."""
+        not_these = {candidate, *self._state().get("withdrawn", {})}
+        return next((v for v in reversed(self.versions()) if self.fingerprint(v) not in not_these), None)
 
     def next_version(self) -> int:
         """One more than any version that is or ever was here."""
@@ -75,12 +81,17 @@ class ServingDirectory:
                     self._write_state({**self._state(), "identity": uuid.uuid4().hex})
         return self._state()["identity"]
 
-    def push(self, model: str | Path, manifest: dict[str, Any]) -> int:
+    def withdrawn(self, candidate: str) -> int | None:
+        """The version that was rolled back and is the very model with the fingerprint `candidate`."""
+        return self._state().get("withdrawn", {}).get(candidate)
+
+    def push(self, model: str | Path, manifest: dict[str, Any], keep: int | None = None) -> int:
         """Copies a SavedModel in under the next version; seen by a server only when complete, and on disk.
 
         Args:
           model: the SavedModel's folder.
-          manifest: what to record with it.
+          manifest: what to record with it; `pushed_at` is added.
+          keep: how many versions, the new one among them, stay; None: all.
 
         Returns:
           the version.
@@ -90,18 +101,108 @@ class ServingDirectory:
         """
         self.identity()
         with self._locked():
-            pushing = self.path / _PUSHING
-            shutil.rmtree(pushing, ignore_errors=True)  # what a push left that was killed
-            shutil.copytree(model, pushing)
-            version = self.next_version()
-            manifest = {"version": version, "fingerprint": model_fingerprint(model), **manifest}
-            (pushing / MANIFEST).parent.mkdir(exist_ok=True)
-            (pushing / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            _sync_tree(pushing)
-            pushing.rename(self.path / str(version))
-            _sync(self.path)
-            self._write_state({**self._state(), "last_version": version})
+            version = self._put(model, manifest)
+            for old in self.versions()[: -keep if keep else 0]:
+                self._remove(old)
         return version
+
+    def roll_back(self, to: int | None = None) -> tuple[int, int]:
+        """Makes an earlier version current, and sees to it that the one that was is not pushed again by a run.
+
+        Args:
+          to: the version; None: the newest that is another model than the current one.
+
+        Returns:
+          the version that was current, and the new one, a copy of the earlier.
+
+        Raises:
+          ServingError: if there is no such version, or it is the current one.
+        """
+        with self._locked():
+            current = self._current()
+            chosen = self._before(current) if to is None else self._existing(to)
+            undone = self.fingerprint(current)
+            if self.fingerprint(chosen) == undone:
+                raise ServingError(f"{self.path}: version {chosen} is the very model of the current version {current}")
+            version = self._put(self.path / str(chosen), {**self._inherited(chosen), "rolled_back_from": current})
+            withdrawn = {**self._state().get("withdrawn", {}), undone: current}
+            withdrawn.pop(self.fingerprint(chosen), None)
+            self._write_state({**self._state(), "withdrawn": withdrawn})
+        return current, version
+
+    def promote(self, version: int, source: ServingDirectory | None = None) -> int:
+        """Makes a version current, of this folder or another, whether it was rolled back or not.
+
+        Args:
+          version: which.
+          source: the folder that has it; None: this one.
+
+        Returns:
+          the new version, a copy of it.
+
+        Raises:
+          ServingError: if there is no such version, or it is the current one.
+        """
+        source = source or self
+        model = source.path / str(source._existing(version))
+        self.identity()
+        with self._locked():
+            promoted = source.fingerprint(version)
+            if self.standing(promoted) is not None:
+                raise ServingError(f"{self.path}: version {self._current()} is this model, and current")
+            new = self._put(model, {**source._inherited(version), "promoted_from": str(model)})
+            withdrawn = {key: value for key, value in self._state().get("withdrawn", {}).items() if key != promoted}
+            self._write_state({**self._state(), "withdrawn": withdrawn})
+        return new
+
+    def fingerprint(self, version: int) -> str:
+        """Of a version's model; computed for a version that Regraft didn't push."""
+        return self.manifest(version).get("fingerprint") or model_fingerprint(self.path / str(version))
+
+    def _put(self, model: str | Path, manifest: dict[str, Any]) -> int:
+        pushing = self.path / _PUSHING
+        shutil.rmtree(pushing, ignore_errors=True)  # what a push left that was killed
+        shutil.copytree(model, pushing)
+        version = self.next_version()
+        pushed_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        about = {"version": version, "fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
+        (pushing / MANIFEST).parent.mkdir(exist_ok=True)
+        (pushing / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        _sync_tree(pushing)
+        pushing.rename(self.path / str(version))
+        _sync(self.path)
+        self._write_state({**self._state(), "last_version": version})
+        return version
+
+    def _remove(self, version: int) -> None:
+        """Out of a server's sight at once, then from the disk."""
+        removing = self.path / _REMOVING
+        shutil.rmtree(removing, ignore_errors=True)
+        (self.path / str(version)).rename(removing)
+        shutil.rmtree(removing)
+
+    def _inherited(self, version: int) -> dict[str, Any]:
+        """Of a version's manifest, what is as true of a copy."""
+        own = ("version", "fingerprint", "pushed_at", "rolled_back_from", "promoted_from")
+        return {key: value for key, value in self.manifest(version).items() if key not in own}
+
+    def _current(self) -> int:
+        if not self.versions():
+            raise ServingError(f"{self.path}: no version has been pushed here")
+        return self.versions()[-1]
+
+    def _existing(self, version: int) -> int:
+        if version not in self.versions():
+            found = ", ".join(map(str, self.versions())) or "none"
+            raise ServingError(f"{self.path}: versions here are {found}. Received: {version}")
+        return version
+
+    def _before(self, current: int) -> int:
+        undone = self.fingerprint(current)
+        for version in reversed(self.versions()):
+            if self.fingerprint(version) != undone:
+                return version
+        raise ServingError(f"{self.path}: there is no other model than that of version {current} to go back to")
 
     def _state(self) -> dict[str, Any]:
         path = self.path / _STATE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import types
 import typing
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,8 +192,7 @@ def _sections(path: str, section: type[pydantic.BaseModel]) -> Iterator[tuple[st
 
 
 def _section_of(annotation: object) -> type[pydantic.BaseModel] | None:
-    options = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
-    for option in options:
+    for option in typing.get_args(annotation) or (annotation,):
         if isinstance(option, type) and issubclass(option, pydantic.BaseModel):
             return option
     return None

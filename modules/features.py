@@ -1,15 +1,18 @@
 """The features of one example, as ImageExampleGen writes them and every later stage reads them.
 
-| feature         | type   | shape | value                                                        |
-|-----------------|--------|-------|--------------------------------------------------------------|
-| `image/encoded` | bytes  | [1]   | the file as found: JPEG, PNG, GIF or BMP                     |
-| `image/label`   | bytes  | [1]   | the class name, UTF-8                                        |
-| `image/key`     | bytes  | [1]   | SHA-256 of the file's bytes, 64 lower-case hexadecimal digits|
-| `image/format`  | bytes  | [1]   | one of `FORMATS`                                             |
-| `image/height`  | int64  | [1]   | pixels, > 0                                                  |
-| `image/width`   | int64  | [1]   | pixels, > 0                                                  |
-| `image/path`    | bytes  | [1]   | path below the data folder, UTF-8, `/` between folders       |
+| feature           | type  | shape | value                                                         |
+|-------------------|-------|-------|---------------------------------------------------------------|
+| `image/encoded`   | bytes | [1]   | the file as found: JPEG, PNG, GIF or BMP                      |
+| `image/label`     | bytes | [1]   | the class name, UTF-8                                         |
+| `image/key`       | bytes | [1]   | SHA-256 of the file's bytes, 64 lower-case hexadecimal digits |
+| `image/format`    | bytes | [1]   | one of `FORMATS`                                              |
+| `image/height`    | int64 | [1]   | pixels, > 0                                                   |
+| `image/width`     | int64 | [1]   | pixels, > 0                                                   |
+| `image/size_band` | bytes | [1]   | which of `SIZE_BANDS` the shorter side lies in                |
+| `image/path`      | bytes | [1]   | path below the data folder, UTF-8, `/` between folders        |
 """
+
+import bisect
 
 ENCODED = "image/encoded"
 LABEL = "image/label"
@@ -17,9 +20,10 @@ KEY = "image/key"
 FORMAT = "image/format"
 HEIGHT = "image/height"
 WIDTH = "image/width"
+SIZE_BAND = "image/size_band"
 PATH = "image/path"
 
-BYTES_FEATURES = (ENCODED, LABEL, KEY, FORMAT, PATH)
+BYTES_FEATURES = (ENCODED, LABEL, KEY, FORMAT, SIZE_BAND, PATH)
 INT_FEATURES = (HEIGHT, WIDTH)
 
 # What statistics are taken over: facts that a person can judge. Never the image's bytes, nor what is unique to it.
@@ -36,3 +40,12 @@ TRANSFORMED_LABEL = "label"
 
 # The class names, one a line, in the order of their indices: an asset of the transform graph, under this key.
 CLASSES_ASSET = "classes"
+
+# Pixels, first and last of each band: sizes that differ by less than twice are much the same to a backbone.
+SIZE_BANDS = ("1-63", "64-127", "128-255", "256-511", "512-1023", "1024-")
+_FIRST_PIXELS = tuple(int(band.partition("-")[0]) for band in SIZE_BANDS)
+
+
+def size_band(height: int, width: int) -> str:
+    """The band of `SIZE_BANDS` that the shorter side, 1 pixel or more, lies in."""
+    return SIZE_BANDS[bisect.bisect_right(_FIRST_PIXELS, min(height, width)) - 1]

@@ -99,6 +99,11 @@ class Split:
         inputs = self._read(next(iter(self._records.batch(count))))
         return inputs[features.TRANSFORMED_PIXELS], tf.reshape(inputs[features.KEY], [-1])
 
+    def raw(self, count: int) -> tuple[list[bytes], tf.Tensor]:
+        """Up to `count` serialized raw examples, and their images as the backbone takes them."""
+        serialized = next(iter(self._records.batch(count)))
+        return serialized.numpy().tolist(), self._read(serialized)[features.TRANSFORMED_IMAGE]
+
     def _batched(self, records: tf.data.Dataset, image: str, batches: Batches) -> tf.data.Dataset:
         def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
             transformed = self._read(serialized)

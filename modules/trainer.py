@@ -24,6 +24,7 @@ from modules import (
     material,
     model,
     phases,
+    reference_answers,
     signatures,
     trunk_features,
 )
@@ -82,6 +83,7 @@ def run_fn(fn_args: Any) -> None:
         history = phases.fit(fitting, state)
     _write_json(Path(fn_args.model_run_dir) / HISTORY, {**given.described(config["pixels_because"]), "phases": history})
     served = _for_serving(config, classes, classifier)
+    reference_answers.write(fn_args.model_run_dir, served, given.images[1], classes)
     signatures.export(served, transform_output, classes, fn_args.serving_model_dir)
     state.discard()
 

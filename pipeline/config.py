@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -392,13 +393,102 @@ class TrunkFeatures(_Section):
     """GiB that training may hold activations in; more are read from disk as they are needed; above 0; default 2."""
 
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+JudgedBy = Literal["value", "lower", "upper"]
+_NUMBER, _BY_CLASS = "a number", "by class"
+ByClass = Annotated[
+    Annotated[Share, pydantic.Tag(_NUMBER)] | Annotated[dict[str, Share], pydantic.Tag(_BY_CLASS)],
+    pydantic.Discriminator(lambda value: _BY_CLASS if isinstance(value, dict) else _NUMBER),
+]
+
+
+class Judge(_Section):
+    """What is held against a bound: what was measured on the test images (`value`), or what is true of all images like
+    them, at the gate's confidence: at the least (`lower`: a candidate must prove itself) or at the most (`upper`: it is
+    refused only if chance can't explain the shortfall).
+    """
+
+    accuracy: JudgedBy = "value"
+    """For `min_accuracy`, a slice's too; `value` (default), `lower` or `upper`."""
+    recall: JudgedBy = "value"
+    """For `min_recall`; `value` (default), `lower` or `upper`."""
+    regression: JudgedBy = "upper"
+    """For `max_regression` and `max_recall_regression`, a slice's too: of the paired difference between candidate and
+    baseline on the same images; `value`, `lower` or `upper` (default)."""
+
+
+class Slice(_Section):
+    """Bounds for a part of the test split. A slice without a test image refuses the candidate."""
+
+    feature: Literal["image/label", "image/format", "image/size_band"]
+    """What makes the part: `image/label` (the class), `image/format` (JPEG, PNG, GIF, BMP) or `image/size_band` (the
+    shorter side in pixels: `1-63`, `64-127`, `128-255`, `256-511`, `512-1023` or `1024-`)."""
+    value: str | None = Field(None, min_length=1)
+    """Which part; default: each one that the test split has."""
+    min_accuracy: Share | None = None
+    """Lowest accuracy; 0 to 1; default: none is asked for."""
+    max_regression: Share | None = None
+    """How far the accuracy may lie below production's; 0 to 1; default: not asked."""
+    min_examples: int = Field(1, ge=1)
+    """Fewest test images; 1 or more; default 1."""
+
+    @pydantic.model_validator(mode="after")
+    def _asks_for_something(self) -> Slice:
+        if self.min_accuracy is None and self.max_regression is None and self.min_examples == 1:
+            raise ValueError("one of min_accuracy, max_regression and min_examples is wanted. Found: none")
+        return self
+
+
 class Gate(_Section):
     """What a candidate must show on the test split before it is pushed."""
 
-    min_accuracy: float = Field(0.95, ge=0, le=1, allow_inf_nan=False)
+    min_accuracy: Share = 0.95
     """Lowest accuracy that is blessed; 0 to 1; default 0.95."""
-    max_regression: float = Field(0.01, ge=0, le=1, allow_inf_nan=False)
+    max_regression: Share = 0.01
     """How far the accuracy may lie below that of the model in production, if there is one; 0 to 1; default 0.01."""
+    min_recall: ByClass | None = None
+    """Lowest share of a class's images that must be recognised: one number for every class, or numbers by class name;
+    0 to 1; default: none is asked for."""
+    max_recall_regression: ByClass | None = None
+    """How far a class's recall may lie below production's: one number, or numbers by class name; 0 to 1; default: not
+    asked."""
+    max_calibration_error: Share | None = None
+    """Largest expected calibration error: how far the served scores may lie from how often they are right; 0 to 1;
+    default: not asked."""
+    min_test_examples: int = Field(20, ge=1)
+    """Fewest test images that a verdict may rest on; 1 or more; default 20, where one mistake is 5 points."""
+    on_missing_class: Literal["refuse", "warn"] = "refuse"
+    """What a class without a test image does: `refuse` (default) or `warn`."""
+    allow_new_classes: bool = False
+    """Whether the candidate may know classes that production doesn't; one that production knows may never be missing.
+    Default: no."""
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    """Of every confidence bound, one-sided; above 0.5, below 1; default 0.95."""
+    judge: Judge = Judge()
+    """Whether the values measured or their confidence bounds are judged."""
+    slices: list[Slice] = []
+    """Bounds for parts of the test split; default: none."""
+
+
+class ServingCheck(_Section):
+    """What a candidate must show when it is loaded as a server would, in a fresh process without this project's code.
+
+    It is asked about up to 32 images of eval through every signature.
+    """
+
+    tolerance: float = Field(1e-3, gt=0, le=0.1)
+    """How far a served probability may differ from what the model in Trainer's memory answered; above 0 to 0.1;
+    default 0.001, for rounding."""
+    max_load_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Longest time to load; seconds, above 0; default: not asked."""
+    max_p50_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Longest median time to answer one image on this machine; milliseconds, above 0; default: not asked."""
+    max_p99_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """The same for 99 of 100 requests; milliseconds, above 0; default: not asked."""
+    min_images_per_second: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Fewest images a second in batches of 32; above 0; default: not asked."""
+    max_peak_gib: float | None = Field(8.0, gt=0, allow_inf_nan=False)
+    """Most memory that the serving process may come to hold; GiB, above 0; default 8; null: not asked."""
 
 
 class Push(_Section):
@@ -407,6 +497,8 @@ class Push(_Section):
     directory: str | None = Field(None, min_length=1)
     """Folder that gets one numbered subfolder a version, as TF Serving reads it; relative to the configuration file.
     Default: `serving` in the run's own folder."""
+    keep: int | None = Field(None, ge=2)
+    """How many versions stay there, the newest; 2 or more, so that there is one to go back to; default: all."""
 
     @pydantic.field_validator("directory")
     @classmethod
@@ -430,6 +522,7 @@ class Config(_Section):
     augmentation: Augmentation = Augmentation()
     trunk_features: TrunkFeatures = TrunkFeatures()
     gate: Gate = Gate()
+    serving_check: ServingCheck = ServingCheck()
     push: Push = Push()
 
     @pydantic.field_validator("name")
@@ -552,7 +645,7 @@ def _is_weights_name(value: str) -> bool:
 
 
 def _fault(detail: Any) -> str:
-    where = ".".join(map(str, detail["loc"]))
+    where = ".".join(str(part) for part in detail["loc"] if part not in (_NUMBER, _BY_CLASS))
     if detail["type"] == "missing":
         return f"{where}: is required"
     if detail["type"] == "extra_forbidden":
@@ -570,9 +663,13 @@ def _fault(detail: Any) -> str:
 def _allowed_fields(location: tuple[str | int, ...]) -> str:
     section: type[pydantic.BaseModel] = Config
     for name in location[:-1]:
-        annotation = section.model_fields[str(name)].annotation
+        if isinstance(name, int):  # one of a list
+            continue
+        annotation = section.model_fields[name].annotation
+        (annotation,) = typing.get_args(annotation) if typing.get_origin(annotation) is list else (annotation,)
         if not (isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)):
             break
         section = annotation
     names = [field.alias or name for name, field in section.model_fields.items()]
-    return f"{location[-2] if len(location) > 1 else 'the file'} has {', '.join(names)}"
+    sections = [str(name) for name in location[:-1] if not isinstance(name, int)]
+    return f"{sections[-1] if sections else 'the file'} has {', '.join(names)}"

@@ -14,6 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+import rich.console
+
+_FILE_WIDTH = 200  # columns; a table in a file or a pipe is not broken at the 80 of a terminal of old
+
+
+def tables(terminal: TextIO) -> rich.console.Console:
+    """What prints tables there."""
+    return rich.console.Console(file=terminal, highlight=False, width=None if terminal.isatty() else _FILE_WIDTH)
+
 
 @contextlib.contextmanager
 def redirected(log: Path) -> Iterator[TextIO]:

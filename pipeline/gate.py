@@ -1,163 +1,161 @@
-"""The gate: which TFMA metrics and thresholds a configuration means, and what became of each."""
+"""What the gate said of past runs: `python -m pipeline.gate history FOLDER`, `… explain FOLDER [--run N]`."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
 
-import tensorflow_model_analysis as tfma
-from google.protobuf import wrappers_pb2
-from tensorflow_model_analysis.proto import metrics_for_slice_pb2
+import rich.box
+import rich.table
 
-from modules import signatures
-from pipeline.config import Gate
+from components.evaluator import verdict as verdicts
+from components.pusher.executor import OVERRIDDEN, WITHDRAWN
+from modules.errors import BadInputError
+from pipeline import console, run_record, verdict_table
+from pipeline.run_record import StageRecord
+from pipeline.workspace import RunFolder, shown
 
-_ACCURACY = "accuracy"
-_CONFUSION = "confusion"
-_EXAMPLES = "example_count"
-# TFMA has accuracies in float32, where 19 right of 20 is a little less than 0.95: no image is worth as little as this.
-_ROUNDING = 1e-6
+OK, BAD_INPUT = 0, 2
 
 
 @dataclass(frozen=True)
-class Check:
-    """One threshold and what was measured.
+class PastRun:
+    """One run of a pipeline, as ML Metadata has it.
 
     Attributes:
-      metric: `accuracy`, or `accuracy_change` for candidate minus baseline.
-      slice: which examples; `overall` for all of the test split.
-      value: what was measured.
-      bound: the lowest value that passes.
-      passed: TFMA's verdict.
+      number: counted from 1, the oldest first.
+      started: local time, ISO 8601.
+      verdict: on its candidate; None if the run did not come so far, or the verdict's file is gone.
+      baseline: the version the candidate was compared with; None if there was none.
+      outcome: what came of it, in words.
     """
 
-    metric: str
-    slice: str
-    value: float
-    bound: float
-    passed: bool
+    number: int
+    started: str
+    verdict: verdicts.Verdict | None
+    baseline: int | None
+    outcome: str
 
 
-@dataclass(frozen=True)
-class ClassFigures:
-    """How one class fared on the test split; no recall without examples, no precision without predictions."""
+def past_runs(folder: RunFolder) -> list[PastRun]:
+    """Every run of a pipeline, the oldest first.
 
-    recall: float | None
-    precision: float | None
-    examples: int
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What TFMA found on the test split."""
-
-    examples: int
-    accuracy: float
-    per_class: Mapping[int, ClassFigures]
-    blessed: bool
-    checks: list[Check]
-
-
-def eval_config(gate: Gate) -> tfma.EvalConfig:
-    """The Evaluator's configuration: thresholds of `gate`, and what the summary reports."""
-    accuracy = tfma.MetricThreshold(
-        value_threshold=tfma.GenericValueThreshold(lower_bound=_double(gate.min_accuracy - _ROUNDING)),
-        change_threshold=tfma.GenericChangeThreshold(
-            absolute=_double(-gate.max_regression - _ROUNDING), direction=tfma.MetricDirection.HIGHER_IS_BETTER
-        ),
-    )
-    metrics = [
-        tfma.MetricConfig(class_name="ExampleCount"),
-        tfma.MetricConfig(
-            class_name="SparseCategoricalAccuracy", config=f'{{"name": "{_ACCURACY}"}}', threshold=accuracy
-        ),
-        # A threshold below every probability makes the most probable class the prediction, however improbable.
-        tfma.MetricConfig(
-            class_name="MultiClassConfusionMatrixAtThresholds",
-            config=f'{{"name": "{_CONFUSION}", "thresholds": [-1.0]}}',
-        ),
-    ]
-    return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(
-                signature_name=signatures.SERVING_DEFAULT,
-                prediction_key=signatures.PROBABILITIES,
-                preprocessing_function_names=[signatures.TRUE_LABELS],
-                label_key=signatures.LABEL,
-            )
-        ],
-        slicing_specs=[tfma.SlicingSpec()],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
-    )
-
-
-def read_evaluation(uri: str, gate: Gate, has_baseline: bool) -> Evaluation:
-    """Reads what the Evaluator wrote.
-
-    Args:
-      uri: of the ModelEvaluation artifact.
-      gate: the bounds that were asked for.
-      has_baseline: whether a baseline was evaluated beside the candidate.
+    Raises:
+      BadInputError: if the folder holds no runs.
     """
-    metrics = _overall_metrics(uri)
-    candidate = tfma.CANDIDATE_KEY if has_baseline else ""
-    failed = _failed(uri)
-    accuracy = metrics[candidate, _ACCURACY, False].double_value.value
-    checks = [Check(_ACCURACY, "overall", accuracy, gate.min_accuracy, (_ACCURACY, False) not in failed)]
-    if has_baseline:
-        change = metrics[candidate, _ACCURACY, True].double_value.value
-        passed = (_ACCURACY, True) not in failed
-        checks.append(Check(f"{_ACCURACY}_change", "overall", change, -gate.max_regression, passed))
-    return Evaluation(
-        examples=int(metrics[candidate, _EXAMPLES, False].double_value.value),
-        accuracy=accuracy,
-        per_class=_per_class(metrics[candidate, _CONFUSION, False]),
-        blessed=tfma.load_validation_result(uri).validation_ok,
-        checks=checks,
-    )
+    if not folder.metadata.is_file():
+        raise BadInputError(f"{shown(folder.path)}: no runs here; a run's folder is <workspace>/<pipeline name>")
+    records = run_record.read_runs(folder.metadata, folder.path.name)
+    return [_past_run(number, started, stages) for number, (started, stages) in enumerate(records, start=1)]
 
 
-def _overall_metrics(uri: str) -> dict[tuple[str, str, bool], metrics_for_slice_pb2.MetricValue]:
-    """(model name, metric name, whether it is candidate minus baseline) to its value over the whole split."""
-    found = {}
-    for metrics in tfma.load_metrics(uri):
-        if not metrics.slice_key.single_slice_keys:
-            for entry in metrics.metric_keys_and_values:
-                found[entry.key.model_name, entry.key.name, entry.key.is_diff] = entry.value
-    return found
+def _past_run(number: int, started: str, stages: dict[str, StageRecord]) -> PastRun:
+    found = baseline = None
+    if "Evaluator" in stages:
+        try:
+            found = verdicts.load(stages["Evaluator"].outputs["blessing"].uri)
+        except FileNotFoundError:
+            found = None
+        version = stages["BaselineModel"].outputs["baseline_model"].custom_properties["version"].int_value
+        baseline = version or None
+    return PastRun(number, started, found, baseline, _outcome(stages, found))
 
 
-def _failed(uri: str) -> set[tuple[str, bool]]:
-    """(metric name, whether it is candidate minus baseline) of every threshold that TFMA found missed."""
-    result = tfma.load_validation_result(uri)
-    return {
-        (failure.metric_key.name, failure.metric_key.is_diff)
-        for validated in result.metric_validations_per_slice
-        for failure in validated.failures
-    }
+def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -> str:
+    if "Candidate" in stages and "Evaluator" in stages:
+        return "gate only: would be blessed" if verdict and verdict.blessed else "gate only: would be refused"
+    if "Pusher" not in stages:
+        last = list(stages)[-1] if stages else None
+        return f"ended after {last}" if last else "ended before its first stage had"
+    pushed = stages["Pusher"].outputs["pushed_model"].custom_properties
+    if withdrawn := pushed[WITHDRAWN].int_value:
+        return f"not pushed: version {withdrawn}, which was rolled back"
+    if not pushed["pushed"].int_value:
+        failed = [check.metric.replace("_", " ") for check in verdict.checks if not check.passed] if verdict else []
+        if not stages["ServingCheck"].outputs["infra_blessing"].custom_properties["blessed"].int_value:
+            failed.append("serving check")
+        return f"not blessed: {', '.join(dict.fromkeys(failed))}" if failed else "not blessed"
+    version = f"version {pushed['pushed_version'].string_value}"
+    if reason := pushed[OVERRIDDEN].string_value:
+        return f"NOT BLESSED, pushed as {version}: {reason}"
+    return f"already {version}" if stages["Pusher"].cached else f"pushed as {version}"
 
 
-def _per_class(value: metrics_for_slice_pb2.MetricValue) -> dict[int, ClassFigures]:
-    (matrix,) = value.multi_class_confusion_matrix_at_thresholds.matrices
-    actual: Counter[int] = Counter()
-    predicted: Counter[int] = Counter()
-    right: Counter[int] = Counter()
-    for entry in matrix.entries:
-        count = round(entry.num_weighted_examples)
-        actual[entry.actual_class_id] += count
-        predicted[entry.predicted_class_id] += count
-        if entry.actual_class_id == entry.predicted_class_id:
-            right[entry.actual_class_id] += count
-    return {
-        index: ClassFigures(
-            recall=right[index] / actual[index] if actual[index] else None,
-            precision=right[index] / predicted[index] if predicted[index] else None,
-            examples=actual[index],
-        )
-        for index in sorted(actual.keys() | predicted.keys())
-    }
+def main(arguments: Sequence[str], terminal: TextIO | None = None) -> int:
+    """Prints what is asked for.
+
+    Returns:
+      the exit code: 0, or 2 if there is no such run.
+    """
+    options = _parse(arguments)
+    terminal = terminal or sys.stdout
+    path = Path(options.folder).absolute()
+    try:
+        runs = past_runs(RunFolder(path.parent, path.name))
+        if options.command == "history":
+            _print_history(runs, terminal)
+        else:
+            _explain(_chosen(runs, options.run), options.json, terminal)
+    except BadInputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    return OK
 
 
-def _double(value: float) -> wrappers_pb2.DoubleValue:
-    return wrappers_pb2.DoubleValue(value=value)
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m pipeline.gate", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    history = commands.add_parser("history", help="accuracy, verdict and version of every run")
+    explain = commands.add_parser("explain", help="every check of one run")
+    for command in (history, explain):
+        command.add_argument("folder", help="the pipeline's, <workspace>/<pipeline name>")
+    explain.add_argument("--run", type=int, help="its number in the history (default: the last that was judged)")
+    explain.add_argument("--json", action="store_true", help="as verdict.json has it")
+    return parser.parse_args(arguments)
+
+
+def _chosen(runs: list[PastRun], number: int | None) -> PastRun:
+    if number is None:
+        judged = [run for run in runs if run.verdict]
+        if not judged:
+            raise BadInputError(f"none of {len(runs)} runs came to a verdict")
+        return judged[-1]
+    if not 1 <= number <= len(runs):
+        raise BadInputError(f"--run: 1 to {len(runs)} are allowed. Received: {number}")
+    return runs[number - 1]
+
+
+def _print_history(runs: list[PastRun], terminal: TextIO) -> None:
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    for heading in ("run", "started", "accuracy", "baseline", "outcome"):
+        table.add_column(heading)
+    for run in runs:
+        table.add_row(*_row(run))
+    console.tables(terminal).print(table)
+
+
+def _row(run: PastRun) -> Iterator[str]:
+    yield str(run.number)
+    yield run.started.partition(".")[0].replace("T", " ")
+    yield f"{run.verdict.accuracy:.2%}" if run.verdict and run.verdict.accuracy is not None else "–"
+    yield f"version {run.baseline}" if run.baseline else "–"
+    yield run.outcome
+
+
+def _explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
+    if run.verdict is None:
+        raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
+    if as_json:
+        print(json.dumps(verdicts.as_json(run.verdict), indent=2), file=terminal)
+        return
+    print(f"run {run.number}, started {run.started.partition('.')[0]}: {run.outcome}", file=terminal)
+    verdict_table.show(run.verdict, run.baseline, terminal)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -34,7 +34,8 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the pipeline that the arguments or the environment name.
 
     Returns:
-      the exit code: 0 pushed (or nothing new to push), 2 bad input or configuration, 3 not blessed, 1 anything else.
+      the exit code: 0 pushed (or nothing new to push, or --gate-only would bless), 2 bad input or configuration,
+      3 not blessed, 1 anything else.
     """
     options = _parse(arguments)
     try:
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
         _check_images(run_config, options.config)
         folder = RunFolder(options.workspace, run_config.name)
         with folder.locked():
-            return _run(run_config, options.config, folder)
+            return _run(run_config, options, folder)
     except BadInputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -69,13 +70,27 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=os.environ.get("PIPELINE_WORKSPACE") or DEFAULT_WORKSPACE,
         help=f"where runs are kept (default: $PIPELINE_WORKSPACE, or {DEFAULT_WORKSPACE})",
     )
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--gate-only",
+        metavar="MODEL",
+        help="train and push nothing; say what the gate makes of this SavedModel, or of a folder's newest version",
+    )
+    instead.add_argument(
+        "--bless-anyway",
+        metavar="REASON",
+        help="push the candidate even if the gate or the serving check refuses it; the reason is kept with the version",
+    )
     options = parser.parse_args(arguments)
+    if options.bless_anyway is not None and not options.bless_anyway.strip():
+        parser.error("--bless-anyway: a reason is wanted; it is kept with the version")
     if not options.config:
         parser.error("name a configuration file: --config FILE, or the environment variable PIPELINE_CONFIG")
     return options
 
 
-def _run(run_config: config.Config, config_path: str, folder: RunFolder) -> int:
+def _run(run_config: config.Config, options: argparse.Namespace, folder: RunFolder) -> int:
+    config_path = options.config
     log = folder.new_log()
     print(f"{run_config.name}: {shown(config_path)}; details go to {shown(log)}", flush=True)
     with console.redirected(log) as terminal:
@@ -84,8 +99,10 @@ def _run(run_config: config.Config, config_path: str, folder: RunFolder) -> int:
 
         console.log_everything()
         try:
+            if options.gate_only:
+                return _gate_only(run_config, options.gate_only, folder, terminal)
             _check_model(run_config, config_path)
-            return _run_stages(run_config, config_path, folder, terminal)
+            return _run_stages(run_config, options, folder, terminal)
         except stage_runner.StageFailedError as failure:
             what, cause = failure.stage, failure.__cause__
         except BadInputError as error:
@@ -109,7 +126,26 @@ def _check_model(run_config: config.Config, config_path: str) -> None:
         raise BadInputError(f"{config_path}: {error}") from error
 
 
-def _run_stages(run_config: config.Config, config_path: str, folder: RunFolder, terminal: TextIO) -> int:
+def _gate_only(run_config: config.Config, model: str, folder: RunFolder, terminal: TextIO) -> int:
+    """Evaluates a model that is there already, and changes nothing."""
+    from tfx.orchestration import metadata
+
+    from components.evaluator import verdict
+    from pipeline import pipeline, predict, stage_runner, verdict_table
+
+    candidate = predict.version_folder(Path(model))
+    connection = metadata.sqlite_metadata_connection_config(str(folder.metadata))
+    runner = stage_runner.LocalRunner(connection, on_start=lambda: None)
+    push_directory = run_config.push.directory or str(folder.serving)
+    runner.run(pipeline.create_gate_pipeline(run_config, candidate, str(folder.artifacts), push_directory, connection))
+    found = verdict.load(runner.records["Evaluator"].outputs["blessing"].uri)
+    baseline = runner.records["BaselineModel"].outputs["baseline_model"].custom_properties["version"].int_value
+    verdict_table.show(found, baseline or None, terminal)
+    print(f"{shown(candidate)} would be {'blessed' if found.blessed else 'refused'}; nothing was pushed", file=terminal)
+    return PUSHED if found.blessed else NOT_BLESSED
+
+
+def _run_stages(run_config: config.Config, options: argparse.Namespace, folder: RunFolder, terminal: TextIO) -> int:
     from tfx.orchestration import metadata
 
     from pipeline import pipeline, stage_runner, summary
@@ -119,12 +155,17 @@ def _run_stages(run_config: config.Config, config_path: str, folder: RunFolder, 
     push_directory = run_config.push.directory or str(folder.serving)
     runner.run(
         pipeline.create_pipeline(
-            run_config, str(folder.artifacts), push_directory, str(folder.training_state), connection
+            run_config,
+            str(folder.artifacts),
+            push_directory,
+            str(folder.training_state),
+            connection,
+            bless_anyway=options.bless_anyway or "",
         )
     )
     if not runner.times:  # the tfx CLI only wanted to know the pipeline's name
         return PUSHED
-    result = summary.collect(run_config, config_path, runner.records, runner.times)
+    result = summary.collect(run_config, options.config, runner.records, runner.times)
     summary.write_json(result, folder.summary)
     summary.print_table(result, terminal)
     return PUSHED if result.pushed else NOT_BLESSED

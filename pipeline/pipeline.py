@@ -15,11 +15,14 @@ import tensorflow_data_validation as tfdv
 from ml_metadata.proto import metadata_store_pb2
 from tfx import components as tfx_components
 from tfx import types
+from tfx import version as tfx_version
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import base_component
+from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.proto import trainer_pb2
-from tfx.types import channel
+from tfx.types import artifact_utils, channel, standard_artifacts
+from tfx.utils import path_utils
 
 import modules
 from components import package
@@ -28,11 +31,12 @@ from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
 from components.image_example_gen.component import ImageExampleGen
 from components.pusher.component import Pusher
+from components.serving_check.component import ServingCheck
 from components.trunk_features.component import TrunkFeatures
 from modules import features, heads
 from modules.fingerprints import fingerprint
 from modules.trunk_features import Recipe
-from pipeline import gate
+from pipeline import thresholds
 from pipeline.config import Config
 
 # Beam's DirectRunner first tries to download a Prism binary; this one runs in the process, and says what it is. Its
@@ -49,6 +53,7 @@ def create_pipeline(
     state_directory: str | None = None,
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     beam_pipeline_args: tuple[str, ...] = LOCAL_BEAM,
+    bless_anyway: str = "",
 ) -> tfx_pipeline.Pipeline:
     """Builds the pipeline.
 
@@ -59,8 +64,9 @@ def create_pipeline(
       state_directory: where the state of an unfinished training is kept; None: a training that is killed starts over.
       metadata_connection_config: of the ML Metadata store; None where the orchestrator has its own.
       beam_pipeline_args: for the stages that run on Beam.
+      bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
     """
-    example_gen = ImageExampleGen(config.data.path, config.data.splits.model_dump(), config.data.max_bad_fraction)
+    example_gen = _example_gen(config)
     statistics_gen = tfx_components.StatisticsGen(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=list(features.FACTS)),
@@ -89,28 +95,93 @@ def create_pipeline(
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
     )
     baseline_model = BaselineModel(model=trainer.outputs["model"], directory=push_directory)
-    evaluator = Evaluator(
-        examples=example_gen.outputs["examples"],
+    evaluator = _evaluator(config, example_gen, trainer.outputs["model"], baseline_model)
+    serving_check = ServingCheck(
         model=trainer.outputs["model"],
-        baseline_model=baseline_model.outputs["baseline_model"],
-        eval_config=gate.eval_config(config.gate),
-        example_splits=["test"],
+        model_run=trainer.outputs["model_run"],
+        settings=config.serving_check.model_dump(),
     )
     pusher = Pusher(
-        model=trainer.outputs["model"], model_blessing=evaluator.outputs["blessing"], directory=push_directory
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["infra_blessing"],
+        report=example_gen.outputs["report"],
+        directory=push_directory,
+        keep=config.push.keep,
+        config=config.model_dump(mode="json", by_alias=True),
+        bless_anyway=bless_anyway,
     )
-    # Nothing is trained on images that don't fit the schema.
+    # Nothing is trained on images that don't fit the schema; nothing is measured beside something else.
     transform.add_upstream_node(example_validator)
+    serving_check.add_upstream_node(evaluator)
     return tfx_pipeline.Pipeline(
         pipeline_name=config.name,
         pipeline_root=pipeline_root,
         components=[
             *(example_gen, statistics_gen, schema_gen, example_validator),
-            *(transform, *trunk_features, trainer, baseline_model, evaluator, pusher),
+            *(transform, *trunk_features, trainer, baseline_model, evaluator, serving_check, pusher),
         ],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=list(beam_pipeline_args),
+    )
+
+
+def create_gate_pipeline(
+    config: Config,
+    candidate: Path,
+    pipeline_root: str,
+    push_directory: str,
+    metadata_connection_config: metadata_store_pb2.ConnectionConfig,
+) -> tfx_pipeline.Pipeline:
+    """Builds the part of the pipeline that judges a model which is there already.
+
+    Args:
+      config: the run.
+      candidate: a SavedModel with the served signatures.
+      pipeline_root: where artifacts go; a copy of the candidate, too.
+      push_directory: where the baseline is.
+      metadata_connection_config: of the ML Metadata store.
+    """
+    copy = Path(pipeline_root, "_candidates", fingerprint(candidate))
+    if not copy.exists():
+        temporary = copy.with_suffix(".tmp")
+        shutil.rmtree(temporary, ignore_errors=True)
+        shutil.copytree(candidate, path_utils.serving_model_dir(str(temporary)))
+        temporary.rename(copy)
+    example_gen = _example_gen(config)
+    model = importer.Importer(
+        source_uri=str(copy),
+        artifact_type=standard_artifacts.Model,
+        # Without it TFX looks for the layout of before 0.30.
+        custom_properties={artifact_utils.ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY: tfx_version.__version__},
+    ).with_id("Candidate")
+    baseline_model = BaselineModel(model=model.outputs["result"], directory=push_directory)
+    evaluator = _evaluator(config, example_gen, model.outputs["result"], baseline_model)
+    return tfx_pipeline.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=pipeline_root,
+        components=[example_gen, model, baseline_model, evaluator],
+        enable_cache=True,
+        metadata_connection_config=metadata_connection_config,
+        beam_pipeline_args=list(LOCAL_BEAM),
+    )
+
+
+def _example_gen(config: Config) -> ImageExampleGen:
+    return ImageExampleGen(config.data.path, config.data.splits.model_dump(), config.data.max_bad_fraction)
+
+
+def _evaluator(
+    config: Config, example_gen: ImageExampleGen, model: types.BaseChannel, baseline_model: BaselineModel
+) -> Evaluator:
+    return Evaluator(
+        examples=example_gen.outputs["examples"],
+        model=model,
+        baseline_model=baseline_model.outputs["baseline_model"],
+        eval_config=thresholds.eval_config(config.gate),
+        example_splits=["test"],
+        allow_new_classes=config.gate.allow_new_classes,
     )
 
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
+
+_RUN = "pipeline_run"
+_DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
 
 
 @dataclass(frozen=True)
@@ -31,20 +35,54 @@ def read_stage(
       LookupError: if the run has no finished execution of this stage.
     """
     store = metadata_store.MetadataStore(connection)
-    run = store.get_context_by_type_and_name("pipeline_run", run_id)
+    run = store.get_context_by_type_and_name(_RUN, run_id)
     node = store.get_context_by_type_and_name("node", f"{pipeline_name}.{stage}")
     if run is None or node is None:
         raise LookupError(f"run {run_id} of {pipeline_name} has no stage {stage}")
     of_run = {execution.id for execution in store.get_executions_by_context(run.id)}
     for execution in store.get_executions_by_context(node.id):
-        done = execution.last_known_state in (
-            metadata_store_pb2.Execution.COMPLETE,
-            metadata_store_pb2.Execution.CACHED,
-        )
-        if execution.id in of_run and done:
-            cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
-            return StageRecord(cached, *_artifacts(store, execution.id))
+        if execution.id in of_run and execution.last_known_state in _DONE:
+            return _record(store, execution)
     raise LookupError(f"stage {stage} of run {run_id} has not finished")
+
+
+def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, StageRecord]]]:
+    """Reads every run of a pipeline.
+
+    Args:
+      database: SQLite file of the ML Metadata store.
+      pipeline_name: whose runs.
+
+    Returns:
+      run id, which is when it started, and stage id to record of the stages that finished, in the order they did; the
+      oldest run first.
+    """
+    connection = metadata_store_pb2.ConnectionConfig()
+    connection.sqlite.filename_uri = str(database)
+    connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    store = metadata_store.MetadataStore(connection)
+    runs = []
+    for run in sorted(store.get_contexts_by_type(_RUN), key=lambda context: context.name):
+        executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id)
+        stages = {
+            _stage(store, execution, pipeline_name): _record(store, execution)
+            for execution in executions
+            if execution.last_known_state in _DONE
+        }
+        runs.append((run.name, stages))
+    return runs
+
+
+def _stage(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution, pipeline_name: str) -> str:
+    """The stage's id: its context is named `pipeline.stage`."""
+    names = [context.name for context in store.get_contexts_by_execution(execution.id)]
+    prefix = f"{pipeline_name}."
+    return next(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
+
+def _record(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> StageRecord:
+    cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
+    return StageRecord(cached, *_artifacts(store, execution.id))
 
 
 def _artifacts(

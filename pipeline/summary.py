@@ -5,19 +5,22 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
 import rich.box
-import rich.console
 import rich.table
 import tensorflow_transform as tft
 
+from components.evaluator import verdict as verdicts
+from components.evaluator.verdict import ClassFigures
 from components.image_example_gen import report
+from components.pusher import executor as pusher
+from components.serving_check import executor as serving_check
 from modules import signatures, trainer, trunk_features
-from pipeline import gate
+from pipeline import console, verdict_table
 from pipeline.config import Config
 from pipeline.run_record import StageRecord
 from pipeline.workspace import shown
@@ -42,9 +45,13 @@ class Summary:
       counts: what became of every file.
       classes: by index.
       training: what the phases were fitted on and what came of each, see modules/trainer.py.
-      evaluation: on the test split.
+      verdict: on the candidate.
       baseline: the version in production that the candidate was compared with; None if there was none.
-      pushed: the version's folder; None if the candidate was not blessed.
+      serving_check: `refusals` and `measured`, see components/serving_check/executor.py.
+      pushed: the version's folder; None if the candidate was refused, or is
+      withdrawn: the version that it was until that was rolled back; None for any other candidate.
+      standing: whether the candidate already was the current version.
+      blessed_anyway: why it was pushed though it was refused; empty if it was not.
       stages: in the order they ran.
     """
 
@@ -53,9 +60,13 @@ class Summary:
     counts: report.Counts
     classes: list[str]
     training: dict[str, Any]
-    evaluation: gate.Evaluation
+    verdict: verdicts.Verdict
     baseline: int | None
+    serving_check: dict[str, Any]
     pushed: str | None
+    withdrawn: int | None
+    standing: bool
+    blessed_anyway: str
     stages: Sequence[StageTime]
 
 
@@ -73,7 +84,6 @@ def collect(
     baseline = records["BaselineModel"].outputs["baseline_model"]
     has_baseline = not baseline.custom_properties["absent"].int_value
     pushed = records["Pusher"].outputs["pushed_model"].custom_properties
-    evaluation_uri = records["Evaluator"].outputs["evaluation"].uri
     transform_output = tft.TFTransformOutput(records["Transform"].outputs["transform_graph"].uri)
     return Summary(
         pipeline=config.name,
@@ -81,9 +91,13 @@ def collect(
         counts=report.read_counts(records["ImageExampleGen"].outputs["report"].uri),
         classes=signatures.class_names(transform_output),
         training=trainer.read_history(records["Trainer"].outputs["model_run"].uri),
-        evaluation=gate.read_evaluation(evaluation_uri, config.gate, has_baseline),
+        verdict=verdicts.load(records["Evaluator"].outputs["blessing"].uri),
         baseline=baseline.custom_properties["version"].int_value if has_baseline else None,
+        serving_check=serving_check.read(records["ServingCheck"].outputs["infra_blessing"].uri),
         pushed=shown(pushed["pushed_destination"].string_value) if pushed["pushed"].int_value else None,
+        withdrawn=pushed[pusher.WITHDRAWN].int_value or None,
+        standing=records["Pusher"].cached or bool(pushed[pusher.STANDING].int_value),
+        blessed_anyway=pushed[pusher.OVERRIDDEN].string_value,
         stages=stages,
     )
 
@@ -96,7 +110,7 @@ def write_json(summary: Summary, path: Path) -> None:
 
 
 def _as_json(summary: Summary) -> dict[str, Any]:
-    counts, evaluation = summary.counts, summary.evaluation
+    counts, verdict = summary.counts, summary.verdict
     return {
         "pipeline": summary.pipeline,
         "config": summary.config,
@@ -109,16 +123,21 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         },
         "training": _training(summary.training),
         "test": {
-            "examples": evaluation.examples,
-            "accuracy": evaluation.accuracy,
+            "examples": verdict.examples,
+            "accuracy": verdict.accuracy,
             "per_class": {name: dataclasses.asdict(_figures(summary, name)) for name in summary.classes},
         },
         "gate": {
-            "blessed": evaluation.blessed,
+            "blessed": verdict.blessed,
             "baseline": summary.baseline,
-            "checks": [dataclasses.asdict(check) for check in evaluation.checks],
+            "confidence": verdict.confidence,
+            "accuracy_bounds": verdict.accuracy_bounds,
+            "change": dataclasses.asdict(verdict.change) if verdict.change else None,
+            "checks": [dataclasses.asdict(check) for check in verdict.checks],
         },
+        "serving_check": summary.serving_check,
         "pushed": summary.pushed,
+        "blessed_anyway": summary.blessed_anyway or None,
         "stages": [dataclasses.asdict(stage) for stage in summary.stages],
     }
 
@@ -139,8 +158,8 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_table(summary: Summary, terminal: TextIO) -> None:
     """Prints the classes' figures, the gate's checks and what was pushed."""
-    console = rich.console.Console(file=terminal, highlight=False)
-    counts, evaluation = summary.counts, summary.evaluation
+    printer = console.tables(terminal)
+    counts = summary.counts
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     table.add_column("class")
     for heading in (*counts.splits, "test recall", "test precision"):
@@ -151,18 +170,18 @@ def print_table(summary: Summary, terminal: TextIO) -> None:
         table.add_row(rich.markup.escape(name), *numbers, _percent(figures.recall), _percent(figures.precision))
     table.add_section()
     table.add_row("all images", *(str(counts.examples(split)) for split in counts.splits))
-    console.print(table)
+    printer.print(table)
     used = sum(map(counts.examples, counts.splits))
-    console.print(
+    printer.print(
         f"{counts.found} files: {used} used, quarantined: {counts.quarantined}, duplicates: {counts.duplicates}"
     )
-    console.print(f"trained on {_trained_on(summary.training)}")
-    console.print(f"accuracy on test: {_percent(evaluation.accuracy)} of {evaluation.examples} images")
+    printer.print(f"trained on {_trained_on(summary.training)}")
     for warning in _warnings(summary):
         print(f"warning: {warning}", file=terminal)
-    for check in evaluation.checks:
-        print(_check_line(check, summary.baseline), file=terminal)
-    print(_verdict(summary), file=terminal)
+    verdict_table.show(summary.verdict, summary.baseline, terminal)
+    for line in _served(summary.serving_check):
+        print(line, file=terminal)
+    print(_outcome(summary), file=terminal)
 
 
 def _trained_on(history: Mapping[str, Any]) -> str:
@@ -172,19 +191,9 @@ def _trained_on(history: Mapping[str, Any]) -> str:
     return f"kept activations of {history['cut']}{views}"
 
 
-def _figures(summary: Summary, name: str) -> gate.ClassFigures:
+def _figures(summary: Summary, name: str) -> ClassFigures:
     index = summary.classes.index(name)
-    return summary.evaluation.per_class.get(index, gate.ClassFigures(None, None, 0))
-
-
-def _check_line(check: gate.Check, baseline: int | None) -> str:
-    verdict = "passed" if check.passed else "FAILED"
-    against = f" against version {baseline}" if check.metric.endswith("_change") else ""
-    margin = abs(check.value - check.bound)
-    return (
-        f"gate: {check.metric}{against} ({check.slice}) {check.value:.4f}, at least {check.bound:g} wanted: "
-        f"{verdict} by {margin:.4f}"
-    )
+    return summary.verdict.per_class.get(index, ClassFigures(None, None, 0))
 
 
 def _warnings(summary: Summary) -> list[str]:
@@ -195,12 +204,32 @@ def _warnings(summary: Summary) -> list[str]:
     return [f"no test images of {', '.join(untested)}: the gate has seen nothing of it; more images are needed"]
 
 
-def _verdict(summary: Summary) -> str:
+def _served(check: dict[str, Any]) -> Iterator[str]:
+    if measured := check["measured"]:
+        yield (
+            f"served in a fresh process: loads in {measured['load_seconds']:.1f} s; one image in "
+            f"{measured['p50_ms']:.3g} ms, 99 of 100 in {measured['p99_ms']:.3g} ms; "
+            f"{measured['images_per_second']:.0f} images/s; {measured['peak_gib']:.1f} GiB at most"
+        )
+    for refusal in check["refusals"]:
+        yield f"serving check FAILED: {refusal}"
+
+
+def _outcome(summary: Summary) -> str:
+    if summary.withdrawn:
+        return f"nothing was pushed: this model is version {summary.withdrawn}, which was rolled back"
     if summary.pushed is None:
-        return "not blessed: nothing was pushed"
-    if all(stage.cached for stage in summary.stages if stage.id == "Pusher"):
+        return f"not blessed ({_refused_by(summary)}): nothing was pushed"
+    if summary.blessed_anyway:
+        return f"NOT BLESSED ({_refused_by(summary)}), pushed all the same: {summary.pushed} ({summary.blessed_anyway})"
+    if summary.standing:
         return f"nothing new to push: this model is {summary.pushed}"
     return f"pushed: {summary.pushed}"
+
+
+def _refused_by(summary: Summary) -> str:
+    by = {"gate": not summary.verdict.blessed, "serving check": summary.serving_check["refusals"]}
+    return ", ".join(name for name, refused in by.items() if refused)
 
 
 def _percent(value: float | None) -> str:

@@ -19,6 +19,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        "allow_new_classes": component_spec.ExecutionParameter(type=int),
         package.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -37,7 +38,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
 
     Outputs:
       evaluation: TFMA's metrics and validation result.
-      blessing: TFX's ModelBlessing.
+      blessing: TFX's ModelBlessing; beside its mark, `verdict.json` says which checks passed.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -50,6 +51,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         baseline_model: types.BaseChannel,
         eval_config: tfma.EvalConfig,
         example_splits: Sequence[str],
+        allow_new_classes: bool = False,
     ):
         """Declares the stage.
 
@@ -58,7 +60,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           model: the candidate.
           baseline_model: what BaselineModel gives.
           eval_config: metrics and thresholds; change thresholds count only if there is a baseline.
-          example_splits: the splits to evaluate on.
+          example_splits: the splits to evaluate on; an image that is in another split too is refused.
+          allow_new_classes: whether the candidate may know classes that the baseline doesn't.
         """
         super().__init__(
             EvaluatorSpec(
@@ -67,6 +70,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 baseline_model=baseline_model,
                 eval_config=eval_config,
                 example_splits=json_utils.dumps(list(example_splits)),
+                allow_new_classes=int(allow_new_classes),
                 package_version=package.VERSION,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

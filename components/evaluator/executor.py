@@ -1,4 +1,4 @@
-"""TFX's Evaluator, with a baseline that may be absent."""
+"""TFX's Evaluator, with a baseline that may be absent, and preconditions."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from typing import Any
 
 from tfx import types
 from tfx.components.evaluator import executor as tfx_executor
+from tfx.types import artifact_utils
+from tfx.utils import json_utils, path_utils
 
 from components.baseline_model import executor as baseline_model
+from components.evaluator import preconditions, reading, verdict
 
 
 class Executor(tfx_executor.Executor):
@@ -19,7 +22,34 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Drops an absent baseline, which TFX would take for a model that fails to load; the rest is TFX's."""
+        """Evaluates as TFX does, and writes the verdict beside the blessing.
+
+        An absent baseline is dropped: TFX would take it for a model that fails to load.
+
+        Args:
+          input_dict: `examples`, `model`, `baseline_model`.
+          output_dict: `evaluation`, `blessing`.
+          exec_properties: see the component.
+
+        Raises:
+          EvaluationError: if a model can't be loaded, the classes differ, or an evaluated image was trained on.
+        """
         if all(map(baseline_model.is_absent, input_dict["baseline_model"])):
             input_dict = {key: value for key, value in input_dict.items() if key != "baseline_model"}
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        preconditions.refuse_overlap(examples, json_utils.loads(exec_properties["example_splits"]))
+        _check_models(input_dict, bool(exec_properties["allow_new_classes"]))
         super().Do(input_dict, output_dict, exec_properties)
+        found = reading.read(artifact_utils.get_single_uri(output_dict["evaluation"]))
+        verdict.write(found, artifact_utils.get_single_uri(output_dict["blessing"]))
+
+
+def _check_models(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> None:
+    names = {"model": "the candidate", "baseline_model": "the model in production"}
+    folders = {
+        key: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
+        for key in names.keys() & input_dict.keys()
+    }
+    classes = {key: preconditions.class_names(folder, names[key]) for key, folder in folders.items()}
+    if "baseline_model" in classes:
+        preconditions.refuse_other_classes(classes["model"], classes["baseline_model"], allow_new_classes)

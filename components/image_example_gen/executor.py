@@ -180,6 +180,7 @@ def _example(key: str, file: listing.ListedFile, encoded: bytes, facts: inspecti
         features.LABEL: file.label.encode("utf-8"),
         features.KEY: key.encode("ascii"),
         features.FORMAT: facts.format.encode("ascii"),
+        features.SIZE_BAND: features.size_band(facts.height, facts.width).encode("ascii"),
         features.PATH: os.fsencode(file.path),
         features.HEIGHT: facts.height,
         features.WIDTH: facts.width,
@@ -223,7 +224,9 @@ def _write_examples(examples: beam.PCollection, splits: dict[str, int], files: i
             for _, _, serialized in members:
                 writer.write(serialized)
         os.replace(temporary, path)
-        return {"path": path, "split": split, "classes": Counter(label for _, label, _ in members)}
+        classes = Counter(label for _, label, _ in members)
+        fingerprint = report.fingerprint((split, label, key) for key, label, _ in members)
+        return {"path": path, "split": split, "classes": classes, "fingerprint": fingerprint}
 
     return examples | "Shard" >> beam.Map(shard_of) | "ByShard" >> beam.GroupByKey() | "WriteShard" >> beam.Map(write)
 
@@ -236,7 +239,8 @@ def _counts(report_uri: str, written: list[dict[str, Any]], splits: dict[str, in
     quarantined = len(report.read_rows(os.path.join(report_uri, report.QUARANTINE)))
     duplicates = len(report.read_rows(os.path.join(report_uri, report.DUPLICATES)))
     ordered = {split: dict(sorted(classes.items())) for split, classes in by_split.items()}
-    counts = report.Counts(found, quarantined, duplicates, ordered)
+    fingerprint = report.combined([shard["fingerprint"] for shard in written])
+    counts = report.Counts(found, quarantined, duplicates, ordered, fingerprint)
     accounted = quarantined + duplicates + sum(map(counts.examples, splits))
     if accounted != found:
         raise RuntimeError(f"{found} files were found, but {accounted} accounted for: {counts}")

@@ -2,7 +2,7 @@
 
 `counts.json`
     `found`, `quarantined`, `duplicates`: files; `splits`: split to class to number of examples.
-    found = quarantined + duplicates + all examples.
+    found = quarantined + duplicates + all examples. `fingerprint`: of all examples, see `fingerprint`.
 `quarantine.jsonl`
     one object a line: `path`, `reason` (inspection.Reason), `detail`.
 `duplicates.jsonl`
@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -31,6 +32,7 @@ class Counts:
     quarantined: int
     duplicates: int
     splits: Mapping[str, Mapping[str, int]]
+    fingerprint: str
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())
@@ -38,6 +40,17 @@ class Counts:
     @property
     def classes(self) -> list[str]:
         return sorted({name for split in self.splits.values() for name in split})
+
+
+def fingerprint(examples: Iterable[tuple[str, str, str]]) -> str:
+    """What examples these are, 64 hexadecimal digits: made of each one's split, label and key, in whatever order."""
+    hashes = (hashlib.sha256("\0".join(example).encode()).hexdigest() for example in examples)
+    return combined(hashes)
+
+
+def combined(fingerprints: Iterable[str]) -> str:
+    """The fingerprint of several lots of examples together."""
+    return f"{sum(int(found, 16) for found in fingerprints) % 2**256:064x}"
 
 
 def read_counts(directory: str) -> Counts:

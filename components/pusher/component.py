@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from typing import Any
+
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import package, state_driver
+from components import artifacts, package, state_driver
 from components.pusher import driver, executor
 
 
@@ -15,12 +19,17 @@ class PusherSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "directory": component_spec.ExecutionParameter(type=str),
+        "keep": component_spec.ExecutionParameter(type=int),
+        "config": component_spec.ExecutionParameter(type=str),
+        "bless_anyway": component_spec.ExecutionParameter(type=str),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
         package.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "report": component_spec.ChannelParameter(type=artifacts.IngestReport),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -36,19 +45,39 @@ class Pusher(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, model: types.BaseChannel, model_blessing: types.BaseChannel, directory: str):
+    def __init__(
+        self,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        infra_blessing: types.BaseChannel,
+        report: types.BaseChannel,
+        directory: str,
+        keep: int | None,
+        config: Mapping[str, Any],
+        bless_anyway: str = "",
+    ):
         """Declares the stage.
 
         Args:
           model: the candidate.
           model_blessing: the Evaluator's verdict.
+          infra_blessing: ServingCheck's, or TFX's InfraValidator's.
+          report: ImageExampleGen's.
           directory: the push destination, which a server may be watching.
+          keep: how many versions stay; None: all.
+          config: the run's configuration, for the version's manifest; JSON-serialisable.
+          bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
         """
         super().__init__(
             PusherSpec(
                 model=model,
                 model_blessing=model_blessing,
+                infra_blessing=infra_blessing,
+                report=report,
                 directory=directory,
+                keep=keep or 0,
+                config=json.dumps(dict(config), sort_keys=True),
+                bless_anyway=bless_anyway,
                 package_version=package.VERSION,
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
+import dataclasses
+import getpass
+import json
 import logging
+import os
+import subprocess
 from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor as tfx_executor
+from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 
 from components import package, serving_directory
+from components.evaluator import verdict
+from components.image_example_gen import report
+
+# Properties of the output artifact: the version that the candidate was until that was rolled back, and whether it is
+# the current one without a push.
+WITHDRAWN = "withdrawn_version"
+STANDING = "standing"
+OVERRIDDEN = "blessed_anyway"  # why it was pushed though it was not blessed
 
 _log = logging.getLogger("regraft.pusher")
 
@@ -27,30 +40,75 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes, unless the candidate isn't blessed or already is the newest version.
+        """Pushes, unless the candidate isn't blessed, already is the newest version, or was rolled back.
+
+        With `bless_anyway` it pushes what isn't blessed, too.
 
         Args:
-          input_dict: `model`, `model_blessing`.
+          input_dict: `model`; `model_blessing`, with the verdict beside it; `infra_blessing`; `report`, of
+            ImageExampleGen.
           output_dict: `pushed_model`; its property `pushed_destination` names the version's folder.
-          exec_properties: `directory`, the push destination.
+          exec_properties: `directory`, the push destination; `keep`, how many versions stay, 0 for all; `config`, JSON
+            of the run's configuration, for the manifest; `bless_anyway`, why a failed check doesn't count, or empty.
         """
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        override = {}
         if not self.CheckBlessing(input_dict):
-            self._MarkNotPushed(pushed_model)
-            return
+            if not exec_properties["bless_anyway"]:
+                self._MarkNotPushed(pushed_model)
+                return
+            override = _override(input_dict, exec_properties["bless_anyway"])
+            pushed_model.set_string_custom_property(OVERRIDDEN, exec_properties["bless_anyway"])
+            _log.warning("  NOT BLESSED, pushed all the same: %s", exec_properties["bless_anyway"])
         model = self.GetModelPath(input_dict)
         directory = serving_directory.ServingDirectory(exec_properties["directory"])
-        version = directory.standing(serving_directory.model_fingerprint(model))
+        candidate = serving_directory.model_fingerprint(model)
+        if (rolled_back := directory.withdrawn(candidate)) is not None:
+            _log.warning(
+                "  the candidate is version %d, which was rolled back: promote it to have it again", rolled_back
+            )
+            self._MarkNotPushed(pushed_model)
+            pushed_model.set_int_custom_property(WITHDRAWN, rolled_back)
+            return
+        version = directory.standing(candidate)
         if version is None:
-            version = directory.push(model, _manifest(input_dict))
+            parent = directory.baseline(candidate)
+            keep = exec_properties["keep"] or None
+            manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
+            version = directory.push(model, manifest, keep)
         else:
             _log.info("  the candidate already is version %d", version)
+            pushed_model.set_int_custom_property(STANDING, 1)
         self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))
 
 
-def _manifest(input_dict: dict[str, list[types.Artifact]]) -> dict[str, Any]:
+def _override(input_dict: dict[str, list[types.Artifact]], reason: str) -> dict[str, Any]:
+    """Who pushed past which checks, and why."""
+    judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
+    failed = [f"{check.metric} ({check.slice})" for check in judged.checks if not check.passed]
+    if not model_utils.is_infra_validated(artifact_utils.get_single_instance(input_dict["infra_blessing"])):
+        failed.append("serving check")
+    return {"blessed_anyway": {"reason": reason, "by": getpass.getuser(), "failed": failed}}
+
+
+def _manifest(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> dict[str, Any]:
+    judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
     return {
-        "pushed_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "model_artifact": artifact_utils.get_single_uri(input_dict["model"]),
         "package_version": package.VERSION,
+        "git_revision": _git_revision(),
+        "test": {"examples": judged.examples, "accuracy": judged.accuracy, "accuracy_bounds": judged.accuracy_bounds},
+        "data": dataclasses.asdict(report.read_counts(artifact_utils.get_single_uri(input_dict["report"]))),
+        "config": json.loads(exec_properties["config"]),
     }
+
+
+def _git_revision() -> str | None:
+    """Of the folder that the run was started in, `-dirty` if it has changes; GIT_REVISION stands for it in images."""
+    if revision := os.environ.get("GIT_REVISION"):
+        return revision
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):  # no git, or no repository
+        return None

@@ -1,3 +1,4 @@
+import datetime
 import multiprocessing
 import os
 import shutil
@@ -8,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from components import serving_directory
-from components.serving_directory import ServingDirectory, model_fingerprint
+from components.serving_directory import ServingDirectory, ServingError, model_fingerprint
+from pipeline import models
 
 
 def model(folder: Path, content: str) -> Path:
@@ -34,7 +36,10 @@ def test_versions_count_up_and_hold_the_whole_model(directory, tmp_path):
     assert directory.versions() == [1, 2]
     assert (directory.path / "2/variables/variables.index").read_text() == "index"
     assert model_fingerprint(directory.path / "2") == model_fingerprint(second) != model_fingerprint(first)
-    assert directory.manifest(2) == {"version": 2, "fingerprint": model_fingerprint(second), "note": "b"}
+    manifest = directory.manifest(2)
+    age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(manifest.pop("pushed_at"))
+    assert datetime.timedelta(seconds=-1) < age < datetime.timedelta(minutes=1)
+    assert manifest == {"version": 2, "fingerprint": model_fingerprint(second), "note": "b"}
 
 
 def test_a_version_number_is_never_used_again(directory, tmp_path):
@@ -55,6 +60,90 @@ def test_the_baseline_is_the_newest_version_that_is_not_the_candidate(directory,
     assert directory.baseline(model_fingerprint(first)) == 2, "an older version again is a candidate like any other"
     assert directory.standing(model_fingerprint(first)) is None
     assert directory.standing(model_fingerprint(second)) == 2
+
+
+def test_a_rollback_makes_an_earlier_model_current_under_a_new_number(directory, tmp_path):
+    models = {name: model(tmp_path / name, name) for name in "abc"}
+    for source in models.values():
+        push(directory, source)
+    assert directory.roll_back() == (3, 4)
+    assert model_fingerprint(directory.path / "4") == model_fingerprint(models["b"])
+    assert (directory.manifest(4)["rolled_back_from"], directory.manifest(4)["note"]) == (3, "b")
+    assert directory.withdrawn(model_fingerprint(models["c"])) == 3
+    assert directory.standing(model_fingerprint(models["b"])) == 4
+    assert directory.baseline(model_fingerprint(models["b"])) == 1, (
+        "production is never held against what was rolled back"
+    )
+    assert directory.baseline("another") == 4
+    assert directory.roll_back(to=1) == (4, 5)
+    assert directory.baseline("another") == 5
+    assert model_fingerprint(directory.path / "5") == model_fingerprint(models["a"])
+    assert [directory.withdrawn(model_fingerprint(models[name])) for name in "abc"] == [None, 4, 3]
+    assert directory.promote(3) == 6
+    assert directory.withdrawn(model_fingerprint(models["c"])) is None
+    assert directory.manifest(6)["promoted_from"] == str(directory.path / "3")
+    assert push(directory, model(tmp_path / "d", "d")) == 7
+
+
+@pytest.mark.parametrize(
+    ("pushed", "to", "told"),
+    [
+        ("", None, "no version has been pushed here"),
+        ("a", None, "there is no other model than that of version 1 to go back to"),
+        ("aa", None, "there is no other model than that of version 2 to go back to"),
+        ("ab", 3, r"versions here are 1, 2\. Received: 3"),
+        ("aba", 1, "version 1 is the very model of the current version 3"),
+    ],
+)
+def test_a_rollback_to_nothing_is_refused(directory, tmp_path, pushed, to, told):
+    directory.identity()
+    for number, name in enumerate(pushed):
+        push(directory, model(tmp_path / str(number), name))
+    with pytest.raises(ServingError, match=told):
+        directory.roll_back(to)
+    assert len(directory.versions()) == len(pushed)
+
+
+def test_a_version_is_promoted_from_one_folder_into_another(directory, tmp_path):
+    push(directory, model(tmp_path / "a", "a"))
+    production = ServingDirectory(tmp_path / "production")
+    push(production, model(tmp_path / "b", "b"))
+    assert production.promote(1, directory) == 2
+    assert production.manifest(2)["promoted_from"] == str(directory.path / "1")
+    assert production.fingerprint(2) == directory.fingerprint(1)
+    with pytest.raises(ServingError, match="version 2 is this model, and current"):
+        production.promote(1, directory)
+    with pytest.raises(ServingError, match=r"versions here are 1\. Received: 9"):
+        production.promote(9, directory)
+    assert production.versions() == [1, 2]
+
+
+def test_only_so_many_versions_are_kept(directory, tmp_path):
+    for number in range(5):
+        directory.push(model(tmp_path / str(number), str(number)), {}, keep=None if number < 3 else 2)
+        assert directory.versions() == ([1], [1, 2], [1, 2, 3], [3, 4], [4, 5])[number]
+    assert {path.name for path in directory.path.iterdir()} == {"4", "5", ".regraft.json", ".lock"}
+    assert directory.next_version() == 6
+
+
+def test_the_command_lists_rolls_back_and_promotes(directory, tmp_path, capsys):
+    for name in "ab":
+        push(directory, model(tmp_path / name, name))
+    model(directory.path / "7", "foreign")
+    there = str(directory.path)
+    assert models.main(["rollback", there, "--to", "1"]) == 0
+    assert "version 7 is rolled back; current is " in capsys.readouterr().out
+    assert models.main(["promote", there, "2"]) == 0
+    assert capsys.readouterr().out == f"current is {there}/9\n"
+    assert models.main(["list", there]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()[:1].isdigit()]
+    assert [row[0] for row in rows] == ["1", "2", "7", "8", "9"]
+    assert rows[2][-5:] == ["back,", "not", "pushed", "by", "Regraft"]
+    assert rows[3][-3:] == ["back", "from", "7"]
+    assert rows[4][5] == "current," and rows[4][-1] == f"{there}/2"
+    assert models.main(["rollback", there, "--to", "12"]) == 2
+    assert "versions here are 1, 2, 7, 8, 9. Received: 12" in capsys.readouterr().err
+    assert models.main(["list", str(tmp_path / "gone")]) == 2
 
 
 def test_versions_that_others_put_there_count_and_other_names_do_not(directory):

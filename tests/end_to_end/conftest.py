@@ -28,7 +28,7 @@ SMALL = {
         "head": {"epochs": 3, "learning_rate": 1e-3},
         "fine_tune": {"epochs": 1, "learning_rate": 1e-5, "layers": 8},
     },
-    "gate": {"min_accuracy": 0.9, "max_regression": 0.01},
+    "gate": {"min_accuracy": 0.9, "max_regression": 0.01, "min_test_examples": 5},
 }
 
 
@@ -44,6 +44,11 @@ class Run:
     @property
     def versions(self) -> list[str]:
         return sorted(child.name for child in (self.folder / "serving").glob("[0-9]*"))
+
+    def check(self, metric: str) -> dict[str, Any]:
+        """The gate's check of this metric over the whole test split."""
+        (found,) = (c for c in self.summary["gate"]["checks"] if (c["metric"], c["slice"]) == (metric, "overall"))
+        return found
 
     @property
     def cached(self) -> dict[str, bool]:
@@ -66,17 +71,17 @@ class Workspace:
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         return file
 
-    def start(self, config: Path) -> tuple[multiprocessing.Process, Path]:
+    def start(self, config: Path, *options: str) -> tuple[multiprocessing.Process, Path]:
         """Starts a run; gives the process and the file that its terminal is."""
         self._runs += 1
         terminal = self.path / f"terminal-{self._runs}.txt"
-        arguments = ["--config", str(config), "--workspace", str(self.path / "workspace")]
+        arguments = ["--config", str(config), "--workspace", str(self.path / "workspace"), *options]
         process = _SPAWNER.Process(target=_main, args=(arguments, terminal))
         process.start()
         return process, terminal
 
-    def run(self, config: Path) -> Run:
-        process, terminal = self.start(config)
+    def run(self, config: Path, *options: str) -> Run:
+        process, terminal = self.start(config, *options)
         process.join()
         return self.ended(process.exitcode, terminal, config)
 

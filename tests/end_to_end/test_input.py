@@ -18,6 +18,8 @@ from components.image_example_gen import splitting
 
 pytestmark = pytest.mark.slow
 
+FEW = {"min_test_examples": 1, "on_missing_class": "warn"}
+
 
 def examples_of(run) -> dict[str, dict[str, str]]:
     """split to path to label, of every example written by the newest execution."""
@@ -63,7 +65,7 @@ def odd_folder(tmp_path_factory) -> Path:
 
 def test_odd_files_are_used_or_reported_and_every_one_is_accounted_for(workspace, odd_folder):
     run = workspace.run(
-        workspace.configure(odd_folder, name="odd", data={"max_bad_fraction": 0.1}, gate={"min_accuracy": 0.5})
+        workspace.configure(odd_folder, name="odd", data={"max_bad_fraction": 0.1}, gate={"min_accuracy": 0.5, **FEW})
     )
     assert run.exit_code == 0, run.output
     data = run.summary["data"]
@@ -154,7 +156,7 @@ def test_an_anomaly_stops_the_run_in_its_own_words(workspace, colours, first_run
 def test_a_corrected_label_is_noticed(workspace, tmp_path):
     root = colour_tree(tmp_path / "photos", per_class=30)
     (root / "cyan" / "4.png").rename(root / "yellow" / "was 4.png")
-    config = workspace.configure(root, name="corrected", gate={"min_accuracy": 0.0})
+    config = workspace.configure(root, name="corrected", gate={"min_accuracy": 0.0, **FEW})
     before = workspace.run(config)
     assert before.exit_code == 0, before.output
     (root / "yellow" / "was 4.png").rename(root / "cyan" / "4.png")

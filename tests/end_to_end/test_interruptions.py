@@ -13,7 +13,8 @@ KILLED_IN = {
     "TrunkFeatures": "Transform ",
     "Trainer": "head epoch 2",
     "Evaluator": "BaselineModel",
-    "Pusher": "Evaluator",
+    "ServingCheck": "Evaluator ",
+    "Pusher": "ServingCheck",
 }
 
 

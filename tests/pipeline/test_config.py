@@ -69,7 +69,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (
             MINIMAL + "gates: {}",
             "gates: no such field; the file has name, data, backbone, head, training, augmentation, trunk_features, "
-            "gate, push",
+            "gate, serving_check, push",
         ),
         (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
         (
@@ -77,6 +77,21 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             "gate.min_accuracy: input should be less than or equal to 1. Received: 95",
         ),
         (MINIMAL + "gate: {min_accuracy: .nan}", "gate.min_accuracy: input should be a finite number. Received: nan"),
+        (MINIMAL + "gate: {min_recall: {red: 2}}", "gate.min_recall.red: input should be less than or equal to 1. Rec"),
+        (MINIMAL + "gate: {min_recall: high}", "gate.min_recall: input should be a valid number. Received: 'high'"),
+        (
+            MINIMAL + "gate: {judge: {recall: low}}",
+            "gate.judge.recall: input should be 'value', 'lower' or 'upper'. Rec",
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/format}]}",
+            "gate.slices.0: one of min_accuracy, max_regression and min_examples is wanted. Found: none",
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/format, min_recall: 1}]}",
+            "gate.slices.0.min_recall: no such field; slices has feature, value, min_accuracy, max_regr",
+        ),
+        (MINIMAL + "push: {keep: 1}", "push.keep: input should be greater than or equal to 2. Received: 1"),
         (MINIMAL + "gate: high", "gate: a mapping of fields is expected. Received: 'high'"),
         (MINIMAL + "training: {seed: true}", "training.seed: input should be a valid integer. Received: True"),
         (MINIMAL + "training: {head: {epochs: '3'}}", "training.head.epochs: input should be a valid integer"),
@@ -228,7 +243,7 @@ def test_every_field_is_documented():
             models = [t for t in nested if issubclass(t, config._Section)]
             sections += models
             assert models or field.description, f"{section.__name__}.{name}"
-    assert len(sections) == 13
+    assert len(sections) == 16
 
 
 def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):

@@ -1,0 +1,47 @@
+"""What the model in Trainer's memory answers to a few eval images, so that the served model can be held against it.
+
+`reference_answers.json`: `classes`, by index, and `answers`, a list of `example`: the serialized raw tf.Example,
+`image`: its encoded image (both base64), `label`: its class name, and `probabilities`, by index.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from modules import features
+from modules.input_pipeline import Split
+
+FILE = "reference_answers.json"
+COUNT = 32
+
+
+def write(folder: str | Path, served: keras.Model, evaluation: Split, classes: Sequence[str]) -> None:
+    """Asks the model and writes the file.
+
+    Args:
+      folder: where to.
+      served: preprocessed images to probabilities, as it is about to be exported.
+      evaluation: the eval split.
+      classes: class names by index.
+    """
+    serialized, images = evaluation.raw(COUNT)
+    probabilities = keras.ops.convert_to_numpy(served(images, training=False))
+    answers = []
+    for record, row in zip(serialized, probabilities, strict=True):
+        feature = tf.train.Example.FromString(record).features.feature
+        answers.append(
+            {
+                "example": base64.b64encode(record).decode(),
+                "image": base64.b64encode(feature[features.ENCODED].bytes_list.value[0]).decode(),
+                "label": feature[features.LABEL].bytes_list.value[0].decode("utf-8"),
+                "probabilities": row.tolist(),
+            }
+        )
+    content = json.dumps({"classes": list(classes), "answers": answers}, ensure_ascii=False)
+    Path(folder, FILE).write_text(content + "\n", encoding="utf-8")

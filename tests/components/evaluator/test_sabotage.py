@@ -1,0 +1,276 @@
+"""Broken candidates, none of which may be pushed, each for its own reason; and sound ones that must be."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gatekeeping import CLASSES, Gatekeeper, Photo, Scripted, answers, photos, rows
+
+from components.evaluator.preconditions import EvaluationError
+from modules import statistics
+from modules.errors import BadInputError
+
+TEST = photos(30)
+TRAIN = photos(4, start=5000)
+NEXT = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))
+
+
+@pytest.fixture
+def keeper(tmp_path):
+    def make(production: Scripted | None = None, gate: dict | None = None, **splits: list[Photo]) -> Gatekeeper:
+        keeper = Gatekeeper(tmp_path, gate or {}, {"train": TRAIN, "eval": [], "test": TEST, **splits})
+        if production:
+            keeper.put_in_production(production)
+        return keeper
+
+    return make
+
+
+def wrong(shown, count: int, start: int = 0, of: str | None = None) -> dict[int, str]:
+    """So many photos, perhaps of one class, from a certain one on, taken for the next class."""
+    chosen = [photo for photo in shown if of in (None, photo.label)][start : start + count]
+    return {photo.number: NEXT[photo.label] for photo in chosen}
+
+
+def shuffled(shown) -> dict[int, str]:
+    labels = np.random.default_rng(0).permutation([photo.label for photo in shown])
+    return {photo.number: str(label) for photo, label in zip(shown, labels, strict=True)}
+
+
+LARGE = photos(700)
+TYPES = [Photo(number, CLASSES[number % 3], "GIF" if number % 10 == 0 else "JPEG") for number in range(90)]
+LENIENT = {"min_accuracy": 0.0}
+PERFECT = Scripted(answers(TEST))
+WITH_BLUE = [*TEST, *(Photo(900 + i, "blue") for i in range(10))]
+
+# name: candidate, production, gate, splits, and the checks that fail, as (metric, slice)
+REFUSED = {
+    "shuffled labels": (
+        *(Scripted(answers(TEST, shuffled(TEST))), None, {}, {}),
+        {("accuracy", "overall")},
+    ),
+    "two classes swapped": (
+        Scripted(
+            answers(
+                TEST,
+                {photo.number: {"cyan": "magenta", "magenta": "cyan"}.get(photo.label, "yellow") for photo in TEST},
+            )
+        ),
+        *(None, {}, {}),
+        {("accuracy", "overall")},
+    ),
+    "every image taken for one class, less or more surely": (
+        Scripted({photo.encoded: [0.5 + 0.001 * photo.number, 0.3, 0.2 - 0.001 * photo.number] for photo in TEST}),
+        *(None, {}, {}),
+        {("accuracy", "overall")},
+    ),
+    "one class collapsed while overall accuracy holds": (
+        *(Scripted(answers(TEST, wrong(TEST, 12, of="cyan"))), None, {"min_accuracy": 0.85, "min_recall": 0.7}, {}),
+        {("accuracy", "image/label=cyan")},
+    ),
+    "one class below a bound of its own": (
+        Scripted(answers(TEST, wrong(TEST, 4, of="yellow"))),
+        *(None, {"min_accuracy": 0.8, "min_recall": {"yellow": 0.9, "cyan": 0.9}}, {}),
+        {("accuracy", "image/label=yellow")},
+    ),
+    "a bound for a class that there is not": (
+        *(PERFECT, None, {"min_recall": {"blue": 0.5}}, {}),
+        {("accuracy", "image/label=blue")},
+    ),
+    "one answer to everything": (
+        *(Scripted({photo.encoded: [0.4, 0.3, 0.3] for photo in TEST}), None, LENIENT, {}),
+        {("spread", "overall")},
+    ),
+    "NaN weights": (
+        *(Scripted(rows(TEST, float("nan"))), None, LENIENT, {}),
+        {("finite", "overall"), ("spread", "overall")},
+    ),
+    "NaN for a single image": (
+        *(Scripted({**answers(TEST), TEST[5].encoded: [float("nan")] * 3}), None, LENIENT, {}),
+        {("finite", "overall")},
+    ),
+    "infinite for a single image": (
+        *(Scripted({**answers(TEST), TEST[5].encoded: [float("inf"), 0, 0]}), None, LENIENT, {}),
+        {("finite", "overall")},
+    ),
+    "two points worse than production, with many images": (
+        Scripted(answers(LARGE, wrong(LARGE, 55))),
+        *(Scripted(answers(LARGE)), {}, {"test": LARGE}),
+        {("accuracy_change", "overall")},
+    ),
+    "one class worse than production while the whole holds": (
+        Scripted(answers(LARGE, wrong(LARGE, 60, of="cyan"))),
+        Scripted(answers(LARGE, wrong(LARGE, 60, of="yellow"))),
+        *({"max_recall_regression": 0.02}, {"test": LARGE}),
+        {("accuracy_change", "image/label=cyan")},
+    ),
+    "a regression that the point value shows, where that is judged": (
+        Scripted(answers(TEST, wrong(TEST, 2))),
+        *(PERFECT, {"judge": {"regression": "value"}}, {}),
+        {("accuracy_change", "overall")},
+    ),
+    "equal to production, where that must be proved on few images": (
+        *(Scripted(answers(TEST), sure=0.8), PERFECT, {"judge": {"regression": "lower"}}, {}),
+        {("accuracy_change", "overall")},
+    ),
+    "an accuracy that few images can't prove, where it must be": (
+        *(Scripted(answers(TEST, wrong(TEST, 2))), None, {"judge": {"accuracy": "lower"}}, {}),
+        {("accuracy", "overall")},
+    ),
+    "images of one format mistaken": (
+        Scripted(answers(TYPES, {photo.number: NEXT[photo.label] for photo in TYPES if photo.format == "GIF"})),
+        *(None, {"min_accuracy": 0.8, "slices": [{"feature": "image/format", "min_accuracy": 0.8}]}, {"test": TYPES}),
+        {("accuracy", "image/format=GIF")},
+    ),
+    "no image of a slice that a bound names": (
+        PERFECT,
+        *(None, {"slices": [{"feature": "image/format", "value": "BMP", "min_accuracy": 0.8}]}, {}),
+        {("accuracy", "image/format=BMP"), ("example_count", "image/format=BMP")},
+    ),
+    "too few images of a slice": (
+        PERFECT,
+        *(None, {"slices": [{"feature": "image/size_band", "value": "64-127", "min_examples": 91}]}, {}),
+        {("example_count", "image/size_band=64-127")},
+    ),
+    "surer than right": (
+        *(Scripted(answers(TEST), sure=0.5), None, {"max_calibration_error": 0.1}, {}),
+        {("calibration_error", "overall")},
+    ),
+    "an empty test split": (
+        *(PERFECT, None, LENIENT, {"test": []}),
+        {(m, "overall") for m in ("accuracy", "example_count", "finite", "rarest_class_examples", "spread")},
+    ),
+    "too small a test split": (
+        *(PERFECT, None, LENIENT, {"test": TEST[:18]}),
+        {("example_count", "overall")},
+    ),
+    "a class that the test split lacks": (
+        *(PERFECT, None, LENIENT, {"test": [photo for photo in TEST if photo.label != "cyan"]}),
+        {("rarest_class_examples", "overall")},
+    ),
+    "a class of the test split that the candidate doesn't know": (
+        *(Scripted(answers(WITH_BLUE, {900 + i: "cyan" for i in range(10)})), None, {}, {"test": WITH_BLUE}),
+        {("accuracy", "overall")},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_broken_candidate_is_refused_for_its_own_reason(keeper, name):
+    candidate, production, gate, splits, failed = REFUSED[name]
+    gatekeeper = keeper(production, gate, **splits)
+    before = gatekeeper.versions
+    verdict = gatekeeper.judge(candidate)
+    assert not verdict.blessed
+    assert {(check.metric, check.slice) for check in verdict.checks if not check.passed} == failed
+    assert gatekeeper.versions == before
+
+
+FOUR = (*CLASSES, "blue")
+
+
+def truncate(folder: Path) -> None:
+    graph = folder / "saved_model.pb"
+    graph.write_bytes(graph.read_bytes()[: graph.stat().st_size // 2])
+
+
+def without_graph(folder: Path) -> None:
+    (folder / "saved_model.pb").unlink()
+
+
+NEVER_JUDGED = {
+    "test images leaked into training": (PERFECT, {"train": [*TRAIN, TEST[7]]}, "1 images of the split test are in tr"),
+    "test images leaked into eval": (PERFECT, {"eval": TEST[3:5]}, "2 images of the split test are in eval too"),
+    "a class that production doesn't know": (
+        *(Scripted(answers(TEST), FOUR), {}),
+        r"classes that production doesn't: blue; gate\.allow_new_classes: true allows it",
+    ),
+    "a class lost": (
+        *(Scripted(answers(TEST, {p.number: "cyan" for p in TEST}), CLASSES[:2]), {}),
+        "production knows the classes yellow, and the candidate doesn't",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NEVER_JUDGED)
+def test_what_makes_a_verdict_meaningless_is_an_error(keeper, name):
+    candidate, splits, told = NEVER_JUDGED[name]
+    gatekeeper = keeper(PERFECT, **splits)
+    with pytest.raises(EvaluationError, match=told):
+        gatekeeper.judge(candidate)
+    assert gatekeeper.versions == ["1"]
+
+
+@pytest.mark.parametrize("spoil", [truncate, without_graph])
+def test_a_candidate_that_can_not_be_loaded_is_an_error(keeper, spoil):
+    gatekeeper = keeper(PERFECT)
+    with pytest.raises(EvaluationError, match="the candidate can't be loaded from"):
+        gatekeeper.judge(Scripted(answers(TEST)), spoil)
+    assert gatekeeper.versions == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"), [(truncate, "the model in production can't be loaded"), (without_graph, "")]
+)
+def test_a_production_that_can_not_be_loaded_is_an_error_and_not_none(keeper, spoil, told):
+    gatekeeper = keeper(PERFECT)
+    spoil(gatekeeper.serving / "1")
+    with pytest.raises(BadInputError, match=told or "the version in production has no saved_model.pb"):
+        gatekeeper.judge(Scripted(answers(TEST), sure=0.8))
+    assert gatekeeper.versions == ["1"]
+
+
+# name: candidate, production, gate, splits
+SOUND = {
+    "the first of all": (PERFECT, None, {}, {}),
+    "less sure, as right": (Scripted(answers(TEST), sure=0.7), PERFECT, {}, {}),
+    "equal to production, right and wrong on other images": (
+        Scripted(answers(LARGE, wrong(LARGE, 20))),
+        *(Scripted(answers(LARGE, wrong(LARGE, 20, start=100))), {}, {"test": LARGE}),
+    ),
+    "a small improvement": (
+        Scripted(answers(LARGE, wrong(LARGE, 18))),
+        *(Scripted(answers(LARGE, wrong(LARGE, 20))), {}, {"test": LARGE}),
+    ),
+    "a little worse, as chance may have it with few images": (
+        *(Scripted(answers(TEST, wrong(TEST, 2))), Scripted(answers(TEST)), {}, {}),
+    ),
+    "a new class where that is allowed, the classes in another order": (
+        Scripted(answers(WITH_BLUE), ("blue", *CLASSES)),
+        *(PERFECT, {"allow_new_classes": True}, {"test": WITH_BLUE}),
+    ),
+    "better than production by proof": (
+        Scripted(answers(LARGE)),
+        Scripted(answers(LARGE, wrong(LARGE, 60))),
+        *({"judge": {"regression": "lower", "accuracy": "lower"}}, {"test": LARGE}),
+    ),
+    "without a test image of a class, where that is let pass": (
+        *(PERFECT, None, {"on_missing_class": "warn"}, {"test": [p for p in TEST if p.label != "cyan"]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SOUND)
+def test_a_sound_candidate_is_pushed(keeper, name):
+    candidate, production, gate, splits = SOUND[name]
+    gatekeeper = keeper(production, gate, **splits)
+    before = gatekeeper.versions
+    verdict = gatekeeper.judge(candidate)
+    assert verdict.blessed, [check for check in verdict.checks if not check.passed]
+    assert all(check.passed and check.margin >= 0 for check in verdict.checks)
+    assert gatekeeper.versions == [*before, str(len(before) + 1)]
+    assert (verdict.change is None) == (production is None)
+
+
+def test_what_is_told_of_a_change_is_what_both_models_answered(keeper):
+    gatekeeper = keeper(Scripted(answers(LARGE, wrong(LARGE, 30))), {"max_regression": 0.05}, test=LARGE)
+    verdict = gatekeeper.judge(Scripted(answers(LARGE, wrong(LARGE, 50, start=30))))
+    assert verdict.examples == 2100
+    assert verdict.change.value == pytest.approx(-20 / 2100)
+    assert verdict.change.disagreement == pytest.approx(80 / 2100)
+    assert (verdict.change.lower, verdict.change.upper) == pytest.approx(statistics.change_bounds(30, 50, 2100, 0.95))
+    assert verdict.change.probability == pytest.approx(statistics.change_probability(30, 50))
+    assert verdict.accuracy_bounds == pytest.approx(statistics.share_bounds(2050, 2100, 0.95))
+    assert {index: (row.recall, row.examples) for index, row in verdict.per_class.items()} == {
+        index: (pytest.approx(right / 700), 700) for index, right in enumerate((683, 683, 684))
+    }

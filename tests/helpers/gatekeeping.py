@@ -1,0 +1,223 @@
+"""Candidates whose every answer a test has written down, put before the real BaselineModel, Evaluator and Pusher."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
+from tfx.types import standard_artifacts
+from tfx.utils import path_utils, proto_utils
+
+from components import artifacts
+from components.baseline_model import executor as baseline_model
+from components.evaluator import executor as evaluator
+from components.evaluator import verdict
+from components.image_example_gen import report
+from components.pusher import executor as pusher
+from components.serving_directory import ServingDirectory
+from modules import features, signatures
+from pipeline import thresholds
+from pipeline.config import Gate
+
+CLASSES = ("cyan", "magenta", "yellow")
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One example; its key and its bytes are made of its number."""
+
+    number: int
+    label: str
+    format: str = "PNG"
+    size_band: str = "64-127"
+
+    @property
+    def encoded(self) -> bytes:
+        return b"photo %d" % self.number
+
+    def serialized(self) -> bytes:
+        values = {
+            features.ENCODED: self.encoded,
+            features.LABEL: self.label.encode(),
+            features.KEY: b"%064x" % self.number,
+            features.FORMAT: self.format.encode(),
+            features.SIZE_BAND: self.size_band.encode(),
+        }
+        feature = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in values.items()}
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+def photos(per_class: int, classes: Sequence[str] = CLASSES, start: int = 0) -> list[Photo]:
+    """As many of each class, numbered on from `start`."""
+    return [Photo(start + i, classes[i % len(classes)]) for i in range(per_class * len(classes))]
+
+
+def answers(shown: Sequence[Photo], wrong: Mapping[int, str] | None = None) -> dict[bytes, str]:
+    """Each photo's bytes to the class that is answered: the true one but for the numbers in `wrong`."""
+    return {photo.encoded: (wrong or {}).get(photo.number, photo.label) for photo in shown}
+
+
+class Scripted(tf.Module):
+    """A model with the served signatures that answers as written down."""
+
+    def __init__(
+        self, said: Mapping[bytes, str | Sequence[float]], classes: Sequence[str] = CLASSES, sure: float = 0.9
+    ):
+        super().__init__()
+        rest = (1 - sure) / (len(classes) - 1)
+        rows = [
+            [sure if name == answer else rest for name in classes] if isinstance(answer, str) else answer
+            for answer in said.values()
+        ]
+        self._classes = list(classes)
+        self._rows = tf.constant(rows, tf.float32)
+        self._numbers = self._table(list(said))
+        self._indices = self._table([name.encode() for name in classes])
+
+    @staticmethod
+    def _table(keys: list[bytes]) -> tf.lookup.StaticHashTable:
+        initializer = tf.lookup.KeyValueTensorInitializer(keys, range(len(keys)), tf.string, tf.int64)
+        return tf.lookup.StaticHashTable(initializer, -1)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def serve_examples(self, examples):
+        spec = {features.ENCODED: tf.io.FixedLenFeature([], tf.string)}
+        return self._answer(tf.io.parse_example(examples, spec)[features.ENCODED])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")])
+    def serve_images(self, images):
+        return self._answer(images)
+
+    @tf.function(input_signature=[])
+    def names(self):
+        return {signatures.CLASS_NAMES: tf.constant(self._classes)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    def true_labels(self, examples):
+        spec = {features.LABEL: tf.io.FixedLenFeature([1], tf.string)}
+        return {signatures.LABEL: self._indices.lookup(tf.io.parse_example(examples, spec)[features.LABEL])[:, 0]}
+
+    def _answer(self, images):
+        known = tf.maximum(self._numbers.lookup(images), 0)  # what was not written down is answered like the first
+        probabilities = tf.gather(self._rows, known)
+        return {
+            signatures.PROBABILITIES: probabilities,
+            signatures.LABEL: tf.gather(tf.constant(self._classes), tf.argmax(probabilities, axis=-1)),
+            signatures.SCORE: tf.reduce_max(probabilities, axis=-1),
+        }
+
+    def save(self, folder: Path) -> Path:
+        served = {
+            signatures.SERVING_DEFAULT: self.serve_examples,
+            signatures.SERVE_IMAGES: self.serve_images,
+            signatures.CLASS_NAMES: self.names,
+            signatures.TRUE_LABELS: self.true_labels,
+        }
+        tf.saved_model.save(self, str(folder), signatures=served)
+        return folder
+
+
+@dataclass
+class Gatekeeper:
+    """Puts candidates before the gate, one after the other, as runs of one pipeline would.
+
+    Attributes:
+      folder: for artifacts.
+      gate: the section of the configuration.
+      splits: name to photos; `test` is what is evaluated.
+    """
+
+    folder: Path
+    gate: dict[str, Any] = field(default_factory=dict)
+    splits: dict[str, list[Photo]] = field(default_factory=dict)
+    _runs: int = 0
+
+    @property
+    def serving(self) -> Path:
+        return self.folder / "serving"
+
+    @property
+    def versions(self) -> list[str]:
+        return sorted(path.name for path in self.serving.glob("[0-9]*"))
+
+    def put_in_production(self, model: Scripted) -> None:
+        """As if it had been pushed long ago."""
+        ServingDirectory(self.serving).push(model.save(self.folder / "production"), {})
+
+    def judge(self, model: Scripted, spoil: Callable[[Path], None] = lambda folder: None) -> verdict.Verdict:
+        """Evaluates a candidate against what is in production, and pushes it if it is blessed.
+
+        Args:
+          model: the candidate.
+          spoil: does something to its SavedModel's folder before it is looked at.
+        """
+        self._runs += 1
+        root = self.folder / str(self._runs)
+        made = {
+            name: self._artifact(kind, root / name)
+            for name, kind in {
+                "model": standard_artifacts.Model,
+                "baseline_model": standard_artifacts.Model,
+                "examples": standard_artifacts.Examples,
+                "evaluation": standard_artifacts.ModelEvaluation,
+                "blessing": standard_artifacts.ModelBlessing,
+                "infra_blessing": standard_artifacts.InfraBlessing,
+                "report": artifacts.IngestReport,
+                "pushed_model": standard_artifacts.PushedModel,
+            }.items()
+        }
+        spoil(model.save(Path(path_utils.serving_model_dir(made["model"].uri))))
+        self._write_splits(made["examples"])
+        made["infra_blessing"].set_int_custom_property("blessed", 1)
+        counts = {split: dict.fromkeys(CLASSES, 1) for split in self.splits}
+        report.write_counts(made["report"].uri, report.Counts(len(self.splits), 0, 0, counts, "0" * 64))
+        directory = {"directory": str(self.serving)}
+        inputs = {name: [made[name]] for name in ("model", "baseline_model", "examples")}
+        model_input = {"model": [made["model"]]}
+        baseline_model.Executor().Do(model_input, {"baseline_model": [made["baseline_model"]]}, directory)
+        gate = Gate.model_validate(self.gate)
+        evaluator.Executor(BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(root))).Do(
+            inputs,
+            {name: [made[name]] for name in ("evaluation", "blessing")},
+            {
+                "eval_config": proto_utils.proto_to_json(thresholds.eval_config(gate)),
+                "example_splits": json.dumps(["test"]),
+                "allow_new_classes": int(gate.allow_new_classes),
+            },
+        )
+        pusher.Executor().Do(
+            {
+                **model_input,
+                "model_blessing": [made["blessing"]],
+                **{k: [made[k]] for k in ("infra_blessing", "report")},
+            },
+            {"pushed_model": [made["pushed_model"]]},
+            {**directory, "keep": 0, "config": json.dumps({"gate": self.gate}), "bless_anyway": ""},
+        )
+        return verdict.load(made["blessing"].uri)
+
+    @staticmethod
+    def _artifact(kind: type, path: Path) -> Any:
+        path.mkdir(parents=True)
+        artifact = kind()
+        artifact.uri = str(path)
+        return artifact
+
+    def _write_splits(self, examples: standard_artifacts.Examples) -> None:
+        examples.split_names = json.dumps(list(self.splits))
+        for split, shown in self.splits.items():
+            folder = Path(examples.uri, f"Split-{split}")
+            folder.mkdir()
+            with tf.io.TFRecordWriter(str(folder / "data.gz"), "GZIP") as writer:
+                for photo in shown:
+                    writer.write(photo.serialized())
+
+
+def rows(shown: Sequence[Photo], value: float) -> dict[bytes, list[float]]:
+    """The same probabilities for every photo, whatever it shows."""
+    return {photo.encoded: [value] * len(CLASSES) for photo in shown}
