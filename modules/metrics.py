@@ -10,7 +10,7 @@ Measures of one model, metric `Measure`:
 | `accuracy_lower`        | Wilson's lower bound of the accuracy, see modules/statistics.py                            |
 | `accuracy_upper`        | its upper bound                                                                            |
 | `calibration_error`     | expected calibration error: how far confidence and accuracy differ, 0 to 1                 |
-| `finite`                | share of images whose probabilities are all finite                                         |
+| `valid`                 | share of images whose probabilities are all numbers from 0 to 1                            |
 | `spread`                | how far any class's probability differs between two images, at most; 0: always one answer  |
 | `rarest_class_examples` | images of the class that has the fewest, of all the model knows                            |
 
@@ -42,6 +42,7 @@ from modules import statistics
 
 # Naeini et al., https://ojs.aaai.org/index.php/AAAI/article/view/9602, and Guo et al., https://arxiv.org/abs/1706.04599
 _CALIBRATION_BINS = 15
+_ROUNDING = 1e-5  # that float32 may make of a probability
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Tally:
     """Of one model's answers: counts, and for each class or bin of confidence an array of them."""
 
     right: int
-    finite: int
+    valid: int
     images_of_class: np.ndarray
     lowest: np.ndarray
     highest: np.ndarray
@@ -65,16 +66,16 @@ class Tally:
           label: index of the true class; -1 if the model doesn't know it.
           probabilities: [classes].
         """
-        finite = bool(np.isfinite(probabilities).all())
-        right = int(finite and int(np.argmax(probabilities)) == label)
-        confidence = float(probabilities.max()) if finite else 0.0
+        valid = bool(((probabilities >= -_ROUNDING) & (probabilities <= 1 + _ROUNDING)).all())  # NaN is neither
+        right = int(valid and int(np.argmax(probabilities)) == label)
+        confidence = float(probabilities.max()) if valid else 0.0
         in_bin = np.zeros(_CALIBRATION_BINS)
         in_bin[min(int(confidence * _CALIBRATION_BINS), _CALIBRATION_BINS - 1)] = 1
         images_of_class = np.zeros(len(probabilities), int)
         if label >= 0:
             images_of_class[label] = 1
-        shown = probabilities if finite else np.zeros_like(probabilities)
-        return cls(right, int(finite), images_of_class, shown, shown, in_bin, right * in_bin, confidence * in_bin)
+        shown = probabilities if valid else np.zeros_like(probabilities)
+        return cls(right, int(valid), images_of_class, shown, shown, in_bin, right * in_bin, confidence * in_bin)
 
     def __add__(self, other: Tally) -> Tally:
         combine = {"lowest": np.minimum, "highest": np.maximum}
@@ -106,7 +107,7 @@ MEASURES: dict[str, Callable[[Tally, float], float]] = {
     "accuracy_lower": lambda tally, confidence: statistics.share_bounds(tally.right, tally.images, confidence)[0],
     "accuracy_upper": lambda tally, confidence: statistics.share_bounds(tally.right, tally.images, confidence)[1],
     "calibration_error": lambda tally, _: tally.calibration_error,
-    "finite": lambda tally, _: tally.finite / tally.images,
+    "valid": lambda tally, _: tally.valid / tally.images,
     "spread": lambda tally, _: float((tally.highest - tally.lowest).max()),
     "rarest_class_examples": lambda tally, _: float(tally.images_of_class.min()),
 }

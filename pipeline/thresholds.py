@@ -76,7 +76,7 @@ def _checks(gate: Gate) -> Iterator[_Check]:
     yield EXAMPLES, _OVERALL, _at_least(gate.min_test_examples)
     if gate.on_missing_class == "refuse":
         yield "rarest_class_examples", _OVERALL, _at_least(1)
-    yield "finite", _OVERALL, _at_least(1)
+    yield "valid", _OVERALL, _at_least(1)
     yield "spread", _OVERALL, _at_least(_SMALLEST_SPREAD)
     yield _accuracy(gate.judge.accuracy), _OVERALL, _at_least(gate.min_accuracy)
     yield _regression(gate.judge.regression), _OVERALL, _change_at_least(-gate.max_regression)

@@ -83,15 +83,20 @@ REFUSED = {
     ),
     "NaN weights": (
         *(Scripted(rows(TEST, float("nan"))), None, LENIENT, {}),
-        {("finite", "overall"), ("spread", "overall")},
+        {("valid", "overall"), ("spread", "overall")},
     ),
     "NaN for a single image": (
         *(Scripted({**answers(TEST), TEST[5].encoded: [float("nan")] * 3}), None, LENIENT, {}),
-        {("finite", "overall")},
+        {("valid", "overall")},
     ),
     "infinite for a single image": (
         *(Scripted({**answers(TEST), TEST[5].encoded: [float("inf"), 0, 0]}), None, LENIENT, {}),
-        {("finite", "overall")},
+        {("valid", "overall")},
+    ),
+    "logits for probabilities": (
+        Scripted({photo.encoded: [4.0 * (photo.label == name) - 2 for name in CLASSES] for photo in TEST}),
+        *(None, LENIENT, {}),
+        {("spread", "overall"), ("valid", "overall")},
     ),
     "two points worse than production, with many images": (
         Scripted(answers(LARGE, wrong(LARGE, 55))),
@@ -138,7 +143,7 @@ REFUSED = {
     ),
     "an empty test split": (
         *(PERFECT, None, LENIENT, {"test": []}),
-        {(m, "overall") for m in ("accuracy", "example_count", "finite", "rarest_class_examples", "spread")},
+        {(m, "overall") for m in ("accuracy", "example_count", "rarest_class_examples", "spread", "valid")},
     ),
     "too small a test split": (
         *(PERFECT, None, LENIENT, {"test": TEST[:18]}),
