@@ -489,6 +489,9 @@ class ServingCheck(_Section):
     """Fewest images a second in batches of 32; above 0; default: not asked."""
     max_peak_gib: float | None = Field(8.0, gt=0, allow_inf_nan=False)
     """Most memory that the serving process may come to hold; GiB, above 0; default 8; null: not asked."""
+    tf_serving: str | None = Field(None, min_length=1)
+    """Tag of the Docker image `tensorflow/serving`, such as 2.19.0: TFX's InfraValidator starts it with the candidate,
+    too, and asks it about 8 images of eval. Needs Docker. Default: none."""
 
 
 class Push(_Section):

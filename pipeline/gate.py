@@ -14,7 +14,7 @@ import rich.box
 import rich.table
 
 from components.evaluator import verdict as verdicts
-from components.pusher.executor import OVERRIDDEN, WITHDRAWN
+from components.pusher.executor import GATE, OVERRIDDEN, REFUSED_BY, WITHDRAWN
 from modules.errors import BadInputError
 from pipeline import console, run_record, verdict_table
 from pipeline.run_record import StageRecord
@@ -77,8 +77,7 @@ def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -
         return f"not pushed: version {withdrawn}, which was rolled back"
     if not pushed["pushed"].int_value:
         failed = [check.metric.replace("_", " ") for check in verdict.checks if not check.passed] if verdict else []
-        if not stages["ServingCheck"].outputs["infra_blessing"].custom_properties["blessed"].int_value:
-            failed.append("serving check")
+        failed += [name for name in pushed[REFUSED_BY].string_value.split(", ") if name not in ("", GATE)]
         return f"not blessed: {', '.join(dict.fromkeys(failed))}" if failed else "not blessed"
     version = f"version {pushed['pushed_version'].string_value}"
     if reason := pushed[OVERRIDDEN].string_value:

@@ -20,7 +20,7 @@ from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGe
 from tfx.dsl.components.base import base_component
 from tfx.dsl.components.common import importer
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import trainer_pb2
+from tfx.proto import infra_validator_pb2, trainer_pb2
 from tfx.types import artifact_utils, channel, standard_artifacts
 from tfx.utils import path_utils
 
@@ -33,7 +33,7 @@ from components.image_example_gen.component import ImageExampleGen
 from components.pusher.component import Pusher
 from components.serving_check.component import ServingCheck
 from components.trunk_features.component import TrunkFeatures
-from modules import features, heads
+from modules import features, heads, signatures
 from modules.fingerprints import fingerprint
 from modules.trunk_features import Recipe
 from pipeline import thresholds
@@ -99,12 +99,14 @@ def create_pipeline(
     serving_check = ServingCheck(
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
-        settings=config.serving_check.model_dump(),
+        settings=config.serving_check.model_dump(exclude={"tf_serving"}),
     )
+    infra_validator = _infra_validator(config, example_gen, trainer)
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
+        tf_serving_blessing=infra_validator[0].outputs["blessing"] if infra_validator else None,
         report=example_gen.outputs["report"],
         directory=push_directory,
         keep=config.push.keep,
@@ -119,7 +121,7 @@ def create_pipeline(
         pipeline_root=pipeline_root,
         components=[
             *(example_gen, statistics_gen, schema_gen, example_validator),
-            *(transform, *trunk_features, trainer, baseline_model, evaluator, serving_check, pusher),
+            *(transform, *trunk_features, trainer, baseline_model, evaluator, serving_check, *infra_validator, pusher),
         ],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
@@ -194,6 +196,31 @@ def _schema_gen(config: Config, statistics: types.BaseChannel, pipeline_root: st
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(config.data.schema_, copy)
     return ImportSchemaGen(schema_file=str(copy)).with_id("SchemaGen")
+
+
+def _infra_validator(
+    config: Config, example_gen: ImageExampleGen, trainer: tfx_components.Trainer
+) -> list[tfx_components.InfraValidator]:
+    """The stage, or none."""
+    if config.serving_check.tf_serving is None:
+        return []
+    return [
+        tfx_components.InfraValidator(
+            model=trainer.outputs["model"],
+            examples=example_gen.outputs["examples"],
+            serving_spec=infra_validator_pb2.ServingSpec(
+                tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=[config.serving_check.tf_serving]),
+                local_docker=infra_validator_pb2.LocalDockerConfig(),
+            ),
+            request_spec=infra_validator_pb2.RequestSpec(
+                tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(
+                    signature_names=[signatures.SERVING_DEFAULT]
+                ),
+                split_name="eval",
+                num_examples=8,
+            ),
+        )
+    ]
 
 
 def _trunk_features(

@@ -52,6 +52,7 @@ class Summary:
       withdrawn: the version that it was until that was rolled back; None for any other candidate.
       standing: whether the candidate already was the current version.
       blessed_anyway: why it was pushed though it was refused; empty if it was not.
+      refused_by: names of those that refused it; empty if none did.
       stages: in the order they ran.
     """
 
@@ -67,6 +68,7 @@ class Summary:
     withdrawn: int | None
     standing: bool
     blessed_anyway: str
+    refused_by: str
     stages: Sequence[StageTime]
 
 
@@ -98,6 +100,7 @@ def collect(
         withdrawn=pushed[pusher.WITHDRAWN].int_value or None,
         standing=records["Pusher"].cached or bool(pushed[pusher.STANDING].int_value),
         blessed_anyway=pushed[pusher.OVERRIDDEN].string_value,
+        refused_by=pushed[pusher.REFUSED_BY].string_value,
         stages=stages,
     )
 
@@ -219,17 +222,12 @@ def _outcome(summary: Summary) -> str:
     if summary.withdrawn:
         return f"nothing was pushed: this model is version {summary.withdrawn}, which was rolled back"
     if summary.pushed is None:
-        return f"not blessed ({_refused_by(summary)}): nothing was pushed"
+        return f"not blessed ({summary.refused_by}): nothing was pushed"
     if summary.blessed_anyway:
-        return f"NOT BLESSED ({_refused_by(summary)}), pushed all the same: {summary.pushed} ({summary.blessed_anyway})"
+        return f"NOT BLESSED ({summary.refused_by}), pushed all the same: {summary.pushed} ({summary.blessed_anyway})"
     if summary.standing:
         return f"nothing new to push: this model is {summary.pushed}"
     return f"pushed: {summary.pushed}"
-
-
-def _refused_by(summary: Summary) -> str:
-    by = {"gate": not summary.verdict.blessed, "serving check": summary.serving_check["refusals"]}
-    return ", ".join(name for name, refused in by.items() if refused)
 
 
 def _percent(value: float | None) -> str:

@@ -29,6 +29,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
         "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
+        "tf_serving_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
         "report": component_spec.ChannelParameter(type=artifacts.IngestReport),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
@@ -50,6 +51,7 @@ class Pusher(base_component.BaseComponent):
         model: types.BaseChannel,
         model_blessing: types.BaseChannel,
         infra_blessing: types.BaseChannel,
+        tf_serving_blessing: types.BaseChannel | None,
         report: types.BaseChannel,
         directory: str,
         keep: int | None,
@@ -61,7 +63,8 @@ class Pusher(base_component.BaseComponent):
         Args:
           model: the candidate.
           model_blessing: the Evaluator's verdict.
-          infra_blessing: ServingCheck's, or TFX's InfraValidator's.
+          infra_blessing: ServingCheck's.
+          tf_serving_blessing: TFX's InfraValidator's; None: it is not asked.
           report: ImageExampleGen's.
           directory: the push destination, which a server may be watching.
           keep: how many versions stay; None: all.
@@ -73,6 +76,7 @@ class Pusher(base_component.BaseComponent):
                 model=model,
                 model_blessing=model_blessing,
                 infra_blessing=infra_blessing,
+                tf_serving_blessing=tf_serving_blessing,
                 report=report,
                 directory=directory,
                 keep=keep or 0,

@@ -24,6 +24,9 @@ from components.image_example_gen import report
 WITHDRAWN = "withdrawn_version"
 STANDING = "standing"
 OVERRIDDEN = "blessed_anyway"  # why it was pushed though it was not blessed
+REFUSED_BY = "refused_by"  # who refused it
+
+GATE, SERVING_CHECK, TF_SERVING = "gate", "serving check", "TF Serving"
 
 _log = logging.getLogger("regraft.pusher")
 
@@ -53,7 +56,8 @@ class Executor(tfx_executor.Executor):
         """
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
         override = {}
-        if not self.CheckBlessing(input_dict):
+        if refusing := _refusing(input_dict):
+            pushed_model.set_string_custom_property(REFUSED_BY, ", ".join(refusing))
             if not exec_properties["bless_anyway"]:
                 self._MarkNotPushed(pushed_model)
                 return
@@ -82,12 +86,20 @@ class Executor(tfx_executor.Executor):
         self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))
 
 
+def _refusing(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
+    """Who hasn't blessed the candidate."""
+    blessed = {GATE: model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"]))}
+    for name, key in ((SERVING_CHECK, "infra_blessing"), (TF_SERVING, "tf_serving_blessing")):
+        if input_dict.get(key):
+            blessed[name] = model_utils.is_infra_validated(artifact_utils.get_single_instance(input_dict[key]))
+    return [name for name, is_so in blessed.items() if not is_so]
+
+
 def _override(input_dict: dict[str, list[types.Artifact]], reason: str) -> dict[str, Any]:
     """Who pushed past which checks, and why."""
     judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
     failed = [f"{check.metric} ({check.slice})" for check in judged.checks if not check.passed]
-    if not model_utils.is_infra_validated(artifact_utils.get_single_instance(input_dict["infra_blessing"])):
-        failed.append("serving check")
+    failed += [name for name in _refusing(input_dict) if name != GATE]
     return {"blessed_anyway": {"reason": reason, "by": getpass.getuser(), "failed": failed}}
 
 

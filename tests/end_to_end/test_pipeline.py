@@ -187,6 +187,17 @@ def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace
     assert workspace.run(config).exit_code == 3, "once"
 
 
+@pytest.mark.skipif(Path("/var/run/docker.sock").exists(), reason="with Docker, TF Serving may well be content")
+def test_what_tf_serving_could_not_be_asked_about_is_not_pushed(workspace, colours, first_run):
+    training = {"head": {"epochs": 1}, "fine_tune": None, "seed": 5}
+    asked = {"training": training, "serving_check": {"tf_serving": "2.19.0"}, "gate": {"min_accuracy": 0.0}}
+    run = workspace.run(workspace.configure(colours, name="tf-serving", **asked))
+    assert (run.exit_code, run.versions) == (3, [])
+    assert run.summary["gate"]["blessed"] is True and run.summary["serving_check"]["refusals"] == []
+    assert run.output.splitlines()[-1] == "not blessed (TF Serving): nothing was pushed"
+    assert "InfraValidator" in run.cached
+
+
 def test_the_gate_alone_judges_any_model_and_changes_nothing(workspace, colours, first_run):
     config = workspace.configure(colours)
     before = workspace.run(config)
