@@ -6,4 +6,4 @@ from tfx.types import artifact
 class IngestReport(artifact.Artifact):
     """What became of every file: the files that image_example_gen/report.py describes."""
 
-    TYPE_NAME = "IngestReport"
+    TYPE_NAME = "regraft.IngestReport"  # Kubeflow Pipelines wants a dot in the name of a custom type

@@ -6,11 +6,11 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 
-import pydantic
 import yaml
 
 from modules import backbones, heads
 from pipeline.config import Config
+from pipeline.section import Section, section_of
 
 if typing.TYPE_CHECKING:
     import keras
@@ -38,7 +38,7 @@ def configuration() -> str:
             lines += [_text(section.__doc__), ""]
         lines += ["| field | meaning |", "|---|---|"]
         for name, field in section.model_fields.items():
-            nested = _section_of(field.annotation)
+            nested = section_of(field.annotation)
             meaning = _text(field.description or (nested.__doc__ if nested else ""))
             if nested:
                 meaning += f" See [{_join(path, name)}](#{_join(path, name).replace('.', '')})."
@@ -184,18 +184,11 @@ def _example() -> str:
     return yaml.safe_dump(defaults.model_dump(by_alias=True), sort_keys=False, default_flow_style=None).strip()
 
 
-def _sections(path: str, section: type[pydantic.BaseModel]) -> Iterator[tuple[str, type[pydantic.BaseModel]]]:
+def _sections(path: str, section: type[Section]) -> Iterator[tuple[str, type[Section]]]:
     yield path, section
     for name, field in section.model_fields.items():
-        if nested := _section_of(field.annotation):
+        if nested := section_of(field.annotation):
             yield from _sections(_join(path, name), nested)
-
-
-def _section_of(annotation: object) -> type[pydantic.BaseModel] | None:
-    for option in typing.get_args(annotation) or (annotation,):
-        if isinstance(option, type) and issubclass(option, pydantic.BaseModel):
-            return option
-    return None
 
 
 def _join(path: str, name: str) -> str:

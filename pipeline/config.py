@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import typing
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,6 +16,8 @@ from pydantic import Field
 
 from modules import backbones, heads
 from modules.errors import BadInputError
+from pipeline.kubeflow_section import Kubeflow
+from pipeline.section import Section, is_elsewhere, section_of
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DEFAULT_BACKBONE = "EfficientNetLite0"
@@ -27,11 +28,11 @@ _PATH_FIELDS = (
 )
 
 
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+def _is_weights_name(value: str) -> bool:
+    return Path(value).suffix == "" and os.sep not in value
 
 
-class Splits(_Section):
+class Splits(Section):
     """Shares of the three splits, as whole numbers: 8, 1, 1 is 80 %, 10 %, 10 %.
 
     Which split an image belongs to is decided by the hash of its bytes.
@@ -52,7 +53,7 @@ class Splits(_Section):
         return section
 
 
-class Data(_Section):
+class Data(Section):
     """The labelled images."""
 
     path: str = Field(min_length=1)
@@ -69,8 +70,8 @@ class Data(_Section):
 
     @pydantic.field_validator("schema_")
     @classmethod
-    def _schema_can_be_read(cls, path: str | None) -> str | None:
-        if path is not None:
+    def _schema_can_be_read(cls, path: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if path is not None and not is_elsewhere(info):
             from google.protobuf import text_format
             from tensorflow_metadata.proto.v0 import schema_pb2
 
@@ -81,7 +82,7 @@ class Data(_Section):
         return path
 
 
-class Backbone(_Section):
+class Backbone(Section):
     """The pretrained network below the head.
 
     A row of the table in docs/backbones.md, a SavedModel feature extractor, or a Keras model file cut at a layer.
@@ -136,15 +137,17 @@ class Backbone(_Section):
 
     @pydantic.field_validator("saved_model")
     @classmethod
-    def _is_a_saved_model(cls, directory: str | None) -> str | None:
-        if directory is not None and not Path(directory, "saved_model.pb").is_file():
+    def _is_a_saved_model(cls, directory: str | None, info: pydantic.ValidationInfo) -> str | None:
+        is_there = is_elsewhere(info) or directory is None or Path(directory, "saved_model.pb").is_file()
+        if not is_there:
             raise ValueError("a folder with a saved_model.pb is expected")
         return directory
 
     @pydantic.field_validator("keras_model")
     @classmethod
-    def _is_a_keras_model(cls, path: str | None) -> str | None:
-        if path is not None and not (path.endswith(".keras") and Path(path).is_file()):
+    def _is_a_keras_model(cls, path: str | None, info: pydantic.ValidationInfo) -> str | None:
+        is_there = path is None or (path.endswith(".keras") and (is_elsewhere(info) or Path(path).is_file()))
+        if not is_there:
             raise ValueError("an existing .keras file is expected")
         return path
 
@@ -158,7 +161,8 @@ class Backbone(_Section):
     @pydantic.field_validator("weights")
     @classmethod
     def _weights_exist(cls, weights: str | None, info: pydantic.ValidationInfo) -> str | None:
-        if info.data.get("name"):
+        named = weights is None or _is_weights_name(weights)
+        if info.data.get("name") and (named or not is_elsewhere(info)):
             backbones.check_weights(info.data["name"], weights or "")
         return weights
 
@@ -176,7 +180,7 @@ class Backbone(_Section):
         return self
 
 
-class Head(_Section):
+class Head(Section):
     """What is grafted onto the backbone; docs/heads.md says what each kind is for."""
 
     kind: Literal["dense", "hidden", "conv", "custom"] = "conv"
@@ -247,7 +251,7 @@ def _replicas(value: Any) -> int | str:
     return value
 
 
-class Phase(_Section):
+class Phase(Section):
     """What both phases of training have in common."""
 
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
@@ -305,7 +309,7 @@ class FineTunePhase(Phase):
     counted, but stay frozen), a fraction between 0 and 1 of all, the name of the lowest one, or `all`; default 20."""
 
 
-class Loss(_Section):
+class Loss(Section):
     """The cross-entropy and its variants."""
 
     label_smoothing: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
@@ -318,7 +322,7 @@ class Loss(_Section):
     none. They count in training, not in the loss on eval."""
 
 
-class Training(_Section):
+class Training(Section):
     """The two-phase fit."""
 
     seed: int = Field(0, ge=0, lt=2**31)
@@ -339,7 +343,7 @@ class Training(_Section):
     """Phase 2; `null` skips it."""
 
 
-class Augmentation(_Section):
+class Augmentation(Section):
     """Random changes of the training images, made anew each epoch, never in evaluation or serving; all off by default.
 
     What they do to your images is drawn in `augmentation.png` beside TensorBoard's logs.
@@ -374,7 +378,7 @@ class Augmentation(_Section):
         return [name for name in type(self).model_fields if getattr(self, name)]
 
 
-class TrunkFeatures(_Section):
+class TrunkFeatures(Section):
     """The activations of the backbone's trunk, the part that nothing trains: computed once an image, and kept.
 
     An epoch then costs only what is behind them, and so does the next run with another head or learning rate.
@@ -402,7 +406,7 @@ ByClass = Annotated[
 ]
 
 
-class Judge(_Section):
+class Judge(Section):
     """What is held against a bound: what was measured on the test images (`value`), or what is true of all images like
     them, at the gate's confidence: at the least (`lower`: a candidate must prove itself) or at the most (`upper`: it is
     refused only if chance can't explain the shortfall).
@@ -417,7 +421,7 @@ class Judge(_Section):
     baseline on the same images; `value`, `lower` or `upper` (default)."""
 
 
-class Slice(_Section):
+class Slice(Section):
     """Bounds for a part of the test split. A slice without a test image refuses the candidate."""
 
     feature: Literal["image/label", "image/format", "image/size_band"]
@@ -439,7 +443,7 @@ class Slice(_Section):
         return self
 
 
-class Gate(_Section):
+class Gate(Section):
     """What a candidate must show on the test split before it is pushed."""
 
     min_accuracy: Share = 0.95
@@ -470,7 +474,7 @@ class Gate(_Section):
     """Bounds for parts of the test split; default: none."""
 
 
-class ServingCheck(_Section):
+class ServingCheck(Section):
     """What a candidate must show when it is loaded as a server would, in a fresh process without this project's code.
 
     It is asked about up to 32 images of eval through every signature.
@@ -494,7 +498,7 @@ class ServingCheck(_Section):
     too, and asks it about 8 images of eval. Needs Docker. Default: none."""
 
 
-class Push(_Section):
+class Push(Section):
     """Where a blessed model goes."""
 
     directory: str | None = Field(None, min_length=1)
@@ -505,15 +509,15 @@ class Push(_Section):
 
     @pydantic.field_validator("directory")
     @classmethod
-    def _can_be_written(cls, directory: str | None) -> str | None:
-        if directory is not None:
+    def _can_be_written(cls, directory: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if directory is not None and not is_elsewhere(info):
             existing = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
             if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
                 raise ValueError(f"a folder that can be written to is expected; {existing} is none")
         return directory
 
 
-class Config(_Section):
+class Config(Section):
     """A run. Every section but `name` and `data` may be left out."""
 
     name: str
@@ -527,6 +531,7 @@ class Config(_Section):
     gate: Gate = Gate()
     serving_check: ServingCheck = ServingCheck()
     push: Push = Push()
+    kubeflow: Kubeflow | None = None
 
     @pydantic.field_validator("name")
     @classmethod
@@ -578,13 +583,15 @@ class Config(_Section):
         return self
 
 
-def load(path: str | Path) -> Config:
+def load(path: str | Path, elsewhere: bool = False) -> Config:
     """Reads a configuration file.
 
     Relative paths in it are taken as relative to the file and come back absolute.
 
     Args:
       path: a YAML file.
+      elsewhere: whether the run will be on another machine. Then files that it names aren't looked at, and their paths
+        must be absolute; `data.path` and `push.directory` don't count, the section `kubeflow` has its own.
 
     Raises:
       BadInputError: if the file can't be read, is no YAML, or says what it may not; one line a fault, with the field's
@@ -603,6 +610,8 @@ def load(path: str | Path) -> Config:
     if not isinstance(content, dict):
         raise BadInputError(f"{path}: a mapping of sections (name, data, …) is expected. Received: {content!r}")
     try:
+        if elsewhere:
+            return Config.model_validate(_without_paths_of_here(content), context={"elsewhere": True})
         return Config.model_validate(_absolute_paths(content, Path(path).resolve().parent))
     except pydantic.ValidationError as error:
         faults = "\n".join(dict.fromkeys(f"  {_fault(detail)}" for detail in error.errors()))
@@ -643,8 +652,18 @@ def _absolute_paths(content: dict[str, Any], base: Path) -> dict[str, Any]:
     return result
 
 
-def _is_weights_name(value: str) -> bool:
-    return Path(value).suffix == "" and os.sep not in value
+def _without_paths_of_here(content: dict[str, Any]) -> dict[str, Any]:
+    """The content, if no path in it means this machine but the two that the section `kubeflow` replaces."""
+    for section, field in _PATH_FIELDS:
+        fields = content.get(section)
+        value = fields.get(field) if isinstance(fields, dict) else None
+        if (section, field) in (("data", "path"), ("push", "directory")) or not isinstance(value, str):
+            continue
+        if not (Path(value).is_absolute() or (field == "weights" and _is_weights_name(value))):
+            raise BadInputError(
+                f"{section}.{field}: an absolute path in the container is expected. Received: {value!r}"
+            )
+    return content
 
 
 def _fault(detail: Any) -> str:
@@ -664,15 +683,14 @@ def _fault(detail: Any) -> str:
 
 
 def _allowed_fields(location: tuple[str | int, ...]) -> str:
-    section: type[pydantic.BaseModel] = Config
+    section: type[Section] = Config
     for name in location[:-1]:
-        if isinstance(name, int):  # one of a list
+        if name not in section.model_fields:  # which one of a list or mapping
             continue
-        annotation = section.model_fields[name].annotation
-        (annotation,) = typing.get_args(annotation) if typing.get_origin(annotation) is list else (annotation,)
-        if not (isinstance(annotation, type) and issubclass(annotation, pydantic.BaseModel)):
+        nested = section_of(section.model_fields[str(name)].annotation)
+        if nested is None:
             break
-        section = annotation
+        section = nested
     names = [field.alias or name for name, field in section.model_fields.items()]
     sections = [str(name) for name in location[:-1] if not isinstance(name, int)]
     return f"{sections[-1] if sections else 'the file'} has {', '.join(names)}"

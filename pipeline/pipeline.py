@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +19,21 @@ from tfx import version as tfx_version
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import base_component
 from tfx.dsl.components.common import importer
+from tfx.orchestration import data_types
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import infra_validator_pb2, trainer_pb2
-from tfx.types import artifact_utils, channel, standard_artifacts
+from tfx.proto import infra_validator_pb2
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
 import modules
-from components import package
+from components import run_parameters
 from components.baseline_model.component import BaselineModel
 from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
 from components.image_example_gen.component import ImageExampleGen
 from components.pusher.component import Pusher
 from components.serving_check.component import ServingCheck
+from components.trainer.component import Trainer
 from components.trunk_features.component import TrunkFeatures
 from modules import features, heads, signatures
 from modules.fingerprints import fingerprint
@@ -49,11 +51,14 @@ _MODULES = Path(modules.__file__).parent
 def create_pipeline(
     config: Config,
     pipeline_root: str,
-    push_directory: str,
+    push_directory: str | data_types.RuntimeParameter,
     state_directory: str | None = None,
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     beam_pipeline_args: tuple[str, ...] = LOCAL_BEAM,
-    bless_anyway: str = "",
+    bless_anyway: str | data_types.RuntimeParameter = "",
+    data_path: str | data_types.RuntimeParameter | None = None,
+    given: Mapping[str, data_types.RuntimeParameter] | None = None,
+    elsewhere: bool = False,
 ) -> tfx_pipeline.Pipeline:
     """Builds the pipeline.
 
@@ -65,37 +70,47 @@ def create_pipeline(
       metadata_connection_config: of the ML Metadata store; None where the orchestrator has its own.
       beam_pipeline_args: for the stages that run on Beam.
       bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
+      data_path: where the images are; None: where the configuration says.
+      given: parameters of components/run_parameters.py that a run can be given anew.
+      elsewhere: whether the stages run on other machines, in an image that has this package. Then its modules are
+        named, not packed, and no file outside the pipeline is looked at now.
     """
-    example_gen = _example_gen(config)
+    given = given or {}
+    example_gen = _example_gen(config, data_path)
     statistics_gen = tfx_components.StatisticsGen(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=list(features.FACTS)),
     )
-    schema_gen = _schema_gen(config, statistics_gen.outputs["statistics"], pipeline_root)
+    schema_gen = _schema_gen(config, statistics_gen.outputs["statistics"], None if elsewhere else pipeline_root)
     example_validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
     )
     transform = tfx_components.Transform(
         examples=example_gen.outputs["examples"],
         schema=example_gen.outputs["schema"],
-        module_file=str(_MODULES / "preprocessing.py"),
+        **_user_code("preprocessing", "preprocessing_fn", elsewhere),
         custom_config=config.backbone.model_dump(include={"image_size", "aspect", "interpolation", "preprocessing"}),
         materialize=False,
         disable_statistics=True,
     )
-    trunk_features = _trunk_features(config, example_gen.outputs["examples"], transform.outputs["transform_graph"])
-    # Trainer takes images and features through one input; modules/trainer.py tells them apart.
-    trained_on = [example_gen.outputs["examples"], *(stage.outputs["features"] for stage in trunk_features)]
-    trainer = tfx_components.Trainer(
-        module_file=str(_MODULES / "trainer.py"),
-        examples=channel.union(trained_on),
+    files = {} if elsewhere else _fingerprints(_backbone_files(config))
+    trunk_features = _trunk_features(
+        config, example_gen.outputs["examples"], transform.outputs["transform_graph"], files
+    )
+    trainer = Trainer(
+        examples=example_gen.outputs["examples"],
+        features=trunk_features[0].outputs["features"] if trunk_features else None,
         transform_graph=transform.outputs["transform_graph"],
-        custom_config=_trainer_config(config, state_directory),
-        train_args=trainer_pb2.TrainArgs(splits=["train"]),
-        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config=_trainer_config(
+            config, state_directory, files if elsewhere else {**files, **_fingerprints([_source(config)])}
+        ),
+        **_user_code("trainer", "run_fn", elsewhere),
+        given=_only(given, run_parameters.TRAINING),
     )
     baseline_model = BaselineModel(model=trainer.outputs["model"], directory=push_directory)
-    evaluator = _evaluator(config, example_gen, trainer.outputs["model"], baseline_model)
+    evaluator = _evaluator(
+        config, example_gen, trainer.outputs["model"], baseline_model, _only(given, run_parameters.GATE)
+    )
     serving_check = ServingCheck(
         model=trainer.outputs["model"],
         model_run=trainer.outputs["model_run"],
@@ -112,6 +127,7 @@ def create_pipeline(
         keep=config.push.keep,
         config=config.model_dump(mode="json", by_alias=True),
         bless_anyway=bless_anyway,
+        given=given,
     )
     # Nothing is trained on images that don't fit the schema; nothing is measured beside something else.
     transform.add_upstream_node(example_validator)
@@ -170,12 +186,16 @@ def create_gate_pipeline(
     )
 
 
-def _example_gen(config: Config) -> ImageExampleGen:
-    return ImageExampleGen(config.data.path, config.data.splits.model_dump(), config.data.max_bad_fraction)
+def _example_gen(config: Config, data_path: str | data_types.RuntimeParameter | None = None) -> ImageExampleGen:
+    return ImageExampleGen(data_path or config.data.path, config.data.splits.model_dump(), config.data.max_bad_fraction)
 
 
 def _evaluator(
-    config: Config, example_gen: ImageExampleGen, model: types.BaseChannel, baseline_model: BaselineModel
+    config: Config,
+    example_gen: ImageExampleGen,
+    model: types.BaseChannel,
+    baseline_model: BaselineModel,
+    given: Mapping[str, data_types.RuntimeParameter] | None = None,
 ) -> Evaluator:
     return Evaluator(
         examples=example_gen.outputs["examples"],
@@ -184,13 +204,24 @@ def _evaluator(
         eval_config=thresholds.eval_config(config.gate),
         example_splits=["test"],
         allow_new_classes=config.gate.allow_new_classes,
+        given=given,
     )
 
 
-def _schema_gen(config: Config, statistics: types.BaseChannel, pipeline_root: str) -> base_component.BaseComponent:
-    """The schema of the facts: the person's own, or inferred."""
+def _schema_gen(
+    config: Config, statistics: types.BaseChannel, pipeline_root: str | None
+) -> base_component.BaseComponent:
+    """The schema of the facts: the person's own, or inferred.
+
+    Args:
+      config: the run.
+      statistics: of the facts.
+      pipeline_root: where a copy of the person's own is kept; None: it is used where it stands.
+    """
     if config.data.schema_ is None:
         return tfx_components.SchemaGen(statistics=statistics, infer_feature_shape=True)
+    if pipeline_root is None:
+        return ImportSchemaGen(schema_file=config.data.schema_).with_id("SchemaGen")
     # TFX's cache knows the file by its path alone; under a name made of its content, an edited schema is another one.
     copy = Path(pipeline_root, "_schemas", f"{fingerprint(config.data.schema_)}.pbtxt")
     copy.parent.mkdir(parents=True, exist_ok=True)
@@ -199,7 +230,7 @@ def _schema_gen(config: Config, statistics: types.BaseChannel, pipeline_root: st
 
 
 def _infra_validator(
-    config: Config, example_gen: ImageExampleGen, trainer: tfx_components.Trainer
+    config: Config, example_gen: ImageExampleGen, trainer: Trainer
 ) -> list[tfx_components.InfraValidator]:
     """The stage, or none."""
     if config.serving_check.tf_serving is None:
@@ -224,7 +255,7 @@ def _infra_validator(
 
 
 def _trunk_features(
-    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel
+    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel, files: Mapping[str, str]
 ) -> list[TrunkFeatures]:
     """The stage, or none."""
     if config.trains_on_pixels_because():
@@ -241,10 +272,23 @@ def _trunk_features(
         seed=config.training.seed if several else None,
         always=settings.mode == "cached",
     )
-    return [TrunkFeatures(examples, transform_graph, recipe, _fingerprints(_backbone_files(config)))]
+    return [TrunkFeatures(examples, transform_graph, recipe, files)]
 
 
-def _trainer_config(config: Config, state_directory: str | None) -> dict[str, Any]:
+def _user_code(module: str, function: str, is_installed: bool) -> dict[str, str]:
+    """How a stage of TFX is told what to call."""
+    if is_installed:
+        return {function: f"{modules.__name__}.{module}.{function}"}
+    return {"module_file": str(_MODULES / f"{module}.py")}
+
+
+def _only(
+    given: Mapping[str, data_types.RuntimeParameter], names: Iterable[str]
+) -> dict[str, data_types.RuntimeParameter]:
+    return {name: given[name] for name in names if name in given}
+
+
+def _trainer_config(config: Config, state_directory: str | None, files: Mapping[str, str]) -> dict[str, Any]:
     """What training depends on, and nothing else, so that a change elsewhere doesn't train again."""
     sections = {name: getattr(config, name).model_dump() for name in ("backbone", "head", "training", "augmentation")}
     return {
@@ -252,8 +296,7 @@ def _trainer_config(config: Config, state_directory: str | None) -> dict[str, An
         "trunk_features": config.trunk_features.model_dump(include={"memory_gib"}),
         "pixels_because": config.trains_on_pixels_because(),
         "state_directory": state_directory,
-        "files": _fingerprints([*_backbone_files(config), _source(config)]),
-        package.PARAMETER: package.VERSION,
+        "files": dict(files),
     }
 
 

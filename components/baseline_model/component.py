@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import package, state_driver
@@ -37,7 +38,7 @@ class BaselineModel(base_component.BaseComponent):
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, model: types.BaseChannel, directory: str):
+    def __init__(self, model: types.BaseChannel, directory: str | data_types.RuntimeParameter):
         """Declares the stage.
 
         Args:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow_model_analysis as tfma
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components import package
+from components import package, run_parameters
 from components.evaluator import executor
 
 
@@ -19,6 +20,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        **run_parameters.specification(*run_parameters.GATE),
         "allow_new_classes": component_spec.ExecutionParameter(type=int),
         package.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
@@ -52,6 +54,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         eval_config: tfma.EvalConfig,
         example_splits: Sequence[str],
         allow_new_classes: bool = False,
+        given: Mapping[str, data_types.RuntimeParameter] | None = None,
     ):
         """Declares the stage.
 
@@ -62,6 +65,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           eval_config: metrics and thresholds; change thresholds count only if there is a baseline.
           example_splits: the splits to evaluate on; an image that is in another split too is refused.
           allow_new_classes: whether the candidate may know classes that the baseline doesn't.
+          given: parameters of components/run_parameters.py that a run can be given anew.
         """
         super().__init__(
             EvaluatorSpec(
@@ -71,6 +75,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 eval_config=eval_config,
                 example_splits=json_utils.dumps(list(example_splits)),
                 allow_new_classes=int(allow_new_classes),
+                **(given or {}),
                 package_version=package.VERSION,
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import tensorflow_model_analysis as tfma
 from tfx import types
 from tfx.components.evaluator import executor as tfx_executor
-from tfx.types import artifact_utils
-from tfx.utils import json_utils, path_utils
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import json_utils, path_utils, proto_utils
 
+from components import run_parameters
 from components.baseline_model import executor as baseline_model
-from components.evaluator import preconditions, reading, verdict
+from components.evaluator import bounds, preconditions, reading, verdict
 
 
 class Executor(tfx_executor.Executor):
@@ -39,9 +41,17 @@ class Executor(tfx_executor.Executor):
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         preconditions.refuse_overlap(examples, json_utils.loads(exec_properties["example_splits"]))
         _check_models(input_dict, bool(exec_properties["allow_new_classes"]))
-        super().Do(input_dict, output_dict, exec_properties)
+        super().Do(input_dict, output_dict, _with_given_bounds(exec_properties))
         found = reading.read(artifact_utils.get_single_uri(output_dict["evaluation"]))
         verdict.write(found, artifact_utils.get_single_uri(output_dict["blessing"]))
+
+
+def _with_given_bounds(exec_properties: dict[str, Any]) -> dict[str, Any]:
+    given = {name: exec_properties.get(name) for name in run_parameters.GATE}
+    run_parameters.check(given)
+    key = standard_component_specs.EVAL_CONFIG_KEY
+    eval_config = proto_utils.json_to_proto(exec_properties[key], tfma.EvalConfig())
+    return {**exec_properties, key: proto_utils.proto_to_json(bounds.replaced(eval_config, **given))}
 
 
 def _check_models(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
 from components import package, state_driver
@@ -44,7 +45,9 @@ class ImageExampleGen(base_beam_component.BaseBeamComponent):
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, data_path: str, splits: Mapping[str, int], max_bad_fraction: float):
+    def __init__(
+        self, data_path: str | data_types.RuntimeParameter, splits: Mapping[str, int], max_bad_fraction: float
+    ):
         """Declares the stage.
 
         Args:

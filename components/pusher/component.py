@@ -8,9 +8,10 @@ from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
+from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import artifacts, package, state_driver
+from components import artifacts, package, run_parameters, state_driver
 from components.pusher import driver, executor
 
 
@@ -22,6 +23,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "keep": component_spec.ExecutionParameter(type=int),
         "config": component_spec.ExecutionParameter(type=str),
         "bless_anyway": component_spec.ExecutionParameter(type=str),
+        **run_parameters.specification(*run_parameters.PATHS),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
         package.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
@@ -53,10 +55,11 @@ class Pusher(base_component.BaseComponent):
         infra_blessing: types.BaseChannel,
         tf_serving_blessing: types.BaseChannel | None,
         report: types.BaseChannel,
-        directory: str,
+        directory: str | data_types.RuntimeParameter,
         keep: int | None,
         config: Mapping[str, Any],
-        bless_anyway: str = "",
+        bless_anyway: str | data_types.RuntimeParameter = "",
+        given: Mapping[str, data_types.RuntimeParameter] | None = None,
     ):
         """Declares the stage.
 
@@ -70,6 +73,7 @@ class Pusher(base_component.BaseComponent):
           keep: how many versions stay; None: all.
           config: the run's configuration, for the version's manifest; JSON-serialisable.
           bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
+          given: parameters of components/run_parameters.py that a run can be given anew; they go into the manifest.
         """
         super().__init__(
             PusherSpec(
@@ -82,6 +86,7 @@ class Pusher(base_component.BaseComponent):
                 keep=keep or 0,
                 config=json.dumps(dict(config), sort_keys=True),
                 bless_anyway=bless_anyway,
+                **(given or {}),
                 package_version=package.VERSION,
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )

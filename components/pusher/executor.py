@@ -15,7 +15,7 @@ from tfx.components.pusher import executor as tfx_executor
 from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 
-from components import package, serving_directory
+from components import package, run_parameters, serving_directory
 from components.evaluator import verdict
 from components.image_example_gen import report
 
@@ -111,7 +111,7 @@ def _manifest(input_dict: dict[str, list[types.Artifact]], exec_properties: dict
         "git_revision": _git_revision(),
         "test": {"examples": judged.examples, "accuracy": judged.accuracy, "accuracy_bounds": judged.accuracy_bounds},
         "data": dataclasses.asdict(report.read_counts(artifact_utils.get_single_uri(input_dict["report"]))),
-        "config": json.loads(exec_properties["config"]),
+        "config": run_parameters.applied(json.loads(exec_properties["config"]), exec_properties),
     }
 
 

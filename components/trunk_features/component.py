@@ -10,7 +10,7 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import package
+from components import package, state_driver
 from components.trunk_features import executor
 from modules.trunk_features import Recipe
 
@@ -22,6 +22,7 @@ class TrunkFeaturesSpec(component_spec.ComponentSpec):
         "recipe": component_spec.ExecutionParameter(type=str),
         "files": component_spec.ExecutionParameter(type=str),
         "splits": component_spec.ExecutionParameter(type=str),
+        state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
         package.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {

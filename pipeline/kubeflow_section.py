@@ -1,0 +1,332 @@
+"""The section `kubeflow` of the configuration: where and on what the stages run on Kubeflow Pipelines."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from pathlib import PurePosixPath
+from typing import Annotated, Literal, get_args
+
+import pydantic
+from pydantic import Field
+
+from pipeline.section import Section
+
+StageName = Literal[
+    "OutsideState",
+    "ImageExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "TrunkFeatures",
+    "Trainer",
+    "BaselineModel",
+    "Evaluator",
+    "ServingCheck",
+    "Pusher",
+    "Verdict",
+]
+STAGES: tuple[str, ...] = get_args(StageName)
+ON_GPU = ("TrunkFeatures", "Trainer")
+
+# A label of Kubernetes, https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
+_DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_SUBDOMAIN = rf"{_DNS_LABEL}(\.{_DNS_LABEL})*"
+# https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+_QUANTITY = re.compile(r"(\d+(\.\d*)?|\.\d+)(([KMGTPE]i)|[numkMGTPE]|([eE][+-]?\d+))?")
+_ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_LABEL_KEY = re.compile(rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?")
+# Node labels that only nodes with GPUs have, as their vendors and clouds set them.
+_GPU_LABELS = ("gke-accelerator", "nvidia.com/gpu", "amd.com/gpu", "eks.amazonaws.com/accelerator", "accelerator")
+# What the launcher and the stages themselves need.
+_TAKEN = ("/", "/tmp", "/dev", "/dev/shm", "/proc", "/sys", "/gcs", "/s3", "/minio", "/kfp-launcher")  # noqa: S108
+_ROOT_SCHEMES = ("gs", "s3", "minio")
+
+
+def _quantity(value: str) -> str:
+    if not _QUANTITY.fullmatch(value) or _number(value) <= 0:
+        raise ValueError("a Kubernetes quantity above 0 is expected, such as 4, 500m, 16Gi or 1.5T")
+    return value
+
+
+def _number(quantity: str) -> float:
+    from kubernetes.utils.quantity import parse_quantity  # takes a second, which only this section costs
+
+    return float(parse_quantity(quantity))
+
+
+def _absolute(path: str) -> str:
+    if not (path.startswith("/") and ".." not in PurePosixPath(path).parts):
+        raise ValueError("an absolute path in the container is expected")
+    return str(PurePosixPath(path))
+
+
+Quantity = Annotated[str, pydantic.AfterValidator(_quantity)]
+ContainerPath = Annotated[str, pydantic.AfterValidator(_absolute)]
+ResourceName = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
+
+
+class Toleration(Section):
+    """What makes a pod acceptable on a tainted node."""
+
+    key: str | None = None
+    """Of the taint; default: every taint, with operator Exists."""
+    operator: Literal["Exists", "Equal"] = "Equal"
+    """`Equal` (default): the taint has the key and the value; `Exists`: it has the key."""
+    value: str | None = None
+    """Of the taint, with operator Equal."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Of the taint; default: every one."""
+    seconds: int | None = Field(None, ge=0)
+    """With effect NoExecute: how long the pod stays; seconds; default: for ever."""
+
+    @pydantic.model_validator(mode="after")
+    def _parts_agree(self) -> Toleration:
+        if self.operator == "Exists" and self.value is not None:
+            raise ValueError(f"operator Exists takes no value. Received: {self.value!r}")
+        if self.operator == "Equal" and not (self.key and self.value is not None):
+            raise ValueError("operator Equal needs key and value. Received: one of them, or none")
+        if self.seconds is not None and self.effect != "NoExecute":
+            raise ValueError(f"seconds needs effect NoExecute. Received: {self.effect}")
+        return self
+
+
+class Stage(Section):
+    """What the pod of a stage gets. A field of `kubeflow.stages` wins over the same one of `kubeflow.every_stage`."""
+
+    cpu: Quantity | None = None
+    """CPU limit, as a Kubernetes quantity such as 4 or 500m; default: none."""
+    cpu_request: Quantity | None = None
+    """CPU that is kept free for it; at most `cpu`; default: `cpu`."""
+    memory: Quantity | None = None
+    """Memory limit, such as 16Gi; default: none."""
+    memory_request: Quantity | None = None
+    """Memory that is kept free for it; at most `memory`; default: `memory`."""
+    gpu: int | None = Field(None, ge=0, le=16)
+    """Number of GPUs; 0 to 16; default 1 for TrunkFeatures and Trainer, 0 for the others."""
+    gpu_type: Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}/[-a-z0-9.]+$")] | None = None
+    """The resource's name in Kubernetes; default nvidia.com/gpu."""
+    node_selector: dict[str, str] | None = None
+    """Labels that the node must have."""
+    tolerations: list[Toleration] | None = None
+    """Taints that the node may have."""
+    shared_memory: Quantity | None = None
+    """Size of /dev/shm, such as 2Gi, taken from the memory; default: the container runtime's, mostly 64Mi."""
+    retries: int | None = Field(None, ge=0, le=20)
+    """How often the stage is tried again; 0 to 20; default 1. Verdict never is."""
+    retry_after_seconds: int | None = Field(None, ge=0)
+    """Pause before the first retry, doubled for each one after; seconds; default 30."""
+    timeout_minutes: int | None = Field(None, ge=1)
+    """How long it may take, retries not counted; minutes; default: for ever."""
+    cache: bool | None = None
+    """Whether the stage may be answered from Kubeflow's cache; default yes. OutsideState, BaselineModel, Pusher and
+    Verdict, which depend on more than their inputs, never are."""
+
+    @pydantic.field_validator("node_selector")
+    @classmethod
+    def _legal_labels(cls, labels: dict[str, str] | None) -> dict[str, str] | None:
+        for key in labels or {}:
+            if not _LABEL_KEY.fullmatch(key):
+                raise ValueError(f"a label's key is expected, such as disktype or example.com/pool. Received: {key!r}")
+        return labels
+
+    @pydantic.model_validator(mode="after")
+    def _requests_fit(self) -> Stage:
+        for name in ("cpu", "memory"):
+            limit, request = getattr(self, name), getattr(self, f"{name}_request")
+            if request and limit and _number(request) > _number(limit):
+                raise ValueError(f"{name}_request may be at most {name}. Received: {request} of {limit}")
+        return self
+
+    def over(self, general: Stage) -> Stage:
+        """These settings, filled up with those of every stage."""
+        return Stage(**{**general.model_dump(exclude_none=True), **self.model_dump(exclude_none=True)})
+
+
+class Volume(Section):
+    """A PersistentVolumeClaim, mounted into pods."""
+
+    claim: ResourceName
+    """The claim's name, in the run's namespace."""
+    mount: ContainerPath
+    """Where it is mounted: an absolute path in the container."""
+    stages: Annotated[list[StageName], Field(min_length=1)] | None = None
+    """In which stages; default: every one."""
+
+    @pydantic.field_validator("mount")
+    @classmethod
+    def _free(cls, mount: str) -> str:
+        if mount in _TAKEN:
+            raise ValueError(f"is in use already; any other than {', '.join(_TAKEN)} is allowed")
+        return mount
+
+
+class Secret(Section):
+    """A key of a Kubernetes secret, given to the stages as an environment variable."""
+
+    name: ResourceName
+    """The secret's name, in the run's namespace."""
+    key: Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
+    """Which of its keys."""
+    env: Annotated[str, Field(pattern=rf"^{_ENV_NAME}$")]
+    """The environment variable."""
+    stages: Annotated[list[StageName], Field(min_length=1)] | None = None
+    """In which stages; default: every one."""
+
+
+class Schedule(Section):
+    """When the pipeline runs by itself; `python -m kubeflow.submit schedule` tells the server."""
+
+    cron: str | None = None
+    """As in crontab, in UTC: minute, hour, day of month, month, day of week, such as `0 3 * * MON`."""
+    interval_minutes: int | None = Field(None, ge=1)
+    """Every so many minutes; this or `cron`."""
+    max_concurrency: int = Field(1, ge=1, le=10)
+    """How many runs there may be at once; 1 to 10; default 1."""
+    start: datetime.datetime | None = Field(None, strict=False)
+    """Not before then, ISO 8601 with a time zone; default: at once."""
+    end: datetime.datetime | None = Field(None, strict=False)
+    """Not after then; default: for ever."""
+
+    @pydantic.field_validator("cron")
+    @classmethod
+    def _legal_cron(cls, cron: str | None) -> str | None:
+        if cron is not None:
+            check_cron(cron)
+        return cron
+
+    @pydantic.field_validator("start", "end")
+    @classmethod
+    def _with_zone(cls, moment: datetime.datetime | None) -> datetime.datetime | None:
+        if moment is not None and moment.tzinfo is None:
+            raise ValueError("a time zone is wanted, such as 2026-12-01T03:00:00Z")
+        return moment
+
+    @pydantic.model_validator(mode="after")
+    def _one_rhythm(self) -> Schedule:
+        if (self.cron is None) == (self.interval_minutes is None):
+            found = "none" if self.cron is None else "both"
+            raise ValueError(f"one of cron and interval_minutes is wanted. Received: {found}")
+        if self.start and self.end and self.start >= self.end:
+            raise ValueError(f"start must be before end. Received: {self.start} and {self.end}")
+        return self
+
+
+def check_cron(cron: str) -> None:
+    """Refuses what Kubeflow's scheduler wouldn't understand, or would understand otherwise.
+
+    Raises:
+      ValueError: if it isn't five fields, or one of them is none that crontab knows.
+    """
+    import croniter
+
+    # Its scheduler (robfig/cron) takes a sixth field, the seconds, first, and knows no L, W, # or random values.
+    legal = len(cron.split()) == 5 and re.fullmatch(r"[-0-9A-Za-z*,/ ]+", cron) and not re.search(r"\b[LWHR]\b", cron)
+    if not (legal and croniter.croniter.is_valid(cron)):
+        raise ValueError("five fields as in crontab are expected, such as 0 3 * * MON")
+
+
+class Kubeflow(Section):
+    """Where and on what the stages run on Kubeflow Pipelines; docs/kubeflow.md. Not used by a run on this machine."""
+
+    image: str = Field(pattern=r"^[a-z0-9][-a-z0-9._/:]*[a-z0-9](:[\w.-]+)?(@sha256:[0-9a-f]{64})?$")
+    """The container image, as kubeflow/Dockerfile makes it; with a digest or a tag that never moves, since it is what
+    Kubeflow's cache knows the code by."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    """Of Kubernetes; default: the cluster's."""
+    image_pull_secrets: list[ResourceName] = []
+    """Names of secrets that the registry asks for; default: none."""
+    pipeline_root: str | None = None
+    """Where artifacts go: `gs://`, `s3://` or `minio://`, bucket, path; default: the server's own."""
+    data_path: ContainerPath
+    """The data folder, instead of `data.path`: an absolute path in the container, below a volume's mount."""
+    push_directory: ContainerPath
+    """Where blessed models go, instead of `push.directory`: an absolute path in the container, below a volume's
+    mount."""
+    state_directory: ContainerPath | None = None
+    """Where the state of an unfinished training is kept, so that a Trainer that was evicted goes on: an absolute path
+    in the container, below a volume's mount; default: nowhere, it starts over."""
+    env: dict[Annotated[str, Field(pattern=rf"^{_ENV_NAME}$")], str] = {}
+    """Environment variables of every stage, by name."""
+    secrets: list[Secret] = []
+    """Secrets that the stages get as environment variables."""
+    volumes: list[Volume] = []
+    """Volumes that are mounted into the stages."""
+    every_stage: Stage = Stage()
+    """What each stage gets."""
+    stages: dict[StageName, Stage] = {}
+    """What single stages get, by name."""
+    schedule: Schedule | None = None
+    """When it runs by itself; default: when it is told to."""
+
+    @pydantic.field_validator("pipeline_root")
+    @classmethod
+    def _legal_root(cls, root: str | None) -> str | None:
+        pattern = rf"({'|'.join(_ROOT_SCHEMES)})://[a-z0-9][-a-z0-9._]+(/.*)?"
+        if root is not None and not re.fullmatch(pattern, root):
+            raise ValueError("gs://, s3:// or minio:// with a bucket is expected")
+        return root.rstrip("/") if root else root
+
+    @pydantic.model_validator(mode="after")
+    def _volumes_agree(self) -> Kubeflow:
+        mounts: dict[str, int] = {}
+        for number, volume in enumerate(self.volumes):
+            if volume.mount in mounts:
+                raise ValueError(
+                    f"volumes.{number}.mount: each is mounted once. Received: {volume.mount!r}, as in "
+                    f"volumes.{mounts[volume.mount]}"
+                )
+            mounts[volume.mount] = number
+        for field, readers in (
+            ("data_path", ("OutsideState", "ImageExampleGen")),
+            ("push_directory", ("BaselineModel", "Pusher")),
+            ("state_directory", ("Trainer",)),
+        ):
+            if path := getattr(self, field):
+                for stage in readers:
+                    self._check_mounted(field, path, stage)
+        return self
+
+    def _check_mounted(self, field: str, path: str, stage: str) -> None:
+        mounted = [volume.mount for volume in self.volumes_of(stage)]
+        if not any(PurePosixPath(path).is_relative_to(mount) for mount in mounted):
+            found = ", ".join(mounted) or "none"
+            raise ValueError(f"{field}: {path!r} is below no volume that is mounted into {stage}. Found: {found}")
+
+    @pydantic.model_validator(mode="after")
+    def _names_of_environment_differ(self) -> Kubeflow:
+        names = list(self.env)
+        for number, secret in enumerate(self.secrets):
+            if secret.env in names:
+                raise ValueError(f"secrets.{number}.env: each variable is set once. Received: {secret.env!r} again")
+            names.append(secret.env)
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _gpu_nodes_are_for_gpus(self) -> Kubeflow:
+        for name in STAGES:
+            settings = self.stage(name)
+            for label in settings.node_selector or {}:
+                if not settings.gpu and any(part in label for part in _GPU_LABELS):
+                    own = self.stages.get(name, Stage()).node_selector  # type: ignore[call-overload]
+                    where = f"stages.{name}" if own else "every_stage"
+                    raise ValueError(
+                        f"{where}.node_selector: {label!r} asks for nodes with GPUs, but {name} gets none; set its gpu "
+                        "to 1 or more, or leave the label to the stages that have one"
+                    )
+        return self
+
+    def stage(self, name: str) -> Stage:
+        """The settings of one stage, defaults filled in."""
+        chosen = self.stages.get(name, Stage()).over(self.every_stage)  # type: ignore[call-overload]
+        defaults = Stage(gpu=int(name in ON_GPU), retries=1, retry_after_seconds=30, cache=True)
+        return chosen.over(defaults)
+
+    def volumes_of(self, stage: str) -> list[Volume]:
+        """The volumes that are mounted into a stage."""
+        return [volume for volume in self.volumes if volume.stages is None or stage in volume.stages]
+
+    def secrets_of(self, stage: str) -> list[Secret]:
+        """The secrets that a stage gets."""
+        return [secret for secret in self.secrets if secret.stages is None or stage in secret.stages]
