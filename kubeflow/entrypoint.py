@@ -1,0 +1,110 @@
+"""What a container of a TFX stage runs: `python -m kubeflow.entrypoint`, with the arguments that TFX compiles in.
+
+It takes the place of tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor, whose arguments it has and whose
+helpers it calls; kubeflow/executor_io.py says what differs. On Vertex AI it does what that one does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kubeflow import executor_io
+from modules.errors import BadInputError
+
+_log = logging.getLogger("regraft.kubeflow")
+
+BAD_INPUT = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs one executor; returns the exit code: 2 for bad input, 1 for anything else that fails."""
+    parser = argparse.ArgumentParser(prog="python -m kubeflow.entrypoint", allow_abbrev=False)
+    parser.add_argument("--executor_class_path", required=True)
+    parser.add_argument("--json_serialized_invocation_args", required=True, type=json.loads)
+    parser.add_argument("--json_serialized_inputs_spec_args", default={}, type=json.loads)
+    options, beam_args = parser.parse_known_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    executor_input = options.json_serialized_invocation_args
+    try:
+        output = _run(options.executor_class_path, executor_input, options.json_serialized_inputs_spec_args, beam_args)
+    except BadInputError as error:
+        _log.error("%s", error)
+        return BAD_INPUT
+    _write(output, Path(executor_io.local_path(executor_input["outputs"]["outputFile"])))
+    return 0
+
+
+def _run(
+    class_path: str, executor_input: Mapping[str, Any], inputs_spec: Mapping[str, Any], beam_args: list[str]
+) -> dict[str, Any]:
+    """Runs the executor and gives the launcher's `ExecutorOutput`."""
+    from absl import flags
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.dsl.components.base import base_beam_executor, base_executor
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
+    from tfx.orchestration.portable import outputs_utils
+    from tfx.utils import import_utils
+
+    flags.FLAGS(["entrypoint"])  # executors ask for absl's flags
+    message = json_format.ParseDict(
+        executor_io.for_executor(executor_input, inputs_spec), pipeline_spec_pb2.ExecutorInput()
+    )
+    spec = json_format.ParseDict(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec())
+    names: dict[int, str] = {}
+    inputs = utils.parse_raw_artifact_dict(message.inputs.artifacts, names)
+    outputs = utils.parse_raw_artifact_dict(message.outputs.artifacts, names)
+    properties = utils.parse_execution_properties(message.inputs.parameter_values, {}, spec)
+    for (artifact,) in outputs.values():
+        Path(artifact.uri).mkdir(parents=True, exist_ok=True)
+    executor_class = import_utils.import_class_by_path(class_path)
+    with tempfile.TemporaryDirectory(prefix="stage-") as temporary:
+        if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+            context = base_beam_executor.BaseBeamExecutor.Context(
+                beam_pipeline_args=beam_args, tmp_dir=temporary, unique_id="1"
+            )
+        else:
+            context = base_executor.BaseExecutor.Context(extra_flags=beam_args, tmp_dir=temporary, unique_id="1")
+        executor_class(context).Do(inputs, outputs, properties)
+    outputs_utils.tag_output_artifacts_with_version(outputs)
+    _name_models(outputs, names)
+    translated = utils.translate_executor_output(outputs, names)
+    answer = pipeline_spec_pb2.ExecutorOutput(artifacts=translated)
+    return executor_io.for_launcher(json_format.MessageToDict(answer), executor_input)
+
+
+def _name_models(outputs: Mapping[str, list[Any]], names: Mapping[int, str]) -> None:
+    """A blessing says by number which models it is about; Kubeflow knows artifacts by name."""
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
+    from tfx.types import standard_artifacts
+
+    for (artifact,) in outputs.values():
+        if isinstance(artifact, standard_artifacts.ModelBlessing):
+            utils.refactor_model_blessing(artifact, names)
+
+
+def _write(output: Mapping[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(output), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _leave(code: int) -> None:
+    """Ends the process without the destructors of TensorFlow and ML Metadata, which may crash a stage that is done."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _leave(main(sys.argv[1:]))

@@ -1,0 +1,104 @@
+"""Translates between what Kubeflow's open-source launcher gives and takes, and what TFX expects. JSON in, JSON out.
+
+TFX 1.21 was written for Vertex AI; on open-source Kubeflow Pipelines its own entrypoint stops at the second task
+(https://github.com/tensorflow/tfx/issues/7768). What differs:
+
+- input artifacts come without their type (`instanceSchema` is empty): it is in the component's specification, which
+  the compiler hands to the container beside them;
+- artifacts lie at `gs://`, `s3://` and `minio://`, which the launcher copies to and from folders of the container; TFX
+  knows only the first, so its executors get the folders, and the outputs' addresses are put back;
+- ML Metadata adds properties of its own, wraps lists and structs, and takes no null.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+# Where the launcher keeps its copies: backend/src/v2/component/launcher_v2.go, `LocalPathForURI`.
+_FOLDERS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
+
+_ADDED_BY_KUBEFLOW = ("display_name", "store_session_info")
+_WRAPPERS = ("list", "struct")
+_LOGS = "executor-logs"  # an output that the server adds where it keeps logs as artifacts
+
+# Titles of artifact types that are no import path, as the compiler asks them to be.
+_CLASSES = {"regraft.IngestReport": "components.artifacts.IngestReport"}
+
+
+def local_path(uri: str) -> str:
+    """The container's folder for an artifact's address; another path is what it is."""
+    for scheme, folder in _FOLDERS.items():
+        if uri.startswith(scheme):
+            return folder + uri.removeprefix(scheme)
+    return uri
+
+
+def for_executor(executor_input: Mapping[str, Any], inputs_spec: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of the launcher's message that TFX's functions can read.
+
+    Args:
+      executor_input: `ExecutorInput` of pipeline_spec.proto, as JSON.
+      inputs_spec: `ComponentInputsSpec` of the same; its `artifacts` name the types.
+    """
+    result = copy.deepcopy(dict(executor_input))
+    artifacts = result.get("inputs", {}).get("artifacts", {})
+    for key, several in artifacts.items():
+        expected = inputs_spec.get("artifacts", {}).get(key, {}).get("artifactType", {})
+        several["artifacts"] = [_input(artifact, expected) for artifact in several.get("artifacts", [])]
+    outputs = result.get("outputs", {}).get("artifacts", {})
+    outputs.pop(_LOGS, None)
+    for several in outputs.values():
+        for artifact in several["artifacts"]:
+            artifact["uri"] = local_path(artifact["uri"])
+            artifact["type"] = _importable(artifact["type"])
+    return result
+
+
+def for_launcher(executor_output: Mapping[str, Any], executor_input: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of TFX's answer that the launcher can read.
+
+    Args:
+      executor_output: `ExecutorOutput` of pipeline_spec.proto, as JSON.
+      executor_input: the launcher's message, unchanged.
+    """
+    result = copy.deepcopy(dict(executor_output))
+    asked = executor_input.get("outputs", {}).get("artifacts", {})
+    for key, several in result.get("artifacts", {}).items():
+        for artifact, original in zip(several["artifacts"], asked[key]["artifacts"], strict=True):
+            artifact["uri"] = original["uri"]
+            artifact["name"] = original.get("name", "")
+            artifact["metadata"] = {
+                name: value for name, value in artifact.get("metadata", {}).items() if value is not None
+            }
+    return result
+
+
+def _input(artifact: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
+    given = artifact.get("type", {})
+    is_typed = given.get("instanceSchema") or str(given.get("schemaTitle", "")).startswith("tfx.")
+    metadata = {
+        name: _unwrapped(value)
+        for name, value in artifact.get("metadata", {}).items()
+        if name not in _ADDED_BY_KUBEFLOW
+    }
+    return {
+        **artifact,
+        "uri": local_path(artifact["uri"]),
+        "type": _importable(given if is_typed else expected),
+        "metadata": metadata,
+    }
+
+
+def _importable(artifact_type: Mapping[str, Any]) -> dict[str, Any]:
+    schema = artifact_type.get("instanceSchema", "")
+    for title, path in _CLASSES.items():
+        schema = schema.replace(title, path)
+    return {**artifact_type, "instanceSchema": schema} if schema else dict(artifact_type)
+
+
+def _unwrapped(value: Any) -> Any:
+    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _WRAPPERS:
+        return next(iter(value.values()))
+    return value

@@ -1,0 +1,102 @@
+"""What the section `kubeflow` of the configuration means for each task: resources, retries, nodes, volumes, secrets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
+
+from kubeflow.own_tasks import OUTSIDE_STATE, VERDICT
+from kubeflow.package import Package
+from pipeline.kubeflow_section import Kubeflow, Stage
+
+# Their result depends on more than what they are given: the data folder, the push destination.
+NEVER_CACHED = (OUTSIDE_STATE, "BaselineModel", "Pusher", VERDICT)
+_GPU = "nvidia.com/gpu"
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
+_SHARED_MEMORY = "shared-memory"
+
+
+def apply(package: Package, settings: Kubeflow) -> Package:
+    """A package whose tasks have what the settings say.
+
+    Args:
+      package: as the compiler made it; its spec is changed in place.
+      settings: of the configuration.
+    """
+    executors = {}
+    for name, task in package.tasks.items():
+        stage = settings.stage(name)
+        container = package.container(name)
+        if resources := _resources(stage):
+            container["resources"] = resources
+        environment = {**({} if stage.gpu else _NO_GPU), **settings.env}
+        container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
+        _set_caching(name, task, stage)
+        _set_retries(name, task, stage)
+        if config := json_format.MessageToDict(_executor(name, stage, settings)):
+            executors[package.component(name)["executorLabel"]] = config
+    platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
+    return Package(package.spec, platform)
+
+
+def _resources(stage: Stage) -> dict[str, Any]:
+    limits = {
+        "resourceCpuLimit": stage.cpu,
+        "resourceCpuRequest": stage.cpu_request or stage.cpu,
+        "resourceMemoryLimit": stage.memory,
+        "resourceMemoryRequest": stage.memory_request or stage.memory,
+    }
+    resources: dict[str, Any] = {key: value for key, value in limits.items() if value}
+    if stage.gpu:
+        resources["accelerator"] = {"resourceType": stage.gpu_type or _GPU, "resourceCount": str(stage.gpu)}
+    return resources
+
+
+def _set_caching(name: str, task: dict[str, Any], stage: Stage) -> None:
+    if stage.cache and name not in NEVER_CACHED:
+        task["cachingOptions"] = {"enableCache": True}
+    else:
+        task.pop("cachingOptions", None)
+
+
+def _set_retries(name: str, task: dict[str, Any], stage: Stage) -> None:
+    if stage.retries and name != VERDICT:  # a verdict is the same the second time
+        task["retryPolicy"] = {
+            "maxRetryCount": stage.retries,
+            "backoffDuration": f"{stage.retry_after_seconds}s",
+            "backoffFactor": 2.0,
+        }
+
+
+def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutorConfig:
+    config = KubernetesExecutorConfig()
+    config.node_selector.labels.update(stage.node_selector or {})
+    for toleration in stage.tolerations or []:
+        fields = toleration.model_dump(exclude_none=True)
+        if seconds := fields.pop("seconds", None):
+            fields["toleration_seconds"] = seconds
+        config.tolerations.add(**fields)
+    for volume in settings.volumes_of(name):
+        mount = config.pvc_mount.add(constant=volume.claim, mount_path=volume.mount)
+        mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
+    for secret in settings.secrets_of(name):
+        given = config.secret_as_env.add(secret_name=secret.name)
+        given.secret_name_parameter.runtime_value.constant.string_value = secret.name
+        given.key_to_env.add(secret_key=secret.key, env_var=secret.env)
+    for pull_secret in settings.image_pull_secrets:
+        given = config.image_pull_secret.add(secret_name=pull_secret)
+        given.secret_name_parameter.runtime_value.constant.string_value = pull_secret
+    if settings.image_pull_policy:
+        config.image_pull_policy = settings.image_pull_policy
+    if stage.shared_memory:
+        config.empty_dir_mounts.add(
+            volume_name=_SHARED_MEMORY,
+            mount_path="/dev/shm",  # noqa: S108
+            medium="Memory",
+            size_limit=stage.shared_memory,
+        )
+    if stage.timeout_minutes:
+        config.active_deadline_seconds = 60 * stage.timeout_minutes
+    return config
