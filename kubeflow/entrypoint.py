@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json_serialized_invocation_args", required=True, type=json.loads)
     parser.add_argument("--json_serialized_inputs_spec_args", default={}, type=json.loads)
     options, beam_args = parser.parse_known_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("regraft").setLevel(logging.INFO)  # the libraries' own talk stays out of the pod's log
     executor_input = options.json_serialized_invocation_args
     try:
         output = _run(options.executor_class_path, executor_input, options.json_serialized_inputs_spec_args, beam_args)

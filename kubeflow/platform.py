@@ -15,7 +15,6 @@ from pipeline.kubeflow_section import Kubeflow, Stage
 NEVER_CACHED = (OUTSIDE_STATE, "BaselineModel", "Pusher", VERDICT)
 _GPU = "nvidia.com/gpu"
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
-_SHARED_MEMORY = "shared-memory"
 
 
 def apply(package: Package, settings: Kubeflow) -> Package:
@@ -35,8 +34,9 @@ def apply(package: Package, settings: Kubeflow) -> Package:
         container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
         _set_caching(name, task, stage)
         _set_retries(name, task, stage)
-        if config := json_format.MessageToDict(_executor(name, stage, settings)):
-            executors[package.component(name)["executorLabel"]] = config
+        executors[package.component(name)["executorLabel"]] = json_format.MessageToDict(
+            _executor(name, stage, settings)
+        )
     platform = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": executors}}}}
     return Package(package.spec, platform)
 
@@ -90,9 +90,11 @@ def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutor
         given.secret_name_parameter.runtime_value.constant.string_value = pull_secret
     if settings.image_pull_policy:
         config.image_pull_policy = settings.image_pull_policy
+    # The stages write nowhere else, so that the image's file system may be read-only.
+    config.empty_dir_mounts.add(volume_name="temporary", mount_path="/tmp")  # noqa: S108
     if stage.shared_memory:
         config.empty_dir_mounts.add(
-            volume_name=_SHARED_MEMORY,
+            volume_name="shared-memory",
             mount_path="/dev/shm",  # noqa: S108
             medium="Memory",
             size_limit=stage.shared_memory,

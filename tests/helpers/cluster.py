@@ -1,0 +1,314 @@
+"""Runs a compiled package as open-source Kubeflow Pipelines does: driver, cache, launcher, a pod for each try of a task.
+
+What is taken from its backend (backend/src/v2/driver and backend/src/v2/component): inputs and outputs in protobuf's JSON,
+input artifacts without their type, properties as ML Metadata gives them back, the order of things, and the cache's key.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import copy
+import hashlib
+import itertools
+import json
+import re
+import shutil
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pod
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kubeflow.package import Package
+
+SUCCEEDED, CACHED, FAILED, SKIPPED = "SUCCEEDED", "CACHED", "FAILED", "SKIPPED"
+_FOLDERS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
+_PLACEHOLDER = re.compile(r"\{\{\$\.(inputs|outputs)\.(parameters|artifacts)\['([^']+)'\](?:\.(\w+))?\}\}")
+_OUTPUT_FILE = "/tmp/kfp_outputs/output_metadata.json"
+_PARAMETERS = "/tmp/kfp/outputs"
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Task:
+    """What became of a task.
+
+    Attributes:
+      state: SUCCEEDED, CACHED, FAILED or SKIPPED.
+      exit_codes: of each try.
+      log: what all tries said.
+      inputs: the driver's `ExecutorInput`.
+      parameters: its output parameters.
+      artifacts: its output artifacts, as ML Metadata keeps them.
+    """
+
+    state: str
+    exit_codes: list[int] = field(default_factory=list)
+    log: Path | None = None
+    inputs: Json = field(default_factory=dict)
+    parameters: Json = field(default_factory=dict)
+    artifacts: dict[str, Json] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
+
+
+class Cluster:
+    """An object store, ML Metadata, a cache and volumes, which runs share."""
+
+    def __init__(self, folder: Path, volumes: Mapping[str, Path]):
+        """Makes one.
+
+        Args:
+          folder: for all it keeps.
+          volumes: claim to the folder that it holds.
+        """
+        self.folder, self.volumes = folder, dict(volumes)
+        self._cache: dict[str, Task] = {}
+        self._ids, self._runs = itertools.count(1), itertools.count(1)
+        self._lock = threading.Lock()
+
+    def run(
+        self,
+        package: Package,
+        parameters: Mapping[str, Any] | None = None,
+        kill: Mapping[str, Callable[[], bool]] | None = None,
+    ) -> dict[str, Task]:
+        """Runs all tasks, two at a time.
+
+        Args:
+          package: what was compiled.
+          parameters: of the run.
+          kill: task to when its first try is killed.
+
+        Returns:
+          the tasks by name.
+        """
+        json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
+        run = _Run(self, package, dict(parameters or {}), dict(kill or {}), f"run-{next(self._runs)}")
+        return run.tasks()
+
+    def stored(self, uri: str) -> Path:
+        """Where the object store has what is at this address."""
+        return self.folder / "objects" / uri.replace("://", "/")
+
+    def new_id(self) -> str:
+        with self._lock:
+            return str(next(self._ids))
+
+    def cached(self, key: str) -> Task | None:
+        return self._cache.get(key)
+
+    def keep(self, key: str, task: Task) -> None:
+        self._cache[key] = task
+
+
+class _Run:
+    def __init__(
+        self, cluster: Cluster, package: Package, given: Json, kill: dict[str, Callable[[], bool]], run_id: str
+    ):
+        self._cluster, self._package, self._kill, self._id = cluster, package, kill, run_id
+        unknown = set(given) - set(package.parameters)
+        assert not unknown, f"the server refuses unknown parameters: {unknown}"
+        self._given = {name: spec.get("defaultValue") for name, spec in package.parameters.items()} | given
+        self._done: dict[str, Task] = {}
+        executors = package.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+        self._kubernetes = lambda name: executors.get(package.component(name)["executorLabel"], {})
+
+    def tasks(self) -> dict[str, Task]:
+        left = {name: self._upstream(task) for name, task in self._package.tasks.items()}
+        under_way: dict[concurrent.futures.Future[Task], str] = {}
+        with concurrent.futures.ThreadPoolExecutor(2) as pods:
+            while left or under_way:
+                for name in [name for name, needed in left.items() if needed <= set(self._done)]:
+                    del left[name]
+                    if all(
+                        self._done[n].state in (SUCCEEDED, CACHED) for n in self._upstream(self._package.tasks[name])
+                    ):
+                        under_way[pods.submit(self._drive, name)] = name
+                    else:
+                        self._done[name] = Task(SKIPPED)
+                if under_way:
+                    ended, _ = concurrent.futures.wait(under_way, return_when=concurrent.futures.FIRST_COMPLETED)
+                    for future in ended:
+                        self._done[under_way.pop(future)] = future.result()
+        return self._done
+
+    @staticmethod
+    def _upstream(task: Json) -> set[str]:
+        inputs = task.get("inputs", {})
+        artifacts = [a["taskOutputArtifact"]["producerTask"] for a in inputs.get("artifacts", {}).values()]
+        parameters = [
+            p["taskOutputParameter"]["producerTask"]
+            for p in inputs.get("parameters", {}).values()
+            if "taskOutputParameter" in p
+        ]
+        return {*task.get("dependentTasks", []), *artifacts, *parameters}
+
+    def _drive(self, name: str) -> Task:
+        """The driver's part, and the launcher's unless the cache has the answer."""
+        inputs = self._inputs(name)
+        key = self._cache_key(name, inputs)
+        may_be_cached = self._package.tasks[name].get("cachingOptions", {}).get("enableCache", False)
+        if may_be_cached and (known := self._cluster.cached(key)):
+            return Task(CACHED, inputs=inputs, parameters=known.parameters, artifacts=known.artifacts)
+        policy = self._package.tasks[name].get("retryPolicy", {})
+        task = Task(FAILED, inputs=inputs, log=self._cluster.folder / f"{self._id}-{name}.log")
+        for attempt in range(1 + int(policy.get("maxRetryCount", 0))):
+            if self._launch(name, attempt, task):
+                task.state = SUCCEEDED
+                if may_be_cached:
+                    self._cluster.keep(key, task)
+                break
+        return task
+
+    def _inputs(self, name: str) -> Json:
+        task, component = self._package.tasks[name], self._package.component(name)
+        inputs: Json = {"parameterValues": {}, "artifacts": {}}
+        for key, source in task.get("inputs", {}).get("parameters", {}).items():
+            inputs["parameterValues"][key] = self._parameter(source)
+        for key, source in task.get("inputs", {}).get("artifacts", {}).items():
+            produced = source["taskOutputArtifact"]
+            kept = self._done[produced["producerTask"]].artifacts[produced["outputArtifactKey"]]
+            artifact = {**copy.deepcopy(kept), "type": {"instanceSchema": ""}}
+            inputs["artifacts"][key] = {"artifacts": [artifact]}
+        wanted = component.get("inputDefinitions", {}).get("parameters", {})
+        for key, value in inputs["parameterValues"].items():
+            _check_type(key, value, wanted[key]["parameterType"])
+        return {"inputs": inputs}
+
+    def _parameter(self, source: Json) -> Any:
+        if "runtimeValue" in source:
+            return source["runtimeValue"]["constant"]
+        if "componentInputParameter" in source:
+            return self._given[source["componentInputParameter"]]
+        produced = source["taskOutputParameter"]
+        return self._done[produced["producerTask"]].parameters[produced["outputParameterKey"]]
+
+    def _cache_key(self, name: str, inputs: Json) -> str:
+        names = {k: [a["name"] for a in v["artifacts"]] for k, v in inputs["inputs"]["artifacts"].items()}
+        container = self._package.container(name)
+        parts = [
+            names,
+            inputs["inputs"]["parameterValues"],
+            self._package.component(name).get("outputDefinitions", {}),
+            [container["image"], container["command"], container.get("args", []), container.get("env", [])],
+            sorted(mount["constant"] for mount in self._kubernetes(name).get("pvcMount", [])),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _launch(self, name: str, attempt: int, task: Task) -> bool:
+        """One try in a pod of its own; nothing of it is kept unless it succeeds."""
+        folder = self._cluster.folder / "pods" / f"{self._id}-{name}-{attempt}"
+        outputs = self._outputs(name, attempt)
+        executor_input = {**task.inputs, "outputs": outputs}
+        json_format.ParseDict(executor_input, pipeline_spec_pb2.ExecutorInput())
+        mounts = self._mounts(name, folder)
+        self._download(task.inputs, folder)
+        for several in outputs["artifacts"].values():
+            _in_pod(folder, several["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
+        container = self._package.container(name)
+        command = [_filled(part, executor_input) for part in [*container["command"], *container.get("args", [])]]
+        environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
+        code = pod.run(command, mounts, environment, task.log, self._kill.pop(name, None))
+        task.exit_codes.append(code)
+        if code:
+            return False
+        self._publish(name, task, outputs, folder)
+        shutil.rmtree(folder)
+        return True
+
+    def _mounts(self, name: str, folder: Path) -> dict[str, Path]:
+        own = {"/gcs": "gcs", "/s3": "s3", "/minio": "minio"}
+        own |= {str(Path(_OUTPUT_FILE).parent): "metadata", _PARAMETERS: "parameters"}
+        mounts = {place: folder / below for place, below in own.items()}
+        for path in mounts.values():
+            path.mkdir(parents=True)
+        empty = [mount["mountPath"] for mount in self._kubernetes(name).get("emptyDirMounts", [])]
+        assert "/tmp" in empty, "with a read-only root file system nothing could be written"
+        for mount in self._kubernetes(name).get("pvcMount", []):
+            mounts[mount["mountPath"]] = self._cluster.volumes[mount["constant"]]
+        return mounts
+
+    def _download(self, inputs: Json, folder: Path) -> None:
+        for several in inputs["inputs"]["artifacts"].values():
+            for artifact in several["artifacts"]:
+                stored = self._cluster.stored(artifact["uri"])
+                if stored.exists():  # an artifact may be empty
+                    shutil.copytree(stored, _in_pod(folder, artifact["uri"]))
+
+    def _outputs(self, name: str, attempt: int) -> Json:
+        definitions = self._package.component(name).get("outputDefinitions", {})
+        root = f"{self._package.spec['defaultPipelineRoot']}/{self._package.spec['pipelineInfo']['name']}"
+        where = f"{root}/{self._id}/{name}/{attempt}-{uuid.uuid4()}"
+        artifacts = {
+            key: {"artifacts": [{"name": key, "uri": f"{where}/{key}", "type": spec["artifactType"], "metadata": {}}]}
+            for key, spec in definitions.get("artifacts", {}).items()
+        }
+        parameters = {key: {"outputFile": f"{_PARAMETERS}/{key}"} for key in definitions.get("parameters", {})}
+        return {"artifacts": artifacts, "parameters": parameters, "outputFile": _OUTPUT_FILE}
+
+    def _publish(self, name: str, task: Task, outputs: Json, folder: Path) -> None:
+        file = folder / "metadata" / Path(_OUTPUT_FILE).name
+        said = json.loads(file.read_text()) if file.exists() else {}
+        json_format.ParseDict(said, pipeline_spec_pb2.ExecutorOutput())  # strict, as the launcher is
+        types = self._package.component(name).get("outputDefinitions", {}).get("parameters", {})
+        for key in outputs["parameters"]:
+            text = (folder / "parameters" / key).read_text()
+            task.parameters[key] = text if types[key]["parameterType"] == "STRING" else json.loads(text)
+        for key, several in outputs["artifacts"].items():
+            artifact = several["artifacts"][0]
+            (about,) = said.get("artifacts", {}).get(key, {}).get("artifacts", [{}])
+            uri = about.get("uri") or artifact["uri"]
+            local = _in_pod(folder, uri)
+            if local.exists():
+                shutil.copytree(local, self._cluster.stored(uri))
+            metadata = {k: _as_ml_metadata_gives_it(v) for k, v in about.get("metadata", {}).items()}
+            metadata |= {"display_name": key, "store_session_info": '{"Provider":"s3"}'}
+            task.artifacts[key] = {"name": self._cluster.new_id(), "uri": uri, "metadata": metadata}
+
+
+def _in_pod(folder: Path, uri: str) -> Path:
+    for scheme, place in _FOLDERS.items():
+        if uri.startswith(scheme):
+            return folder / place.strip("/") / uri.removeprefix(scheme)
+    raise AssertionError(f"the launcher knows no such address: {uri}")
+
+
+def _filled(text: str, executor_input: Json) -> str:
+    if text == "{{$}}":
+        return json.dumps(executor_input)
+
+    def value(match: re.Match[str]) -> str:
+        side, kind, key, attribute = match.groups()
+        if (side, kind, attribute) == ("outputs", "parameters", "output_file"):
+            return executor_input["outputs"]["parameters"][key]["outputFile"]
+        assert (side, kind, attribute) == ("inputs", "parameters", None), f"not known here: {match[0]}"
+        found = executor_input["inputs"]["parameterValues"][key]
+        return found if isinstance(found, str) else json.dumps(found)
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+def _check_type(name: str, value: Any, wanted: str) -> None:
+    allowed = {"STRING": str, "NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "BOOLEAN": bool}[wanted]
+    assert isinstance(value, allowed), f"{name} should be a {wanted}: {value!r}"
+    if wanted == "NUMBER_INTEGER":
+        assert value == int(value), f"{name} should be a whole number: {value!r}"
+
+
+def _as_ml_metadata_gives_it(value: Any) -> Any:
+    if value is None:
+        raise AssertionError("the launcher refuses null in an artifact's metadata")
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, list):
+        return {"list": value}
+    return {"struct": value} if isinstance(value, dict) else value

@@ -1,0 +1,47 @@
+"""Configurations with a section `kubeflow`, and packages compiled from them."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kubeflow import compile as compiler
+from kubeflow.package import Package, read
+
+KUBEFLOW = {
+    "image": "registry.example.com/regraft:1",
+    "pipeline_root": "s3://bucket/regraft",
+    "data_path": "/data/photos",
+    "push_directory": "/data/models",
+    "state_directory": "/data/state",
+    "volumes": [{"claim": "photos", "mount": "/data"}],
+}
+SMALL: dict[str, Any] = {
+    "name": "colours",
+    "data": {"path": "photos"},
+    "backbone": {"name": "EfficientNetLite0", "image_size": 96, "weights": "bundled"},
+    "head": {"kind": "conv", "filters": [16], "dropout": 0.1},
+    "training": {"batch_size": 16, "head": {"epochs": 3}, "fine_tune": {"epochs": 1, "layers": 8}},
+    # Wilson's bound on so few images is far below 1, whatever the model.
+    "gate": {"min_accuracy": 0.5, "min_test_examples": 5, "judge": {"accuracy": "lower"}},
+    "kubeflow": KUBEFLOW,
+}
+
+
+def write(folder: Path, kubeflow: dict[str, Any] | None = None, **sections: Any) -> Path:
+    """Writes SMALL with fields of its section `kubeflow`, and whole other sections, replaced; None leaves one out."""
+    content = {**copy.deepcopy(SMALL), **sections}
+    content["kubeflow"] = {key: value for key, value in {**KUBEFLOW, **(kubeflow or {})}.items() if value is not None}
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return file
+
+
+def compiled(folder: Path, kubeflow: dict[str, Any] | None = None, **sections: Any) -> Package:
+    """Compiles it, and reads what was written."""
+    output = folder / "package.yaml"
+    compiler.build(compiler.load(str(write(folder, kubeflow, **sections)))).write(output)
+    return read(output)

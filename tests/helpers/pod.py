@@ -1,0 +1,76 @@
+"""Runs a container's command as in a pod: read-only root file system, volumes and launcher's folders, bare environment."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+CODE = Path(__file__).parents[2]
+# What the image sets, as far as it matters to a command; tests/kubeflow/test_image.py compares it with the Dockerfile.
+ENVIRONMENT = {"HOME": "/tmp", "TF_USE_LEGACY_KERAS": "0", "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+@functools.cache
+def why_not() -> str:
+    """Why pods can't be emulated on this machine; empty if they can."""
+    try:
+        subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "pods are emulated with unshare, which this machine hasn't"
+    except subprocess.CalledProcessError as error:
+        return f"this machine allows no mount namespaces: {error.stderr.strip()}"
+    return ""
+
+
+def run(
+    command: Sequence[str],
+    mounts: Mapping[str, Path],
+    environment: Mapping[str, str],
+    log: Path,
+    kill_when: Callable[[], bool] | None = None,
+) -> int:
+    """Runs a command in a pod.
+
+    Args:
+      command: of the container; `python` is that of the virtual environment which runs the tests.
+      mounts: absolute path in the pod to the folder here that is seen there, writable.
+      environment: in addition to the image's.
+      log: what the command says is appended to it.
+      kill_when: the pod is killed as soon as this is true.
+
+    Returns:
+      the exit code; negative if it was killed by a signal.
+    """
+    pairs = [argument for place, folder in mounts.items() for argument in (str(folder), place)]
+    variables = {**ENVIRONMENT, "PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin:/usr/sbin", **environment}
+    with tempfile.TemporaryDirectory(prefix="pod-") as root, log.open("ab") as output:
+        process = subprocess.Popen(
+            ["unshare", "-rm", "--propagation", "private", "sh", str(Path(__file__).with_name("pod.sh"))]
+            + [root, str(CODE), sys.prefix, *pairs, "--", *command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=variables,
+            start_new_session=True,
+        )
+        ended = threading.Event()
+        if kill_when:
+            threading.Thread(target=_kill, args=(process, kill_when, ended), daemon=True).start()
+        try:
+            return process.wait()
+        finally:
+            ended.set()
+
+
+def _kill(process: subprocess.Popen, when: Callable[[], bool], ended: threading.Event) -> None:
+    while not ended.wait(0.05):
+        if when():
+            os.killpg(process.pid, signal.SIGKILL)
+            return

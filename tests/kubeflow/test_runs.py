@@ -1,0 +1,130 @@
+"""Whole runs of the compiled pipeline, in pods as open-source Kubeflow Pipelines would make them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+import drawing
+import packages
+import pod
+import pytest
+from cluster import CACHED, FAILED, SKIPPED, SUCCEEDED, Cluster, Task
+
+from components.serving_directory import ServingDirectory
+from modules import reference_answers
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
+KILLED = -9
+AFTER_TRAINING = ("BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict")
+
+
+@dataclass
+class Runs:
+    """Four runs of one pipeline, one after the other.
+
+    Attributes:
+      cluster: where.
+      serving: the push destination.
+      first: two of its pods are killed, once each.
+      second: another learning rate; the first run's model is in production.
+      third: a bound that nothing meets; Trainer is as in the first run, but not cached, and not killed.
+      fourth: the same image lies under two labels now.
+    """
+
+    cluster: Cluster
+    serving: ServingDirectory
+    first: dict[str, Task]
+    second: dict[str, Task]
+    third: dict[str, Task]
+    fourth: dict[str, Task]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    folder = tmp_path_factory.mktemp("cluster")
+    volume = folder / "volume"
+    photos = drawing.colour_tree(volume / "photos", 60)
+    package = packages.compiled(folder)
+    cluster = Cluster(folder, {"photos": volume})
+    output = folder / "pods" / "run-1-ImageExampleGen-0" / "s3"
+    first = cluster.run(
+        package,
+        kill={
+            "ImageExampleGen": lambda: any(output.rglob("examples")),  # it has begun to write
+            "Trainer": lambda: any((volume / "state").rglob("state.npz")),  # an epoch was saved
+        },
+    )
+    second = cluster.run(package, {"head_learning_rate": 2e-3})
+    del package.tasks["Trainer"]["cachingOptions"]
+    third = cluster.run(package, {"min_accuracy": 1.0})
+    shutil.copy(photos / "cyan" / "0.png", photos / "yellow" / "twin.png")
+    fourth = cluster.run(package)
+    return Runs(cluster, ServingDirectory(volume / "models"), first, second, third, fourth)
+
+
+def states(tasks: dict[str, Task]) -> dict[str, str]:
+    return {name: task.state for name, task in tasks.items()}
+
+
+def answers(cluster: Cluster, tasks: dict[str, Task]) -> str:
+    folder = cluster.stored(tasks["Trainer"].artifacts["model_run"]["uri"])
+    return (folder / reference_answers.FILE).read_text(encoding="utf-8")
+
+
+def test_a_first_run_pushes_version_one(runs):
+    failed = {name: task.said[-2000:] for name, task in runs.first.items() if task.state != SUCCEEDED}
+    assert not failed
+    manifest = runs.serving.manifest(1)
+    assert manifest["parent"] is None
+    assert manifest["config"]["training"]["head"]["learning_rate"] == 1e-3
+    assert "pushed: /data/models/1" in runs.first["Verdict"].said
+
+
+def test_a_pod_that_was_killed_is_tried_again_with_the_same_result(runs):
+    assert runs.first["ImageExampleGen"].exit_codes == [KILLED, 0]
+    assert runs.first["Trainer"].exit_codes == [KILLED, 0]
+    assert runs.third["Trainer"].exit_codes == [0]
+    assert "going on after head epoch 1" in runs.first["Trainer"].said
+    assert answers(runs.cluster, runs.first) == answers(runs.cluster, runs.third)
+
+
+def test_a_run_with_other_parameters_trains_again_and_is_held_against_production(runs):
+    assert runs.second["Trainer"].state == SUCCEEDED
+    again = {"OutsideState", "Trainer", *AFTER_TRAINING}
+    assert {name for name, task in runs.second.items() if task.state == SUCCEEDED} == again
+    assert {task.state for name, task in runs.second.items() if name not in again} == {CACHED}
+    assert "against version 1" in runs.second["Verdict"].said
+    manifest = runs.serving.manifest(2)
+    assert manifest["parent"] == 1
+    assert manifest["config"]["training"]["head"]["learning_rate"] == 2e-3
+    assert answers(runs.cluster, runs.second) != answers(runs.cluster, runs.first)
+
+
+def test_a_refused_model_is_not_pushed_and_fails_the_run_at_its_verdict(runs):
+    assert runs.serving.versions() == [1, 2]
+    assert {name for name, state in states(runs.third).items() if state == FAILED} == {"Verdict"}
+    verdict = runs.third["Verdict"]
+    assert verdict.exit_codes == [3]  # a verdict is not tried again
+    assert "at least 1 " in verdict.said
+    assert "not pushed: refused by gate" in verdict.said
+
+
+def test_data_that_changed_is_never_answered_from_the_cache(runs):
+    examples = runs.fourth["ImageExampleGen"]
+    assert (examples.state, examples.exit_codes) == (FAILED, [2, 2])
+    assert "twin.png" in examples.said
+    assert "Traceback" not in examples.said
+    assert set(states(runs.fourth).values()) == {SUCCEEDED, FAILED, SKIPPED}
+    assert runs.fourth["Pusher"].state == SKIPPED
+
+
+def test_an_unchanged_folder_is_told_apart_from_a_changed_one(runs):
+    first, third, fourth = (tasks["OutsideState"].parameters["data"] for tasks in (runs.first, runs.third, runs.fourth))
+    assert first == third != fourth
+
+
+def test_nothing_is_left_on_the_volume_but_models_and_photos(runs):
+    volume = runs.serving.path.parent
+    assert [path for path in (volume / "state").rglob("*") if path.is_file()] == []
+    assert {path.name for path in volume.iterdir()} == {"photos", "models", "state"}
