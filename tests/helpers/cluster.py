@@ -1,7 +1,7 @@
-"""Runs a compiled package as open-source Kubeflow Pipelines does: driver, cache, launcher, a pod for each try of a task.
+"""Runs a compiled package as open-source Kubeflow Pipelines does: driver, cache, launcher, a pod for each try.
 
-What is taken from its backend (backend/src/v2/driver and backend/src/v2/component): inputs and outputs in protobuf's JSON,
-input artifacts without their type, properties as ML Metadata gives them back, the order of things, and the cache's key.
+What is taken from its backend (backend/src/v2/driver and backend/src/v2/component): inputs and outputs in protobuf's
+JSON, input artifacts without their type, properties as ML Metadata gives them back, and the cache's key.
 """
 
 from __future__ import annotations
@@ -123,15 +123,14 @@ class _Run:
         self._kubernetes = lambda name: executors.get(package.component(name)["executorLabel"], {})
 
     def tasks(self) -> dict[str, Task]:
-        left = {name: self._upstream(task) for name, task in self._package.tasks.items()}
+        upstream = {name: self._upstream(task) for name, task in self._package.tasks.items()}
+        left = dict(upstream)
         under_way: dict[concurrent.futures.Future[Task], str] = {}
         with concurrent.futures.ThreadPoolExecutor(2) as pods:
             while left or under_way:
                 for name in [name for name, needed in left.items() if needed <= set(self._done)]:
                     del left[name]
-                    if all(
-                        self._done[n].state in (SUCCEEDED, CACHED) for n in self._upstream(self._package.tasks[name])
-                    ):
+                    if all(self._done[needed].state in (SUCCEEDED, CACHED) for needed in upstream[name]):
                         under_way[pods.submit(self._drive, name)] = name
                     else:
                         self._done[name] = Task(SKIPPED)

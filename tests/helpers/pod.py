@@ -1,4 +1,4 @@
-"""Runs a container's command as in a pod: read-only root file system, volumes and launcher's folders, bare environment."""
+"""Runs a container's command as in a pod: read-only root file system, volumes, the launcher's folders."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 CODE = Path(__file__).parents[2]
+_SCRIPT = Path(__file__).with_name("pod.sh")
 # What the image sets, as far as it matters to a command; tests/kubeflow/test_image.py compares it with the Dockerfile.
 ENVIRONMENT = {"HOME": "/tmp", "TF_USE_LEGACY_KERAS": "0", "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
@@ -52,9 +53,9 @@ def run(
     pairs = [argument for place, folder in mounts.items() for argument in (str(folder), place)]
     variables = {**ENVIRONMENT, "PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin:/usr/sbin", **environment}
     with tempfile.TemporaryDirectory(prefix="pod-") as root, log.open("ab") as output:
+        arguments = [root, str(CODE), sys.prefix, *pairs, "--", *command]
         process = subprocess.Popen(
-            ["unshare", "-rm", "--propagation", "private", "sh", str(Path(__file__).with_name("pod.sh"))]
-            + [root, str(CODE), sys.prefix, *pairs, "--", *command],
+            ["unshare", "-rm", "--propagation", "private", "sh", str(_SCRIPT), *arguments],
             stdout=output,
             stderr=subprocess.STDOUT,
             env=variables,
