@@ -15,11 +15,13 @@ from tfx.types import component_spec
 
 from modules.errors import BadInputError
 
+DATA_PATH = "data_path"
 TRAINING = ("head_epochs", "head_learning_rate", "fine_tune_epochs", "fine_tune_learning_rate")
 GATE = ("min_accuracy", "max_regression")
 
 # Where in a configuration stands what the parameter replaces.
 PATHS: dict[str, tuple[str, ...]] = {
+    DATA_PATH: ("data", "path"),
     "head_epochs": ("training", "head", "epochs"),
     "head_learning_rate": ("training", "head", "learning_rate"),
     "fine_tune_epochs": ("training", "fine_tune", "epochs"),
@@ -27,12 +29,12 @@ PATHS: dict[str, tuple[str, ...]] = {
     "min_accuracy": ("gate", "min_accuracy"),
     "max_regression": ("gate", "max_regression"),
 }
-_TYPES = {name: int if path[-1] == "epochs" else float for name, path in PATHS.items()}
+_TYPES: dict[str, type] = {"path": str, "epochs": int}  # by field; all others are numbers
 
 
 def specification(*names: str) -> dict[str, component_spec.ExecutionParameter]:
     """The parameters as part of a stage's ComponentSpec."""
-    return {name: component_spec.ExecutionParameter(type=_TYPES[name], optional=True) for name in names}
+    return {name: component_spec.ExecutionParameter(type=_type(name), optional=True) for name in names}
 
 
 def value(config: Mapping[str, Any], name: str) -> Any:
@@ -88,12 +90,19 @@ def check(given: Mapping[str, Any]) -> None:
             _check(name, given[name])
 
 
-def _check(name: str, number: float) -> None:
-    if name in GATE:
-        if not 0 <= number <= 1:
-            raise BadInputError(f"{name}: a share from 0 to 1 is allowed. Received: {number!r}")
-    elif _TYPES[name] is int:
-        if not (number >= 1 and number == int(number)):
-            raise BadInputError(f"{name}: a whole number of 1 or more is allowed. Received: {number!r}")
-    elif not 0 < number < math.inf:
-        raise BadInputError(f"{name}: a number above 0 is allowed. Received: {number!r}")
+def _type(name: str) -> type:
+    return _TYPES.get(PATHS[name][-1], float)
+
+
+def _check(name: str, given: Any) -> None:
+    if name == DATA_PATH:
+        if not given:
+            raise BadInputError(f"{name}: a folder is expected. Received: {given!r}")
+    elif name in GATE:
+        if not 0 <= given <= 1:
+            raise BadInputError(f"{name}: a share from 0 to 1 is allowed. Received: {given!r}")
+    elif _type(name) is int:
+        if not (given >= 1 and given == int(given)):
+            raise BadInputError(f"{name}: a whole number of 1 or more is allowed. Received: {given!r}")
+    elif not 0 < given < math.inf:
+        raise BadInputError(f"{name}: a number above 0 is allowed. Received: {given!r}")

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kubeflow.package import Package
 from modules.errors import BadInputError
@@ -17,7 +18,7 @@ DEFAULT_FOLDER = Path("build/kubeflow")
 BAD_INPUT = 2
 
 _ENTRYPOINT = ["python", "-m", "kubeflow.entrypoint"]
-_DATA_PATH, _PUSH_DIRECTORY, _BLESS_ANYWAY = "data_path", "push_directory", "bless_anyway"
+_PUSH_DIRECTORY, _BLESS_ANYWAY = "push_directory", "bless_anyway"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,7 +99,7 @@ def build(run_config: Config) -> Package:
 
     section = settings(run_config)
     package = _compiled(run_config, section)
-    own_tasks.add_outside_state(package, section.image, _DATA_PATH, _readers_of_files(run_config))
+    own_tasks.add_outside_state(package, section.image, _readers_of_files(run_config))
     own_tasks.add_verdict(package, section.image)
     return platform.apply(package, section)
 
@@ -107,22 +108,17 @@ def _compiled(run_config: Config, section: Kubeflow) -> Package:
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-    from components import run_parameters
     from pipeline import pipeline
 
-    sections = run_config.model_dump(mode="json", by_alias=True)
-    defaults = {_DATA_PATH: section.data_path, _PUSH_DIRECTORY: section.push_directory, _BLESS_ANYWAY: ""}
-    offered = {name: run_parameters.value(sections, name) for name in run_parameters.PATHS}
-    defaults |= {name: value for name, value in offered.items() if value is not None}
+    run_config = _with_paths_of_there(run_config, section)
+    defaults = _defaults(run_config)
     given = {name: RuntimeParameter(name=name, ptype=type(value), default=value) for name, value in defaults.items()}
-    data_path, push_directory, bless_anyway = (given.pop(name) for name in (_DATA_PATH, _PUSH_DIRECTORY, _BLESS_ANYWAY))
     tfx_pipeline = pipeline.create_pipeline(
         run_config,
         pipeline_root=section.pipeline_root or "",
-        push_directory=push_directory,
+        push_directory=given.pop(_PUSH_DIRECTORY),
         state_directory=section.state_directory,
-        bless_anyway=bless_anyway,
-        data_path=data_path,
+        bless_anyway=given.pop(_BLESS_ANYWAY),
         given=given,
         elsewhere=True,
     )
@@ -140,11 +136,27 @@ def _compiled(run_config: Config, section: Kubeflow) -> Package:
     return package
 
 
+def _with_paths_of_there(run_config: Config, section: Kubeflow) -> Config:
+    data = run_config.data.model_copy(update={"path": section.data_path})
+    push = run_config.push.model_copy(update={"directory": section.push_directory})
+    return run_config.model_copy(update={"data": data, "push": push})
+
+
+def _defaults(run_config: Config) -> dict[str, Any]:
+    """The run's parameters and what the configuration says of them."""
+    from components import run_parameters
+
+    sections = run_config.model_dump(mode="json", by_alias=True)
+    said = {name: run_parameters.value(sections, name) for name in run_parameters.PATHS}
+    replaceable = {name: value for name, value in said.items() if value is not None}
+    return {**replaceable, _PUSH_DIRECTORY: run_config.push.directory, _BLESS_ANYWAY: ""}
+
+
 def _description(name: str) -> str:
     from components import run_parameters
 
     own = {
-        _DATA_PATH: "The data folder, in the container.",
+        run_parameters.DATA_PATH: "The data folder, in the container.",
         _PUSH_DIRECTORY: "Where a blessed model goes, in the container.",
         _BLESS_ANYWAY: "Why a model that is not blessed is to be pushed all the same; empty: it is not.",
     }

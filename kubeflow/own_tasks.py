@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components import state_driver
+from components import run_parameters, state_driver
 from kubeflow.package import Package
 
 OUTSIDE_STATE = "OutsideState"
@@ -18,16 +18,15 @@ VERDICT = "Verdict"
 _STRING = {"parameterType": "STRING"}
 
 
-def add_outside_state(package: Package, image: str, data_path: str, files: Mapping[str, Sequence[str]]) -> None:
+def add_outside_state(package: Package, image: str, files: Mapping[str, Sequence[str]]) -> None:
     """Makes the data folder's state, and that of other files outside, part of what the cache is asked by.
 
     Args:
       package: changed in place.
       image: the container image.
-      data_path: the run's parameter that names the data folder.
       files: the container's paths of weights and the like, each with the tasks that read it.
     """
-    arguments = ["--data-path", "{{$.inputs.parameters['data_path']}}"]
+    arguments = ["--data-path", f"{{{{$.inputs.parameters['{run_parameters.DATA_PATH}']}}}}"]
     arguments += ["--data-state", "{{$.outputs.parameters['data'].output_file}}"]
     arguments += ["--files-state", "{{$.outputs.parameters['files'].output_file}}"]
     arguments += [argument for file in files for argument in ("--file", file)]
@@ -35,9 +34,11 @@ def add_outside_state(package: Package, image: str, data_path: str, files: Mappi
         package,
         OUTSIDE_STATE,
         _container(image, "outside_state", arguments),
-        inputs={"parameters": {"data_path": _STRING}},
+        inputs={"parameters": {run_parameters.DATA_PATH: _STRING}},
         outputs={"parameters": {"data": _STRING, "files": _STRING}},
-        task={"inputs": {"parameters": {"data_path": {"componentInputParameter": data_path}}}},
+        task={
+            "inputs": {"parameters": {run_parameters.DATA_PATH: {"componentInputParameter": run_parameters.DATA_PATH}}}
+        },
     )
     of_files = {name for names in files.values() for name in names if name in package.tasks}
     for reader, output in {"ImageExampleGen": "data", **dict.fromkeys(sorted(of_files), "files")}.items():

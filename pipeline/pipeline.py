@@ -56,7 +56,6 @@ def create_pipeline(
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
     beam_pipeline_args: tuple[str, ...] = LOCAL_BEAM,
     bless_anyway: str | data_types.RuntimeParameter = "",
-    data_path: str | data_types.RuntimeParameter | None = None,
     given: Mapping[str, data_types.RuntimeParameter] | None = None,
     elsewhere: bool = False,
 ) -> tfx_pipeline.Pipeline:
@@ -70,13 +69,12 @@ def create_pipeline(
       metadata_connection_config: of the ML Metadata store; None where the orchestrator has its own.
       beam_pipeline_args: for the stages that run on Beam.
       bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
-      data_path: where the images are; None: where the configuration says.
       given: parameters of components/run_parameters.py that a run can be given anew.
       elsewhere: whether the stages run on other machines, in an image that has this package. Then its modules are
         named, not packed, and no file outside the pipeline is looked at now.
     """
     given = given or {}
-    example_gen = _example_gen(config, data_path)
+    example_gen = _example_gen(config, given.get(run_parameters.DATA_PATH))
     statistics_gen = tfx_components.StatisticsGen(
         examples=example_gen.outputs["examples"],
         stats_options=tfdv.StatsOptions(feature_allowlist=list(features.FACTS)),
@@ -125,7 +123,7 @@ def create_pipeline(
         report=example_gen.outputs["report"],
         directory=push_directory,
         keep=config.push.keep,
-        config=config.model_dump(mode="json", by_alias=True),
+        config=config.model_dump(mode="json", by_alias=True, exclude={"kubeflow"}),
         bless_anyway=bless_anyway,
         given=given,
     )

@@ -51,7 +51,12 @@ def run(
       the exit code; negative if it was killed by a signal.
     """
     pairs = [argument for place, folder in mounts.items() for argument in (str(folder), place)]
-    variables = {**ENVIRONMENT, "PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin:/usr/sbin", **environment}
+    variables = {
+        **ENVIRONMENT,
+        "PYTHONPATH": str(CODE),
+        "PATH": f"{sysconfig.get_path('scripts')}:/usr/bin:/bin:/usr/sbin",
+        **environment,
+    }
     with tempfile.TemporaryDirectory(prefix="pod-") as root, log.open("ab") as output:
         arguments = [root, str(CODE), sys.prefix, *pairs, "--", *command]
         process = subprocess.Popen(

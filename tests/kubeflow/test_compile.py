@@ -1,0 +1,405 @@
+"""What is compiled: every field of the section `kubeflow` is seen, and what can't run is refused by field."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import packages
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.kubernetes import kubernetes_executor_config_pb2
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from kubeflow import compile as compiler
+from kubeflow.package import Package
+from modules.errors import BadInputError
+from pipeline.kubeflow_section import Kubeflow, Schedule, Secret, Stage, Toleration, Volume
+
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return packages.compiled(tmp_path_factory.mktemp("package"))
+
+
+def kubernetes(package: Package, task: str) -> Json:
+    executors = package.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return executors[package.component(task)["executorLabel"]]
+
+
+def test_the_server_can_read_it(package):
+    """What the API server and Argo refuse, see the sources that tests/helpers/cluster.py names."""
+    spec = json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
+    assert spec.schema_version == "2.1.0"
+    assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", spec.pipeline_info.name)
+    assert all(re.fullmatch("[a-zA-Z0-9][-a-zA-Z0-9]*", name) for name in package.tasks)
+    for executor in package.spec["deploymentSpec"]["executors"].values():
+        assert set(executor) == {"container"}
+        assert "lifecycle" not in executor["container"]
+    for name in package.tasks:
+        json_format.ParseDict(kubernetes(package, name), kubernetes_executor_config_pb2.KubernetesExecutorConfig())
+
+
+def test_the_official_sdk_can_read_it(package, tmp_path):
+    from kfp import components
+
+    package.write(tmp_path / "package.yaml")
+    loaded = components.load_component_from_file(str(tmp_path / "package.yaml"))
+    assert loaded.name == "colours"
+    assert set(loaded.component_spec.inputs) == set(package.parameters)
+
+
+def test_the_chain_is_the_same_as_anywhere(package):
+    assert set(package.tasks) == {
+        *("OutsideState", "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
+        *("TrunkFeatures", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict"),
+    }
+    trainer = package.tasks["Trainer"]["inputs"]["artifacts"]
+    assert trainer["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
+    assert package.tasks["Transform"]["dependentTasks"] == ["ExampleValidator", "ImageExampleGen"]
+
+
+def test_nothing_of_this_machine_is_in_it(package, tmp_path):
+    package.write(tmp_path / "package.yaml")
+    text = (tmp_path / "package.yaml").read_text(encoding="utf-8")
+    assert str(Path.home()) not in text
+    assert str(Path(compiler.__file__).parents[1]) not in text
+    assert ".whl" not in text
+
+
+def test_parameters_have_the_configurations_values_as_defaults(package):
+    defaults = {name: parameter["defaultValue"] for name, parameter in package.parameters.items()}
+    assert defaults == {
+        "data_path": "/data/photos",
+        "push_directory": "/data/models",
+        "bless_anyway": "",
+        "head_epochs": 3,
+        "head_learning_rate": 1e-3,
+        "fine_tune_epochs": 1,
+        "fine_tune_learning_rate": 1e-5,
+        "min_accuracy": 0.5,
+        "max_regression": 0.01,
+    }
+    assert all(parameter["description"] for parameter in package.parameters.values())
+
+
+def test_a_phase_that_is_left_out_has_no_parameters(tmp_path):
+    package = packages.compiled(tmp_path, training={"head": {"epochs": 2}, "fine_tune": None})
+    assert not {"fine_tune_epochs", "fine_tune_learning_rate"} & set(package.parameters)
+
+
+def test_only_what_training_is_on_gets_a_gpu(package):
+    with_gpu = {name for name in package.tasks if "accelerator" in package.container(name).get("resources", {})}
+    assert with_gpu == {"TrunkFeatures", "Trainer"}
+    assert package.container("Trainer")["resources"]["accelerator"] == {
+        "resourceType": "nvidia.com/gpu",
+        "resourceCount": "1",
+    }
+    hidden = {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"}
+    assert {name for name in package.tasks if hidden in package.container(name)["env"]} == set(package.tasks) - with_gpu
+
+
+def test_what_looks_outside_is_never_cached(package):
+    cached = {name for name, task in package.tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
+    assert set(package.tasks) - cached == {"OutsideState", "BaselineModel", "Pusher", "Verdict"}
+
+
+def test_the_data_folders_state_takes_part_in_the_cache(package):
+    state = package.tasks["ImageExampleGen"]["inputs"]["parameters"]["outside_state"]
+    assert state == {"taskOutputParameter": {"producerTask": "OutsideState", "outputParameterKey": "data"}}
+    assert "outside_state" not in package.tasks["Trainer"]["inputs"]["parameters"]
+
+
+def test_so_does_the_state_of_weights_and_schema(tmp_path):
+    package = packages.compiled(
+        tmp_path,
+        backbone={"name": "EfficientNetLite0", "image_size": 96, "weights": "/data/weights.pth"},
+        data={"path": "photos", "schema": "/data/facts.pbtxt"},
+    )
+    state = {"taskOutputParameter": {"producerTask": "OutsideState", "outputParameterKey": "files"}}
+    for reader in ("TrunkFeatures", "Trainer", "SchemaGen"):
+        assert package.tasks[reader]["inputs"]["parameters"]["outside_state"] == state
+    files = [a for a in package.container("OutsideState")["args"] if a.startswith("/data/")]
+    assert files == ["/data/weights.pth", "/data/facts.pbtxt"]
+
+
+# Field, a value, and what of a task's container, task or Kubernetes settings shows it.
+Seen = Callable[[Package], Any]
+OF_A_STAGE: dict[str, tuple[Json, Seen, Any]] = {
+    "cpu": ({"cpu": "4"}, lambda p: p.container("Trainer")["resources"]["resourceCpuLimit"], "4"),
+    "cpu_request": (
+        {"cpu": "4", "cpu_request": "500m"},
+        lambda p: p.container("Trainer")["resources"]["resourceCpuRequest"],
+        "500m",
+    ),
+    "memory": ({"memory": "16Gi"}, lambda p: p.container("Trainer")["resources"]["resourceMemoryLimit"], "16Gi"),
+    "memory_request": (
+        {"memory": "16Gi", "memory_request": "8G"},
+        lambda p: p.container("Trainer")["resources"]["resourceMemoryRequest"],
+        "8G",
+    ),
+    "gpu": ({"gpu": 2}, lambda p: p.container("Trainer")["resources"]["accelerator"]["resourceCount"], "2"),
+    "gpu_type": (
+        {"gpu_type": "amd.com/gpu"},
+        lambda p: p.container("Trainer")["resources"]["accelerator"]["resourceType"],
+        "amd.com/gpu",
+    ),
+    "node_selector": (
+        {"node_selector": {"cloud.google.com/gke-accelerator": "nvidia-l4"}},
+        lambda p: kubernetes(p, "Trainer")["nodeSelector"]["labels"],
+        {"cloud.google.com/gke-accelerator": "nvidia-l4"},
+    ),
+    "tolerations": (
+        {"tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoExecute", "seconds": 60}]},
+        lambda p: kubernetes(p, "Trainer")["tolerations"],
+        [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": "60"}],
+    ),
+    "shared_memory": (
+        {"shared_memory": "2Gi"},
+        lambda p: [m for m in kubernetes(p, "Trainer")["emptyDirMounts"] if m["mountPath"] == "/dev/shm"],
+        [{"volumeName": "shared-memory", "mountPath": "/dev/shm", "medium": "Memory", "sizeLimit": "2Gi"}],
+    ),
+    "retries": ({"retries": 4}, lambda p: p.tasks["Trainer"]["retryPolicy"]["maxRetryCount"], 4),
+    "retry_after_seconds": (
+        {"retry_after_seconds": 90},
+        lambda p: p.tasks["Trainer"]["retryPolicy"]["backoffDuration"],
+        "90s",
+    ),
+    "timeout_minutes": (
+        {"timeout_minutes": 30},
+        lambda p: kubernetes(p, "Trainer")["activeDeadlineSeconds"],
+        "1800",
+    ),
+    "cache": ({"cache": False}, lambda p: p.tasks["Trainer"].get("cachingOptions"), None),
+}
+IN_ALL: dict[str, tuple[Json, Seen, Any]] = {
+    "image": ({"image": "other:2"}, lambda p: {p.container(n)["image"] for n in p.tasks}, {"other:2"}),
+    "image_pull_policy": (
+        {"image_pull_policy": "Always"},
+        lambda p: {kubernetes(p, n)["imagePullPolicy"] for n in p.tasks},
+        {"Always"},
+    ),
+    "image_pull_secrets": (
+        {"image_pull_secrets": ["registry"]},
+        lambda p: {kubernetes(p, n)["imagePullSecret"][0]["secretName"] for n in p.tasks},
+        {"registry"},
+    ),
+    "pipeline_root": ({"pipeline_root": "gs://bucket/x/"}, lambda p: p.spec["defaultPipelineRoot"], "gs://bucket/x"),
+    "data_path": ({"data_path": "/data/x"}, lambda p: p.parameters["data_path"]["defaultValue"], "/data/x"),
+    "push_directory": (
+        {"push_directory": "/data/x"},
+        lambda p: p.parameters["push_directory"]["defaultValue"],
+        "/data/x",
+    ),
+    "state_directory": (
+        {"state_directory": "/data/x"},
+        lambda p: '"state_directory": "/data/x"' in _constant(p, "Trainer", "custom_config"),
+        True,
+    ),
+    "env": (
+        {"env": {"TZ": "UTC"}},
+        lambda p: all({"name": "TZ", "value": "UTC"} in p.container(n)["env"] for n in p.tasks),
+        True,
+    ),
+    "secrets": (
+        {"secrets": [{"name": "s3", "key": "access", "env": "AWS_ACCESS_KEY_ID", "stages": ["Pusher"]}]},
+        lambda p: {n: kubernetes(p, n)["secretAsEnv"] for n in p.tasks if "secretAsEnv" in kubernetes(p, n)},
+        {
+            "Pusher": [
+                {
+                    "secretName": "s3",
+                    "secretNameParameter": {"runtimeValue": {"constant": "s3"}},
+                    "keyToEnv": [{"secretKey": "access", "envVar": "AWS_ACCESS_KEY_ID"}],
+                }
+            ]
+        },
+    ),
+    "volumes": (
+        {
+            "volumes": [
+                {"claim": "photos", "mount": "/data"},
+                {"claim": "x", "mount": "/x", "stages": ["Trainer"]},
+            ]
+        },
+        lambda p: {n: [(m["constant"], m["mountPath"]) for m in kubernetes(p, n)["pvcMount"]] for n in p.tasks},
+        None,  # see the test
+    ),
+    "every_stage": (
+        {"every_stage": {"cpu": "1"}, "stages": {"Trainer": {"memory": "4Gi"}}},
+        lambda p: {p.container(n)["resources"]["resourceCpuLimit"] for n in p.tasks},
+        {"1"},
+    ),
+    "stages": (
+        {"every_stage": {"cpu": "1"}, "stages": {"Trainer": {"cpu": "4"}}},
+        lambda p: p.container("Trainer")["resources"]["resourceCpuLimit"],
+        "4",
+    ),
+}
+
+
+def _constant(package: Package, task: str, parameter: str) -> str:
+    return package.tasks[task]["inputs"]["parameters"][parameter]["runtimeValue"]["constant"]
+
+
+@pytest.mark.parametrize("field", OF_A_STAGE)
+def test_a_stages_field_is_seen(field, package, tmp_path):
+    fields, seen, expected = OF_A_STAGE[field]
+    compiled = packages.compiled(tmp_path, {"stages": {"Trainer": fields}})
+    assert seen(compiled) == expected
+    untouched = {"Trainer", "Verdict"}  # Verdict's own rules are tested elsewhere
+    assert {n: t for n, t in compiled.tasks.items() if n not in untouched} == {
+        n: t for n, t in package.tasks.items() if n not in untouched
+    }
+
+
+@pytest.mark.parametrize("field", [name for name in IN_ALL if name != "volumes"])
+def test_a_field_is_seen(field, tmp_path):
+    fields, seen, expected = IN_ALL[field]
+    assert seen(packages.compiled(tmp_path, fields)) == expected
+
+
+def test_volumes_are_mounted_where_they_are_wanted(tmp_path):
+    fields, seen, _ = IN_ALL["volumes"]
+    mounted = seen(packages.compiled(tmp_path, fields))
+    assert mounted.pop("Trainer") == [("photos", "/data"), ("x", "/x")]
+    assert set(map(tuple, mounted.values())) == {(("photos", "/data"),)}
+
+
+def test_every_field_is_tested():
+    assert set(OF_A_STAGE) == set(Stage.model_fields)
+    assert set(IN_ALL) == set(Kubeflow.model_fields) - {"schedule"}  # tests/kubeflow/test_submit.py
+    assert set(Volume.model_fields) == {"claim", "mount", "stages"}
+    assert set(Secret.model_fields) == {"name", "key", "env", "stages"}
+    assert set(Toleration.model_fields) == {"key", "operator", "value", "effect", "seconds"}
+    assert set(Schedule.model_fields) == {"cron", "interval_minutes", "max_concurrency", "start", "end"}
+
+
+def test_a_verdict_is_not_tried_again(tmp_path):
+    compiled = packages.compiled(tmp_path, {"every_stage": {"retries": 3}})
+    assert {name for name, task in compiled.tasks.items() if "retryPolicy" not in task} == {"Verdict"}
+
+
+def trainer(**fields: Any) -> Json:
+    return {"stages": {"Trainer": fields}}
+
+
+REFUSED: dict[str, tuple[Json, str]] = {
+    "no image": ({"image": None}, "kubeflow.image: is required"),
+    "an image with a space": ({"image": "a b"}, "kubeflow.image"),
+    "a root that nothing can open": ({"pipeline_root": "hdfs://x/y"}, "kubeflow.pipeline_root"),
+    "a relative data path": ({"data_path": "photos"}, "kubeflow.data_path"),
+    "data on no volume": ({"data_path": "/elsewhere"}, "data_path: '/elsewhere' is below no volume"),
+    "data on a volume that its reader hasn't": (
+        {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["BaselineModel", "Pusher", "Trainer"]}]},
+        "OutsideState",
+    ),
+    "models on no volume": ({"push_directory": "/models"}, "push_directory"),
+    "training state on no volume": ({"state_directory": "/state"}, "state_directory"),
+    "a volume of no stage": ({"volumes": [{"claim": "photos", "mount": "/data", "stages": []}]}, "volumes.0.stages"),
+    "a volume of an unknown stage": (
+        {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Tuner"]}]},
+        "volumes.0.stages.0",
+    ),
+    "a volume over /tmp": (
+        {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "/tmp"}]},
+        "volumes.1.mount",
+    ),
+    "two volumes at one place": (
+        {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "/data/"}]},
+        "volumes.1.mount",
+    ),
+    "a claim that can't be one": ({"volumes": [{"claim": "Photos", "mount": "/data"}]}, "volumes.0.claim"),
+    "an unknown stage": ({"stages": {"Tuner": {"cpu": "1"}}}, "stages.Tuner"),
+    "CPU in words": (trainer(cpu="four"), "stages.Trainer.cpu"),
+    "no CPU": (trainer(cpu="0"), "stages.Trainer.cpu"),
+    "memory in the wrong unit": (trainer(memory="16GB"), "stages.Trainer.memory"),
+    "more CPU asked for than allowed": (trainer(cpu="500m", cpu_request="1"), "cpu_request may be at most cpu"),
+    "more memory asked for than allowed": (trainer(memory="1G", memory_request="1Gi"), "memory_request"),
+    "a GPU node without GPU": (
+        trainer(gpu=0, node_selector={"cloud.google.com/gke-accelerator": "nvidia-l4"}),
+        "stages.Trainer.node_selector",
+    ),
+    "a GPU node for every stage": (
+        {"every_stage": {"node_selector": {"nvidia.com/gpu.present": "true"}}},
+        "every_stage.node_selector",
+    ),
+    "a label that can't be one": (trainer(node_selector={"a b": "c"}), "stages.Trainer.node_selector"),
+    "a toleration of nothing": (trainer(tolerations=[{"operator": "Equal", "key": "x"}]), "tolerations.0"),
+    "a value that isn't looked at": (
+        trainer(tolerations=[{"operator": "Exists", "key": "x", "value": "y"}]),
+        "tolerations.0",
+    ),
+    "seconds without eviction": (trainer(tolerations=[{"operator": "Exists", "seconds": 5}]), "NoExecute"),
+    "retries for ever": (trainer(retries=1000), "stages.Trainer.retries"),
+    "a variable set twice": (
+        {"env": {"TZ": "UTC"}, "secrets": [{"name": "s", "key": "k", "env": "TZ"}]},
+        "secrets.0.env",
+    ),
+    "a variable with a dash": ({"env": {"MY-ENV": "x"}}, "kubeflow.env"),
+    "an unknown field": ({"images": "x"}, "kubeflow.images: no such field"),
+    "a cron of six fields": ({"schedule": {"cron": "0 0 3 * * MON"}}, "schedule.cron"),
+    "a cron that never comes": ({"schedule": {"cron": "0 25 * * *"}}, "schedule.cron"),
+    "a cron that the server reads otherwise": ({"schedule": {"cron": "0 3 L * *"}}, "schedule.cron"),
+    "two rhythms": ({"schedule": {"cron": "0 3 * * *", "interval_minutes": 5}}, "one of cron and interval_minutes"),
+    "no rhythm": ({"schedule": {"max_concurrency": 1}}, "one of cron and interval_minutes"),
+    "a start without time zone": (
+        {"schedule": {"interval_minutes": 5, "start": "2026-12-01T03:00:00"}},
+        "schedule.start",
+    ),
+    "an end before the start": (
+        {
+            "schedule": {
+                "interval_minutes": 5,
+                "start": "2026-12-02T00:00:00Z",
+                "end": "2026-12-01T00:00:00Z",
+            }
+        },
+        "start must be before end",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", REFUSED)
+def test_what_contradicts_itself_is_refused_by_field(fault, tmp_path):
+    fields, named = REFUSED[fault]
+    with pytest.raises(BadInputError) as refused:
+        compiler.load(str(packages.write(tmp_path, fields)))
+    assert named in str(refused.value)
+    assert str(tmp_path / "config.yaml") in str(refused.value)
+
+
+OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
+    "TF Serving in Docker": ({}, {"serving_check": {"tf_serving": "2.19.0"}}, "serving_check.tf_serving"),
+    "a stage that isn't there": (
+        trainer() | {"stages": {"TrunkFeatures": {"cpu": "1"}}},
+        {"trunk_features": {"mode": "pixels"}},
+        "TrunkFeatures",
+    ),
+    "weights of this machine": ({}, {"backbone": {"weights": "weights.pth"}}, "backbone.weights"),
+    "a schema of this machine": ({}, {"data": {"path": "x", "schema": "facts.pbtxt"}}, "data.schema"),
+}
+
+
+@pytest.mark.parametrize("fault", OTHER_SECTIONS)
+def test_other_sections_that_cant_run_there_are_refused_by_field(fault, tmp_path):
+    kubeflow, sections, named = OTHER_SECTIONS[fault]
+    with pytest.raises(BadInputError, match=re.escape(named)):
+        compiler.load(str(packages.write(tmp_path, kubeflow, **sections)))
+
+
+def test_without_the_section_nothing_is_compiled(tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"name": "x", "data": {"path": "photos"}}))
+    done = subprocess.run(
+        [sys.executable, "-m", "kubeflow.compile", "--config", str(tmp_path / "config.yaml")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("kubeflow: is required; docs/configuration.md has its fields")
