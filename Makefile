@@ -10,7 +10,7 @@ INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-dep
 DEMO := data/traffic_lights.yaml
 CONFIG ?= $(DEMO)
 
-.PHONY: help run test lint format docs lock clean
+.PHONY: help run test kubeflow lint format docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -21,6 +21,9 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 
 test: $(VENV)/ready ## run all tests
 	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+
+kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml, which has a section kubeflow, for Kubeflow Pipelines
+	@$(PYTHON) -m kubeflow.compile --config "$(CONFIG)"
 
 lint: $(VENV)/ready ## check style, formatting and types
 	@$(VENV)/bin/ruff check .

@@ -10,7 +10,7 @@ from typing import Any
 
 from kubeflow.package import Package
 from modules.errors import BadInputError
-from pipeline import config
+from pipeline import config, console
 from pipeline.config import Config
 from pipeline.kubeflow_section import Kubeflow
 
@@ -30,14 +30,17 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run_config = load(options.config)
         output = options.output or DEFAULT_FOLDER / f"{run_config.name}.yaml"
-        package = build(run_config)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with console.redirected(output.with_suffix(".log")):
+            package = build(run_config)
     except BadInputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     package.write(output)
     on_gpu = [name for name in package.tasks if settings(run_config).stage(name).gpu]
-    print(f"{output}: {len(package.tasks)} tasks, of which with GPUs: {', '.join(on_gpu) or 'none'}")
-    print(f"parameters: {', '.join(package.parameters)}")
+    print(f"{output}: {len(package.tasks)} tasks; with a GPU: {', '.join(on_gpu) or 'none'}")
+    print(f"parameters: {', '.join(sorted(package.parameters))}")
+    print(f"details: {output.with_suffix('.log')}")
     return 0
 
 

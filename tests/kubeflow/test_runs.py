@@ -1,20 +1,22 @@
-"""Whole runs of the compiled pipeline, in pods as open-source Kubeflow Pipelines would make them."""
+"""The demo in pods, as open-source Kubeflow Pipelines would make them: four runs of what `make kubeflow` compiles."""
 
 from __future__ import annotations
 
+import runpy
 import shutil
 from dataclasses import dataclass
 
-import drawing
-import packages
 import pod
 import pytest
 from cluster import CACHED, FAILED, SKIPPED, SUCCEEDED, Cluster, Task
 
 from components.serving_directory import ServingDirectory
+from kubeflow import compile as compiler
 from modules import reference_answers
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
+DEMO = pod.CODE / "data" / "traffic_lights.yaml"
+FEW_EPOCHS = {"head_epochs": 2, "fine_tune_epochs": 1}
 KILLED = -9
 AFTER_TRAINING = ("BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict")
 
@@ -28,7 +30,7 @@ class Runs:
       serving: the push destination.
       first: two of its pods are killed, once each.
       second: another learning rate; the first run's model is in production.
-      third: a bound that nothing meets; Trainer is as in the first run, but not cached, and not killed.
+      third: more test images are wanted than there are; Trainer is as in the first run, but not cached, nor killed.
       fourth: the same image lies under two labels now.
     """
 
@@ -44,23 +46,29 @@ class Runs:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
     folder = tmp_path_factory.mktemp("cluster")
     volume = folder / "volume"
-    photos = drawing.colour_tree(volume / "photos", 60)
-    package = packages.compiled(folder)
-    cluster = Cluster(folder, {"photos": volume})
+    volume.mkdir()
+    photos = volume / "traffic_lights"
+    runpy.run_path(str(DEMO.with_name("prepare_traffic_lights.py")))["prepare"](photos)
+    demo = compiler.load(str(DEMO))
+    package = compiler.build(demo)
+    cluster = Cluster(folder, {"regraft-data": volume})
     output = folder / "pods" / "run-1-ImageExampleGen-0" / "s3"
     first = cluster.run(
         package,
+        FEW_EPOCHS,
         kill={
             "ImageExampleGen": lambda: any(output.rglob("examples")),  # it has begun to write
-            "Trainer": lambda: any((volume / "state").rglob("state.npz")),  # an epoch was saved
+            "Trainer": lambda: any((volume / "training").rglob("state.npz")),  # an epoch was saved
         },
     )
-    second = cluster.run(package, {"head_learning_rate": 2e-3})
-    del package.tasks["Trainer"]["cachingOptions"]
-    third = cluster.run(package, {"min_accuracy": 1.0})
-    shutil.copy(photos / "cyan" / "0.png", photos / "yellow" / "twin.png")
+    second = cluster.run(package, {**FEW_EPOCHS, "head_learning_rate": 2e-3})
+    strict = demo.model_copy(update={"gate": demo.gate.model_copy(update={"min_test_examples": 1000})})
+    strict_package = compiler.build(strict)
+    del strict_package.tasks["Trainer"]["cachingOptions"]
+    third = cluster.run(strict_package, FEW_EPOCHS)
+    shutil.copy(next((photos / "green").iterdir()), photos / "yellow" / "twin.jpg")
     fourth = cluster.run(package)
-    return Runs(cluster, ServingDirectory(volume / "models"), first, second, third, fourth)
+    return Runs(cluster, ServingDirectory(volume / "models" / "traffic-lights"), first, second, third, fourth)
 
 
 def states(tasks: dict[str, Task]) -> dict[str, str]:
@@ -77,8 +85,10 @@ def test_a_first_run_pushes_version_one(runs):
     assert not failed
     manifest = runs.serving.manifest(1)
     assert manifest["parent"] is None
-    assert manifest["config"]["training"]["head"]["learning_rate"] == 1e-3
-    assert "pushed: /data/models/1" in runs.first["Verdict"].said
+    assert manifest["config"]["training"]["head"]["epochs"] == FEW_EPOCHS["head_epochs"]
+    assert manifest["config"]["data"]["path"] == "/data/traffic_lights"
+    assert manifest["test"]["accuracy"] > 0.95
+    assert "pushed: /data/models/traffic-lights/1" in runs.first["Verdict"].said
 
 
 def test_a_pod_that_was_killed_is_tried_again_with_the_same_result(runs):
@@ -106,14 +116,14 @@ def test_a_refused_model_is_not_pushed_and_fails_the_run_at_its_verdict(runs):
     assert {name for name, state in states(runs.third).items() if state == FAILED} == {"Verdict"}
     verdict = runs.third["Verdict"]
     assert verdict.exit_codes == [3]  # a verdict is not tried again
-    assert "at least 1 " in verdict.said
+    assert "at least 1000" in verdict.said
     assert "not pushed: refused by gate" in verdict.said
 
 
 def test_data_that_changed_is_never_answered_from_the_cache(runs):
     examples = runs.fourth["ImageExampleGen"]
     assert (examples.state, examples.exit_codes) == (FAILED, [2, 2])
-    assert "twin.png" in examples.said
+    assert "twin.jpg" in examples.said
     assert "Traceback" not in examples.said
     assert set(states(runs.fourth).values()) == {SUCCEEDED, FAILED, SKIPPED}
     assert runs.fourth["Pusher"].state == SKIPPED
@@ -125,6 +135,6 @@ def test_an_unchanged_folder_is_told_apart_from_a_changed_one(runs):
 
 
 def test_nothing_is_left_on_the_volume_but_models_and_photos(runs):
-    volume = runs.serving.path.parent
-    assert [path for path in (volume / "state").rglob("*") if path.is_file()] == []
-    assert {path.name for path in volume.iterdir()} == {"photos", "models", "state"}
+    volume = runs.cluster.volumes["regraft-data"]
+    assert [path for path in (volume / "training").rglob("*") if path.is_file()] == []
+    assert {path.name for path in volume.iterdir()} == {"traffic_lights", "models", "training"}
