@@ -75,7 +75,8 @@ def _evaluator(run: Path) -> Callable[[], None]:
     from tfx.utils import proto_utils
 
     from components.evaluator import executor
-    from pipeline import pipeline, thresholds
+    from pipeline import thresholds
+    from pipeline.beam_section import Beam
     from pipeline.config import Gate
 
     def artifact(kind: type, path: str | Path, **properties: int) -> Any:
@@ -104,7 +105,7 @@ def _evaluator(run: Path) -> Callable[[], None]:
         "example_splits": '["test"]',
         "allow_new_classes": 0,
     }
-    context = BaseBeamExecutor.Context(beam_pipeline_args=list(pipeline.LOCAL_BEAM), tmp_dir=str(scratch))
+    context = BaseBeamExecutor.Context(beam_pipeline_args=list(Beam().arguments()), tmp_dir=str(scratch))
     return lambda: executor.Executor(context).Do(inputs, outputs, properties)
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from modules import backbones, heads
 from modules.errors import BadInputError
+from pipeline.beam_section import Beam
 from pipeline.kubeflow_section import Kubeflow
 from pipeline.section import Section, is_elsewhere, section_of
 
@@ -531,6 +532,7 @@ class Config(Section):
     gate: Gate = Gate()
     serving_check: ServingCheck = ServingCheck()
     push: Push = Push()
+    beam: Beam = Beam()
     kubeflow: Kubeflow | None = None
 
     @pydantic.field_validator("name")

@@ -41,10 +41,6 @@ from modules.trunk_features import Recipe
 from pipeline import thresholds
 from pipeline.config import Config
 
-# Beam's DirectRunner first tries to download a Prism binary; this one runs in the process, and says what it is. Its
-# workers have what this process has: with an image named, TFX does not pack its own source for them in every stage.
-LOCAL_BEAM = ("--runner=FnApiRunner", "--sdk_container_image=this-process")
-
 _MODULES = Path(modules.__file__).parent
 
 
@@ -54,7 +50,6 @@ def create_pipeline(
     push_directory: str | data_types.RuntimeParameter,
     state_directory: str | None = None,
     metadata_connection_config: metadata_store_pb2.ConnectionConfig | None = None,
-    beam_pipeline_args: tuple[str, ...] = LOCAL_BEAM,
     bless_anyway: str | data_types.RuntimeParameter = "",
     given: Mapping[str, data_types.RuntimeParameter] | None = None,
     elsewhere: bool = False,
@@ -67,7 +62,6 @@ def create_pipeline(
       push_directory: where blessed models go.
       state_directory: where the state of an unfinished training is kept; None: a training that is killed starts over.
       metadata_connection_config: of the ML Metadata store; None where the orchestrator has its own.
-      beam_pipeline_args: for the stages that run on Beam.
       bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
       given: parameters of components/run_parameters.py that a run can be given anew.
       elsewhere: whether the stages run on other machines, in an image that has this package. Then its modules are
@@ -123,7 +117,7 @@ def create_pipeline(
         report=example_gen.outputs["report"],
         directory=push_directory,
         keep=config.push.keep,
-        config=config.model_dump(mode="json", by_alias=True, exclude={"kubeflow"}),
+        config=config.model_dump(mode="json", by_alias=True, exclude={"beam", "kubeflow"}),
         bless_anyway=bless_anyway,
         given=given,
     )
@@ -139,7 +133,7 @@ def create_pipeline(
         ],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=list(beam_pipeline_args),
+        beam_pipeline_args=list(config.beam.arguments()),
     )
 
 
@@ -180,7 +174,7 @@ def create_gate_pipeline(
         components=[example_gen, model, baseline_model, evaluator],
         enable_cache=True,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=list(LOCAL_BEAM),
+        beam_pipeline_args=list(config.beam.arguments()),
     )
 
 

@@ -1,0 +1,70 @@
+"""The section `beam` of the configuration: what runs the stages that are Beam pipelines."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pydantic
+from pydantic import Field
+
+from pipeline.section import Section
+
+Address = Annotated[str, Field(pattern=r"^[-A-Za-z0-9._]+:\d{1,5}$")]
+
+_FOR_WORKERS = (
+    # They have this package: TFX packs an sdist of itself for them in each stage, unless an image is named.
+    "--sdk_container_image=has-this-package",
+    # They import it first, as pipeline/pipeline.py does, and why.
+    "--beam_plugin=tfx",
+)
+_PORTABLE = ("flink", "spark")
+
+
+class Beam(Section):
+    """What runs the stages that are Beam pipelines.
+
+    They are ImageExampleGen, StatisticsGen, Transform, TrunkFeatures and Evaluator.
+    """
+
+    runner: Literal["local", "flink", "spark"] = "local"
+    """`local` (default): Beam in the stage's own process. `flink`, `spark`: a cluster, through Beam's job server for
+    it; its workers must have this package and see the same files at the same paths."""
+    workers: int = Field(1, ge=1, le=1024)
+    """flink, spark: how many slots of the cluster work at once; 1 or more; default 1."""
+    job_endpoint: Address | None = None
+    """flink, spark: host:port of Beam's job server."""
+    artifact_endpoint: Address | None = None
+    """flink, spark: host:port of the job server's artifact service; default: the one that it names itself."""
+    worker_pool: Address | None = None
+    """flink, spark: host:port at which a worker of the cluster finds its pool of Python workers (`python -m
+    apache_beam.runners.worker.worker_pool_main`); mostly a sidecar's, localhost:50000."""
+    options: list[Annotated[str, Field(pattern=r"^--\w+")]] = []
+    """Further options of Beam, each as `--name=value`; they win."""
+
+    @pydantic.model_validator(mode="after")
+    def _fields_of_this_runner(self) -> Beam:
+        wanted = ("job_endpoint", "worker_pool")
+        if self.runner in _PORTABLE:
+            for name in wanted:
+                if getattr(self, name) is None:
+                    raise ValueError(f"runner {self.runner} needs {name}. Received: none")
+            return self
+        for name in (*wanted, "artifact_endpoint", "workers"):
+            if name in self.model_fields_set:
+                raise ValueError(f"{name} is an option of runner flink and spark. Received: runner={self.runner!r}")
+        return self
+
+    def arguments(self) -> tuple[str, ...]:
+        """The options as Beam's command line has them."""
+        # Beam's DirectRunner would first try to download a Prism binary.
+        runner = self._portable() if self.runner in _PORTABLE else ["--runner=FnApiRunner"]
+        return (*runner, *_FOR_WORKERS, *self.options)
+
+    def _portable(self) -> list[str]:
+        arguments = ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}"]
+        if self.artifact_endpoint:
+            arguments.append(f"--artifact_endpoint={self.artifact_endpoint}")
+        arguments += ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
+        # A process for each slot: with one, all slots would share it and its lock.
+        arguments += [f"--parallelism={self.workers}", f"--sdk_worker_parallelism={self.workers}"]
+        return arguments
