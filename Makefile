@@ -7,10 +7,13 @@ SHELL := /bin/bash
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
+LOCK := $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --allow-unsafe --no-annotate --no-header --upgrade
 DEMO := data/traffic_lights.yaml
 CONFIG ?= $(DEMO)
+ACCELERATOR ?= cpu
+IMAGE ?= regraft:$(ACCELERATOR)
 
-.PHONY: help run test kubeflow lint format docs lock clean
+.PHONY: help run test kubeflow image lint format docs lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -37,9 +40,19 @@ format: $(VENV)/ready ## format the code
 docs: $(VENV)/ready ## write the pages of docs/ that are made from the code
 	@$(PYTHON) docs/generate.py
 
-lock: $(VENV)/ready ## resolve requirements.in and overrides.txt anew into requirements.lock
-	@$(VENV)/bin/uv pip compile --quiet --python-version 3.11 --override overrides.txt --generate-hashes --allow-unsafe \
-		--no-annotate --no-header --upgrade --output-file requirements.lock requirements.in
+# The image's lock is a part of requirements.lock: what it holds is what the tests have seen. Of what TensorFlow asks for
+# on GPUs, gpu.lock keeps what requirements.lock hasn't: NVIDIA's libraries.
+lock: $(VENV)/ready ## resolve requirements*.in and overrides.txt anew into requirements.lock, and the image's locks
+	@$(LOCK) --override overrides.txt --output-file requirements.lock requirements.in requirements-dev.in
+	@$(LOCK) --override overrides.txt --constraint requirements.lock --output-file kubeflow/requirements.lock requirements.in
+	@gpu=$$(mktemp); $(LOCK) --constraint requirements.lock kubeflow/gpu.in > "$$gpu"; \
+	awk '/^[a-z]/ { first = NR == FNR; wanted = !first && !($$1 in held); if (first) held[$$1] } wanted' \
+		requirements.lock "$$gpu" > kubeflow/gpu.lock; \
+	rm "$$gpu"
+
+image: ## build the container image as IMAGE, for ACCELERATOR=cpu or gpu; needs Docker
+	@docker build --platform linux/amd64 --file kubeflow/Dockerfile --tag "$(IMAGE)" --build-arg ACCELERATOR="$(ACCELERATOR)" \
+		--build-arg GIT_REVISION="$$(git describe --always --dirty --abbrev=40 --exclude='*')" .
 
 clean: ## remove .venv and what was built; workspace/ stays
 	@rm -rf $(VENV) build *.egg-info

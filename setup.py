@@ -1,7 +1,7 @@
 """Package metadata of Regraft.
 
 The dependencies named here are abstract: what the code imports, and no more. What is installed, to the version and
-the hash, is `requirements.lock`, which `make lock` writes from `requirements.in` and `overrides.txt`.
+the hash, is `requirements.lock`, which `make lock` writes from `requirements*.in` and `overrides.txt`.
 """
 
 from pathlib import Path
