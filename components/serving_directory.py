@@ -110,17 +110,18 @@ class ServingDirectory:
         """Makes an earlier version current, and sees to it that the one that was is not pushed again by a run.
 
         Args:
-          to: the version; None: the newest that is another model than the current one.
+          to: the version; None: the newest that is another model than the current one, and was not rolled back itself.
 
         Returns:
           the version that was current, and the new one, a copy of the earlier.
 
         Raises:
-          ServingError: if there is no such version, or it is the current one.
+          ServingError: if there is no such version, it is the current one, or its files are damaged.
         """
         with self._locked():
             current = self._current()
             chosen = self._before(current) if to is None else self._existing(to)
+            self._check_whole(chosen)
             undone = self.fingerprint(current)
             if self.fingerprint(chosen) == undone:
                 raise ServingError(f"{self.path}: version {chosen} is the very model of the current version {current}")
@@ -141,19 +142,45 @@ class ServingDirectory:
           the new version, a copy of it.
 
         Raises:
-          ServingError: if there is no such version, or it is the current one.
+          ServingError: if there is no such version, it is the current one, or its files are damaged.
         """
         source = source or self
         model = source.path / str(source._existing(version))
+        source._check_whole(version)
+        if self.path.exists() and not self.path.is_dir():
+            raise ServingError(f"{self.path}: a folder is expected; this is a file")
         self.identity()
         with self._locked():
             promoted = source.fingerprint(version)
-            if self.standing(promoted) is not None:
+            standing = self.standing(promoted)
+            if standing is not None and self.damage(standing) is None:
                 raise ServingError(f"{self.path}: version {self._current()} is this model, and current")
             new = self._put(model, {**source._inherited(version), "promoted_from": str(model)})
             withdrawn = {key: value for key, value in self._state().get("withdrawn", {}).items() if key != promoted}
             self._write_state({**self._state(), "withdrawn": withdrawn})
         return new
+
+    def damage(self, version: int) -> str | None:
+        """What is wrong with a version's files; None if they are those that were pushed, as far as can be known."""
+        model = self.path / str(version)
+        if not (model / "saved_model.pb").is_file():
+            return "it has no saved_model.pb"
+        pushed = self.manifest(version).get("fingerprint")
+        if pushed and model_fingerprint(model) != pushed:
+            return "its files are not those that were pushed"
+        return None
+
+    def check_in_production(self, version: int) -> None:
+        """Raises ServingError if nothing can be held against this version."""
+        if damage := self.damage(version):
+            raise ServingError(
+                f"{self.path / str(version)}: is in production, but {damage}; no candidate can be held against it. "
+                "Restore it, promote an intact version (python -m pipeline.models promote), or remove the folder"
+            )
+
+    def _check_whole(self, version: int) -> None:
+        if damage := self.damage(version):
+            raise ServingError(f"{self.path / str(version)}: can't be made current: {damage}")
 
     def fingerprint(self, version: int) -> str:
         """Of a version's model; computed for a version that Regraft didn't push."""
@@ -198,11 +225,14 @@ class ServingDirectory:
         return version
 
     def _before(self, current: int) -> int:
-        undone = self.fingerprint(current)
+        not_these = {self.fingerprint(current), *self._state().get("withdrawn", {})}
         for version in reversed(self.versions()):
-            if self.fingerprint(version) != undone:
+            if self.fingerprint(version) not in not_these:
                 return version
-        raise ServingError(f"{self.path}: there is no other model than that of version {current} to go back to")
+        raise ServingError(
+            f"{self.path}: there is no other model than that of version {current} to go back to, but what was rolled "
+            "back itself; --to may name that"
+        )
 
     def _state(self) -> dict[str, Any]:
         path = self.path / _STATE

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,7 @@ import pydantic
 import yaml
 from pydantic import Field
 
-from modules import backbones, heads
+from modules import backbones, features, heads
 from modules.errors import BadInputError
 from pipeline.beam_section import Beam
 from pipeline.kubeflow_section import Kubeflow
@@ -438,6 +439,14 @@ class Slice(Section):
     """Fewest test images; 1 or more; default 1."""
 
     @pydantic.model_validator(mode="after")
+    def _has_such_a_part(self) -> Slice:
+        closed = {features.FORMAT: features.FORMATS, features.SIZE_BAND: features.SIZE_BANDS}.get(self.feature)
+        if closed and self.value is not None and self.value not in closed:
+            allowed = ", ".join(closed)
+            raise ValueError(f"value: of {self.feature} one of {allowed} is allowed. Received: {self.value!r}")
+        return self
+
+    @pydantic.model_validator(mode="after")
     def _asks_for_something(self) -> Slice:
         if self.min_accuracy is None and self.max_regression is None and self.min_examples == 1:
             raise ValueError("one of min_accuracy, max_regression and min_examples is wanted. Found: none")
@@ -473,6 +482,28 @@ class Gate(Section):
     """Whether the values measured or their confidence bounds are judged."""
     slices: list[Slice] = []
     """Bounds for parts of the test split; default: none."""
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Refuses bounds for classes that there are none of.
+
+        Args:
+          classes: names of those that there are.
+
+        Raises:
+          BadInputError: with the field.
+        """
+        named = {
+            f"gate.{field}": list(bounds)
+            for field in ("min_recall", "max_recall_regression")
+            if isinstance(bounds := getattr(self, field), dict)
+        }
+        for number, part in enumerate(self.slices):
+            if part.feature == features.LABEL and part.value is not None:
+                named[f"gate.slices.{number}.value"] = [part.value]
+        for field, names in named.items():
+            for name in names:
+                if name not in classes:
+                    raise BadInputError(f"{field}: the classes are {', '.join(classes)}. Received: {name!r}")
 
 
 class ServingCheck(Section):
@@ -602,7 +633,8 @@ def load(path: str | Path, elsewhere: bool = False) -> Config:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise BadInputError(f"{path}: there is no such configuration file in {Path.cwd()}") from None
+        where = "" if Path(path).is_absolute() else f" in {Path.cwd()}"
+        raise BadInputError(f"{path}: there is no such configuration file{where}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: can't be read: {error}") from None
     try:

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import rich.box
 import rich.table
 
 from components.evaluator import verdict as verdicts
-from components.pusher.executor import GATE, OVERRIDDEN, REFUSED_BY, WITHDRAWN
+from components.pusher.properties import GATE, OVERRIDDEN, REFUSED_BY, STANDING, WITHDRAWN
+from components.serving_check import findings
 from modules.errors import BadInputError
 from pipeline import console, run_record, verdict_table
 from pipeline.run_record import StageRecord
@@ -32,6 +33,7 @@ class PastRun:
       started: local time, ISO 8601.
       verdict: on its candidate; None if the run did not come so far, or the verdict's file is gone.
       baseline: the version the candidate was compared with; None if there was none.
+      serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if there was none.
       outcome: what came of it, in words.
     """
 
@@ -39,6 +41,7 @@ class PastRun:
     started: str
     verdict: verdicts.Verdict | None
     baseline: int | None
+    serving_check: dict[str, Any] | None
     outcome: str
 
 
@@ -63,7 +66,16 @@ def _past_run(number: int, started: str, stages: dict[str, StageRecord]) -> Past
             found = None
         version = stages["BaselineModel"].outputs["baseline_model"].custom_properties["version"].int_value
         baseline = version or None
-    return PastRun(number, started, found, baseline, _outcome(stages, found))
+    return PastRun(number, started, found, baseline, _serving_check(stages), _outcome(stages, found))
+
+
+def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
+    if "ServingCheck" not in stages:
+        return None
+    try:
+        return findings.read(stages["ServingCheck"].outputs["infra_blessing"].uri)
+    except FileNotFoundError:
+        return None
 
 
 def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -> str:
@@ -76,13 +88,15 @@ def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -
     if withdrawn := pushed[WITHDRAWN].int_value:
         return f"not pushed: version {withdrawn}, which was rolled back"
     if not pushed["pushed"].int_value:
-        failed = [check.metric.replace("_", " ") for check in verdict.checks if not check.passed] if verdict else []
+        failed = [check.title for check in verdict.checks if not check.passed] if verdict else []
         failed += [name for name in pushed[REFUSED_BY].string_value.split(", ") if name not in ("", GATE)]
-        return f"not blessed: {', '.join(dict.fromkeys(failed))}" if failed else "not blessed"
+        current = f"; it is version {pushed[STANDING].int_value}, in production" if pushed[STANDING].int_value else ""
+        return f"not blessed: {', '.join(dict.fromkeys(failed))}{current}"
     version = f"version {pushed['pushed_version'].string_value}"
     if reason := pushed[OVERRIDDEN].string_value:
         return f"NOT BLESSED, pushed as {version}: {reason}"
-    return f"already {version}" if stages["Pusher"].cached else f"pushed as {version}"
+    is_old = stages["Pusher"].cached or pushed[STANDING].int_value
+    return f"already {version}" if is_old else f"pushed as {version}"
 
 
 def main(arguments: Sequence[str], terminal: TextIO | None = None) -> int:
@@ -114,7 +128,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (history, explain):
         command.add_argument("folder", help="the pipeline's, <workspace>/<pipeline name>")
     explain.add_argument("--run", type=int, help="its number in the history (default: the last that was judged)")
-    explain.add_argument("--json", action="store_true", help="as verdict.json has it")
+    explain.add_argument("--json", action="store_true", help="for programs, with the serving check")
     return parser.parse_args(arguments)
 
 
@@ -150,10 +164,14 @@ def _explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
     if run.verdict is None:
         raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
     if as_json:
-        print(json.dumps(verdicts.as_json(run.verdict), indent=2), file=terminal)
+        about = {"run": run.number, "started": run.started, "outcome": run.outcome, "baseline": run.baseline}
+        content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
+        print(json.dumps(content, indent=2), file=terminal)
         return
     print(f"run {run.number}, started {run.started.partition('.')[0]}: {run.outcome}", file=terminal)
     verdict_table.show(run.verdict, run.baseline, terminal)
+    for line in verdict_table.served(run.serving_check) if run.serving_check else ():
+        print(line, file=terminal)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,10 @@ _LABEL_KEY = re.compile(rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-
 # Node labels that only nodes with GPUs have, as their vendors and clouds set them.
 _GPU_LABELS = ("gke-accelerator", "nvidia.com/gpu", "amd.com/gpu", "eks.amazonaws.com/accelerator", "accelerator")
 # What the launcher and the stages themselves need.
-_TAKEN = ("/", "/tmp", "/dev", "/dev/shm", "/proc", "/sys", "/gcs", "/s3", "/minio", "/kfp-launcher")  # noqa: S108
+_TAKEN = (
+    *("/", "/tmp", "/dev", "/dev/shm", "/proc", "/sys"),  # noqa: S108
+    *("/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config"),
+)
 _ROOT_SCHEMES = ("gs", "s3", "minio")
 
 

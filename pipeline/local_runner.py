@@ -18,6 +18,7 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
     # Run as a script, Python looks for modules beside this file first, and takes pipeline.py for the package.
     del sys.path[0]
 
+from components import serving_directory
 from components.image_example_gen import listing
 from modules.errors import BadInputError
 from pipeline import config, console
@@ -41,7 +42,9 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run_config = config.load(options.config)
         _check_images(run_config, options.config)
+        _check_docker(run_config)
         folder = RunFolder(options.workspace, run_config.name)
+        _check_production(run_config.push.directory or str(folder.serving))
         with folder.locked():
             return _run(run_config, options, folder)
     except BadInputError as error:
@@ -53,9 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check_images(run_config: config.Config, config_path: str) -> None:
-    """Refuses a data folder that can't be worked with while it costs no time."""
+    """Refuses a data folder that can't be worked with, or bounds for other classes, while it costs no time."""
     try:
-        listing.list_files(run_config.data.path)
+        run_config.gate.check_classes(listing.class_names(listing.list_files(run_config.data.path)))
     except BadInputError as error:
         raise BadInputError(f"{config_path}: {error}") from None
 
@@ -115,11 +118,30 @@ def _run(run_config: config.Config, options: argparse.Namespace, folder: RunFold
         return BAD_INPUT if isinstance(cause, BadInputError) else FAILED
 
 
+def _check_docker(run_config: config.Config) -> None:
+    """Refuses TF Serving in Docker where there is none, before the stages have worked for it."""
+    if run_config.serving_check.tf_serving is None:
+        return
+    import docker
+
+    try:
+        docker.from_env(timeout=10).ping()
+    except docker.errors.DockerException as error:
+        raise BadInputError(f"serving_check.tf_serving: needs Docker on this machine: {error}") from None
+
+
+def _check_production(directory: str) -> None:
+    """Refuses a production that no candidate could be held against, before one is trained."""
+    serving = serving_directory.ServingDirectory(directory)
+    for newest in serving.versions()[-1:]:
+        serving.check_in_production(newest)
+
+
 def _check_model(run_config: config.Config, config_path: str) -> None:
     """Refuses a backbone, head or training that can't be built, before the stages have worked for it."""
     from modules import assembly
 
-    classes = sorted({file.label for file in listing.list_files(run_config.data.path) if file.label})
+    classes = listing.class_names(listing.list_files(run_config.data.path))
     try:
         assembly.check(run_config.model_dump(), classes)
     except BadInputError as error:

@@ -52,7 +52,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     promote = commands.add_parser("promote", help="make a version current, of this folder or in another one")
     for command in (listing, rollback, promote):
         command.add_argument("directory", help="push.directory of the configuration, or <workspace>/<name>/serving")
-    rollback.add_argument("--to", type=int, metavar="VERSION", help="default: the newest that is another model")
+    rollback.add_argument("--to", type=int, metavar="VERSION", help="default: the newest other model, not rolled back")
     promote.add_argument("version", type=int)
     promote.add_argument("--into", metavar="DIRECTORY", help="where it becomes current (default: here)")
     return parser.parse_args(arguments)
@@ -79,7 +79,9 @@ def _row(directory: ServingDirectory, version: int, current: bool) -> Iterator[s
     yield "–" if accuracy is None else f"{accuracy:.2%} of {manifest['test']['examples']}"
     yield str(manifest.get("parent") or "–")
     yield fingerprint[:12]
-    yield ", ".join(_said(manifest, current, directory.withdrawn(fingerprint)))
+    damage = directory.damage(version)
+    said = _said(manifest, current, directory.withdrawn(fingerprint))
+    yield ", ".join([*([f"DAMAGED: {damage}"] if damage else []), *said])
 
 
 def _said(manifest: dict[str, Any], current: bool, withdrawn: int | None) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -17,8 +17,8 @@ import tensorflow_transform as tft
 from components.evaluator import verdict as verdicts
 from components.evaluator.verdict import ClassFigures
 from components.image_example_gen import report
-from components.pusher import executor as pusher
-from components.serving_check import executor as serving_check
+from components.pusher import properties as pusher
+from components.serving_check import findings
 from modules import signatures, trainer, trunk_features
 from pipeline import console, verdict_table
 from pipeline.config import Config
@@ -47,10 +47,10 @@ class Summary:
       training: what the phases were fitted on and what came of each, see modules/trainer.py.
       verdict: on the candidate.
       baseline: the version in production that the candidate was compared with; None if there was none.
-      serving_check: `refusals` and `measured`, see components/serving_check/executor.py.
+      serving_check: `refusals` and `measured`, see components/serving_check/findings.py.
       pushed: the version's folder; None if the candidate was refused, or is
       withdrawn: the version that it was until that was rolled back; None for any other candidate.
-      standing: whether the candidate already was the current version.
+      standing: the current version, if the candidate was that already; None if it was not.
       blessed_anyway: why it was pushed though it was refused; empty if it was not.
       refused_by: names of those that refused it; empty if none did.
       stages: in the order they ran.
@@ -66,7 +66,7 @@ class Summary:
     serving_check: dict[str, Any]
     pushed: str | None
     withdrawn: int | None
-    standing: bool
+    standing: int | None
     blessed_anyway: str
     refused_by: str
     stages: Sequence[StageTime]
@@ -95,14 +95,21 @@ def collect(
         training=trainer.read_history(records["Trainer"].outputs["model_run"].uri),
         verdict=verdicts.load(records["Evaluator"].outputs["blessing"].uri),
         baseline=baseline.custom_properties["version"].int_value if has_baseline else None,
-        serving_check=serving_check.read(records["ServingCheck"].outputs["infra_blessing"].uri),
+        serving_check=findings.read(records["ServingCheck"].outputs["infra_blessing"].uri),
         pushed=shown(pushed["pushed_destination"].string_value) if pushed["pushed"].int_value else None,
         withdrawn=pushed[pusher.WITHDRAWN].int_value or None,
-        standing=records["Pusher"].cached or bool(pushed[pusher.STANDING].int_value),
+        standing=_standing(records["Pusher"]),
         blessed_anyway=pushed[pusher.OVERRIDDEN].string_value,
         refused_by=pushed[pusher.REFUSED_BY].string_value,
         stages=stages,
     )
+
+
+def _standing(stage: StageRecord) -> int | None:
+    pushed = stage.outputs["pushed_model"].custom_properties
+    if stage.cached and pushed["pushed"].int_value:
+        return int(pushed["pushed_version"].string_value)
+    return pushed[pusher.STANDING].int_value or None
 
 
 def write_json(summary: Summary, path: Path) -> None:
@@ -140,6 +147,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         },
         "serving_check": summary.serving_check,
         "pushed": summary.pushed,
+        "refused_by": summary.refused_by.split(", ") if summary.refused_by else [],
         "blessed_anyway": summary.blessed_anyway or None,
         "stages": [dataclasses.asdict(stage) for stage in summary.stages],
     }
@@ -182,7 +190,7 @@ def print_table(summary: Summary, terminal: TextIO) -> None:
     for warning in _warnings(summary):
         print(f"warning: {warning}", file=terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
-    for line in _served(summary.serving_check):
+    for line in verdict_table.served(summary.serving_check):
         print(line, file=terminal)
     print(_outcome(summary), file=terminal)
 
@@ -195,8 +203,7 @@ def _trained_on(history: Mapping[str, Any]) -> str:
 
 
 def _figures(summary: Summary, name: str) -> ClassFigures:
-    index = summary.classes.index(name)
-    return summary.verdict.per_class.get(index, ClassFigures(None, None, 0))
+    return summary.verdict.per_class.get(name, ClassFigures(None, None, 0))
 
 
 def _warnings(summary: Summary) -> list[str]:
@@ -204,25 +211,15 @@ def _warnings(summary: Summary) -> list[str]:
     untested = [name for name in summary.classes if not summary.counts.splits["test"].get(name)]
     if not untested:
         return []
-    return [f"no test images of {', '.join(untested)}: the gate has seen nothing of it; more images are needed"]
-
-
-def _served(check: dict[str, Any]) -> Iterator[str]:
-    if measured := check["measured"]:
-        yield (
-            f"served in a fresh process: loads in {measured['load_seconds']:.1f} s; one image in "
-            f"{measured['p50_ms']:.3g} ms, 99 of 100 in {measured['p99_ms']:.3g} ms; "
-            f"{measured['images_per_second']:.0f} images/s; {measured['peak_gib']:.1f} GiB at most"
-        )
-    for refusal in check["refusals"]:
-        yield f"serving check FAILED: {refusal}"
+    return [f"no test images of {', '.join(untested)}: the gate has seen nothing of them; more images are needed"]
 
 
 def _outcome(summary: Summary) -> str:
     if summary.withdrawn:
         return f"nothing was pushed: this model is version {summary.withdrawn}, which was rolled back"
     if summary.pushed is None:
-        return f"not blessed ({summary.refused_by}): nothing was pushed"
+        current = f"; this model is version {summary.standing}, in production" if summary.standing else ""
+        return f"not blessed ({summary.refused_by}): nothing was pushed{current}"
     if summary.blessed_anyway:
         return f"NOT BLESSED ({summary.refused_by}), pushed all the same: {summary.pushed} ({summary.blessed_anyway})"
     if summary.standing:

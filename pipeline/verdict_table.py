@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TextIO
+from collections.abc import Iterator, Mapping
+from typing import Any, TextIO
 
 import rich.box
 import rich.markup
@@ -42,6 +42,22 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
         print(f"{left_out} more checks on slices passed", file=terminal)
 
 
+def served(check: Mapping[str, Any]) -> Iterator[str]:
+    """What the serving check found, in sentences.
+
+    Args:
+      check: `refusals` and `measured`, see components/serving_check/findings.py.
+    """
+    if measured := check["measured"]:
+        yield (
+            f"served in a fresh process: loads in {measured['load_seconds']:.1f} s; one image in "
+            f"{measured['p50_ms']:.3g} ms, 99 of 100 in {measured['p99_ms']:.3g} ms; "
+            f"{measured['images_per_second']:.0f} images/s; {measured['peak_gib']:.1f} GiB at most"
+        )
+    for refusal in check["refusals"]:
+        yield f"serving check FAILED: {refusal}"
+
+
 def _found(verdict: Verdict, baseline: int | None) -> Iterator[str]:
     if verdict.accuracy is None:
         yield "there are no test images"
@@ -58,7 +74,8 @@ def _found(verdict: Verdict, baseline: int | None) -> Iterator[str]:
         f"against version {baseline}: {change.value:+.2%}; of all images {change.lower:+.1%} or more, "
         f"{change.upper:+.1%} or less; McNemar's p = {change.probability:.2g}"
     )
-    yield from _too_few(verdict, change.disagreement)
+    if not any(check.metric == "accuracy_change" and not check.passed for check in verdict.checks):
+        yield from _too_few(verdict, change.disagreement)
 
 
 def _too_few(verdict: Verdict, disagreement: float) -> Iterator[str]:
@@ -81,7 +98,7 @@ def _worth_showing(checks: list[Check]) -> list[Check]:
 
 
 def _row(check: Check, baseline: int | None) -> tuple[str, ...]:
-    name = check.metric.replace("_", " ")
+    name = check.name
     if check.metric.endswith("_change"):
         name += f" against version {baseline}"
     if check.value is None or check.margin is None:

@@ -12,7 +12,6 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import serving_directory
-from modules.errors import BadInputError
 
 _ABSENT = "absent"
 _VERSION = "version"
@@ -42,11 +41,7 @@ class Executor(base_executor.BaseExecutor):
             baseline.set_int_custom_property(_ABSENT, 1)
             return
         production = directory.path / str(version)
-        if not (production / "saved_model.pb").is_file():
-            raise BadInputError(
-                f"{production}: the version in production has no saved_model.pb, so no candidate can be held against "
-                "it; restore it, or remove the folder"
-            )
+        directory.check_in_production(version)
         baseline.set_int_custom_property(_VERSION, version)
         target = Path(path_utils.serving_model_dir(baseline.uri))
         shutil.copytree(production, target, dirs_exist_ok=True)

@@ -40,9 +40,9 @@ class Executor(tfx_executor.Executor):
             input_dict = {key: value for key, value in input_dict.items() if key != "baseline_model"}
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         preconditions.refuse_overlap(examples, json_utils.loads(exec_properties["example_splits"]))
-        _check_models(input_dict, bool(exec_properties["allow_new_classes"]))
+        classes = _checked_classes(input_dict, bool(exec_properties["allow_new_classes"]))
         super().Do(input_dict, output_dict, _with_given_bounds(exec_properties))
-        found = reading.read(artifact_utils.get_single_uri(output_dict["evaluation"]))
+        found = reading.read(artifact_utils.get_single_uri(output_dict["evaluation"]), classes)
         verdict.write(found, artifact_utils.get_single_uri(output_dict["blessing"]))
 
 
@@ -54,7 +54,8 @@ def _with_given_bounds(exec_properties: dict[str, Any]) -> dict[str, Any]:
     return {**exec_properties, key: proto_utils.proto_to_json(bounds.replaced(eval_config, **given))}
 
 
-def _check_models(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> None:
+def _checked_classes(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> list[str]:
+    """The candidate's classes, by index."""
     names = {"model": "the candidate", "baseline_model": "the model in production"}
     folders = {
         key: path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict[key]))
@@ -63,3 +64,4 @@ def _check_models(input_dict: dict[str, list[types.Artifact]], allow_new_classes
     classes = {key: preconditions.class_names(folder, names[key]) for key, folder in folders.items()}
     if "baseline_model" in classes:
         preconditions.refuse_other_classes(classes["model"], classes["baseline_model"], allow_new_classes)
+    return classes["model"]

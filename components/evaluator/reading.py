@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow_model_analysis as tfma
@@ -23,11 +23,12 @@ _CONFUSION = "confusion"
 _EXAMPLES = "example_count"
 
 
-def read(evaluation: str) -> Verdict:
+def read(evaluation: str, classes: Sequence[str]) -> Verdict:
     """Reads what the Evaluator wrote.
 
     Args:
       evaluation: folder of the ModelEvaluation artifact.
+      classes: the candidate's, by index.
     """
     config = tfma.load_eval_result(evaluation).config
     metrics = {_slice_of(found): _values(found) for found in tfma.load_metrics(evaluation)}
@@ -41,7 +42,7 @@ def read(evaluation: str) -> Verdict:
         change=_change(overall),
         confidence=_confidence(config),
         checks=list(_checks(config, metrics, _failed(result))),
-        per_class=_per_class(overall.values.get((overall.model, _CONFUSION, False))),
+        per_class=_per_class(overall.values.get((overall.model, _CONFUSION, False)), classes),
     )
 
 
@@ -142,7 +143,7 @@ def _described(spec: tfma.SlicingSpec) -> str:
     return ", ".join([*(f"{feature}=any" for feature in spec.feature_keys), *values]) or OVERALL
 
 
-def _per_class(value: metrics_for_slice_pb2.MetricValue | None) -> dict[int, ClassFigures]:
+def _per_class(value: metrics_for_slice_pb2.MetricValue | None, classes: Sequence[str]) -> dict[str, ClassFigures]:
     if value is None:
         return {}
     (matrix,) = value.multi_class_confusion_matrix_at_thresholds.matrices
@@ -156,7 +157,7 @@ def _per_class(value: metrics_for_slice_pb2.MetricValue | None) -> dict[int, Cla
         if entry.actual_class_id == entry.predicted_class_id:
             right[entry.actual_class_id] += count
     return {
-        index: ClassFigures(
+        classes[index]: ClassFigures(
             recall=right[index] / actual[index] if actual[index] else None,
             precision=right[index] / predicted[index] if predicted[index] else None,
             examples=actual[index],

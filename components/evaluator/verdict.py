@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules import features
+
 FILE = "verdict.json"
 OVERALL = "overall"
+_CLASS = f"{features.LABEL}="
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,17 @@ class Check:
     wanted: str
     bound: float
     passed: bool
+
+    @property
+    def name(self) -> str:
+        """What is judged, in words: the accuracy of a class is its recall."""
+        name = self.metric.replace("_", " ")
+        return name.replace("accuracy", "recall") if self.slice.startswith(_CLASS) else name
+
+    @property
+    def title(self) -> str:
+        """What is judged, and of which slice."""
+        return self.name if self.slice == OVERALL else f"{self.name} of {self.slice.removeprefix(_CLASS)}"
 
     @property
     def margin(self) -> float | None:
@@ -82,7 +96,7 @@ class Verdict:
       change: against the baseline; None without one.
       confidence: of the bounds.
       checks: the overall ones first.
-      per_class: class index to figures.
+      per_class: class name to figures; a class without test images that was never predicted is left out.
     """
 
     blessed: bool
@@ -92,7 +106,7 @@ class Verdict:
     change: Change | None
     confidence: float
     checks: list[Check]
-    per_class: dict[int, ClassFigures]
+    per_class: dict[str, ClassFigures]
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
@@ -120,6 +134,6 @@ def load(folder: str | Path) -> Verdict:
             "accuracy_bounds": tuple(content["accuracy_bounds"]),
             "change": Change(**content["change"]) if content["change"] else None,
             "checks": [Check(**check) for check in content["checks"]],
-            "per_class": {int(index): ClassFigures(**figures) for index, figures in content["per_class"].items()},
+            "per_class": {name: ClassFigures(**figures) for name, figures in content["per_class"].items()},
         }
     )

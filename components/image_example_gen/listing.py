@@ -38,7 +38,7 @@ def list_files(root: str) -> list[ListedFile]:
     if not Path(root).is_dir():
         raise BadInputError(f"data.path: a folder with one subfolder a class is expected. Received: {root!r}")
     files = sorted(_walk(root))
-    classes = sorted({file.label for file in files if file.label})
+    classes = class_names(files)
     if len(classes) < 2:
         raise BadInputError(
             f"data.path: {root!r} needs two class folders or more with files in them. Found: {classes or 'none'}"
@@ -51,6 +51,11 @@ def list_files(root: str) -> list[ListedFile]:
     if empty:
         raise BadInputError(f"data.path: {root!r} has class folders without any file: {empty}; fill or remove them")
     return files
+
+
+def class_names(files: list[ListedFile]) -> list[str]:
+    """The classes that files stand under, sorted."""
+    return sorted({file.label for file in files if file.label})
 
 
 def fingerprint(root: str, files: list[ListedFile]) -> str:

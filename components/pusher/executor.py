@@ -18,15 +18,7 @@ from tfx.types import artifact_utils
 from components import package, run_parameters, serving_directory
 from components.evaluator import verdict
 from components.image_example_gen import report
-
-# Properties of the output artifact: the version that the candidate was until that was rolled back, and whether it is
-# the current one without a push.
-WITHDRAWN = "withdrawn_version"
-STANDING = "standing"
-OVERRIDDEN = "blessed_anyway"  # why it was pushed though it was not blessed
-REFUSED_BY = "refused_by"  # who refused it
-
-GATE, SERVING_CHECK, TF_SERVING = "gate", "serving check", "TF Serving"
+from components.pusher.properties import GATE, OVERRIDDEN, REFUSED_BY, SERVING_CHECK, STANDING, TF_SERVING, WITHDRAWN
 
 _log = logging.getLogger("regraft.pusher")
 
@@ -55,6 +47,12 @@ class Executor(tfx_executor.Executor):
             of the run's configuration, for the manifest; `bless_anyway`, why a failed check doesn't count, or empty.
         """
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        model = self.GetModelPath(input_dict)
+        directory = serving_directory.ServingDirectory(exec_properties["directory"])
+        candidate = serving_directory.model_fingerprint(model)
+        standing = directory.standing(candidate)
+        if standing is not None:
+            pushed_model.set_int_custom_property(STANDING, standing)
         override = {}
         if refusing := _refusing(input_dict):
             pushed_model.set_string_custom_property(REFUSED_BY, ", ".join(refusing))
@@ -64,9 +62,6 @@ class Executor(tfx_executor.Executor):
             override = _override(input_dict, exec_properties["bless_anyway"])
             pushed_model.set_string_custom_property(OVERRIDDEN, exec_properties["bless_anyway"])
             _log.warning("  NOT BLESSED, pushed all the same: %s", exec_properties["bless_anyway"])
-        model = self.GetModelPath(input_dict)
-        directory = serving_directory.ServingDirectory(exec_properties["directory"])
-        candidate = serving_directory.model_fingerprint(model)
         if (rolled_back := directory.withdrawn(candidate)) is not None:
             _log.warning(
                 "  the candidate is version %d, which was rolled back: promote it to have it again", rolled_back
@@ -74,7 +69,7 @@ class Executor(tfx_executor.Executor):
             self._MarkNotPushed(pushed_model)
             pushed_model.set_int_custom_property(WITHDRAWN, rolled_back)
             return
-        version = directory.standing(candidate)
+        version = standing
         if version is None:
             parent = directory.baseline(candidate)
             keep = exec_properties["keep"] or None
@@ -82,7 +77,6 @@ class Executor(tfx_executor.Executor):
             version = directory.push(model, manifest, keep)
         else:
             _log.info("  the candidate already is version %d", version)
-            pushed_model.set_int_custom_property(STANDING, 1)
         self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))
 
 

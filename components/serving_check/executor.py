@@ -16,10 +16,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.serving_check import comparison, probe
+from components.serving_check import comparison, findings, probe
 from modules import reference_answers
-
-FILE = "serving_check.json"
 
 _log = logging.getLogger("regraft.serving_check")
 
@@ -41,8 +39,7 @@ class Executor(base_executor.BaseExecutor):
 
         Args:
           input_dict: `model`, the candidate; `model_run`, with Trainer's reference answers.
-          output_dict: `infra_blessing`, as TFX's Pusher reads it, with `serving_check.json`: `refusals`, a list of
-            sentences, and `measured`, figures by name.
+          output_dict: `infra_blessing`, as TFX's Pusher reads it, with the findings beside it.
           exec_properties: `settings`, JSON of the section `serving_check` of the configuration.
         """
         settings = json.loads(exec_properties["settings"])
@@ -52,16 +49,10 @@ class Executor(base_executor.BaseExecutor):
         blessing = artifact_utils.get_single_instance(output_dict["infra_blessing"])
         for refusal in found["refusals"]:
             _log.warning("  refused: %s", refusal)
-        _write(Path(blessing.uri, FILE), found)
+        findings.write(blessing.uri, found)
         # As TFX's InfraValidator marks it.
         blessing.set_int_custom_property("blessed", int(not found["refusals"]))
         blessing.set_string_custom_property("state", "INFRA_NOT_BLESSED" if found["refusals"] else "INFRA_BLESSED")
-
-
-def read(folder: str | Path) -> dict[str, Any]:
-    """`serving_check.json` of an InfraBlessing."""
-    content: dict[str, Any] = json.loads(Path(folder, FILE).read_text(encoding="utf-8"))
-    return content
 
 
 def _check(model: str, reference: Path, settings: dict[str, Any]) -> dict[str, Any]:
@@ -86,9 +77,3 @@ def _check(model: str, reference: Path, settings: dict[str, Any]) -> dict[str, A
         *comparison.missed_bounds(served["measured"], settings),
     ]
     return {"refusals": refusals, "measured": served["measured"]}
-
-
-def _write(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)

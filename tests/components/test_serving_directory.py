@@ -104,6 +104,52 @@ def test_a_rollback_to_nothing_is_refused(directory, tmp_path, pushed, to, told)
     assert len(directory.versions()) == len(pushed)
 
 
+def test_a_second_rollback_goes_further_back_and_never_to_what_was_rolled_back(directory, tmp_path):
+    sources = [model(tmp_path / name, name) for name in "abc"]
+    for source in sources:
+        push(directory, source)
+    assert directory.roll_back() == (3, 4)
+    assert directory.roll_back() == (4, 5)
+    assert model_fingerprint(directory.path / "5") == model_fingerprint(sources[0])
+    with pytest.raises(ServingError, match="but what was rolled back itself"):
+        directory.roll_back()
+    assert directory.roll_back(to=3) == (5, 6)
+    assert directory.withdrawn(model_fingerprint(sources[2])) is None
+
+
+@pytest.mark.parametrize("harm", ["no graph", "another graph"])
+def test_what_is_damaged_is_seen_never_made_current_and_can_be_replaced(directory, tmp_path, capsys, harm):
+    sources = {name: model(tmp_path / name, name) for name in "ab"}
+    for name in "aba":
+        push(directory, sources[name])
+    graph = directory.path / "3" / "saved_model.pb"
+    graph.unlink() if harm == "no graph" else graph.write_text("junk")
+    told = "it has no saved_model.pb" if harm == "no graph" else "its files are not those that were pushed"
+    assert directory.damage(3) == told
+    assert directory.damage(1) is None
+    for attempt in (
+        lambda: directory.promote(3),
+        lambda: ServingDirectory(tmp_path / "other").promote(3, directory),
+        lambda: directory.roll_back(to=3),
+    ):
+        with pytest.raises(ServingError, match=told):
+            attempt()
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(ServingError, match="is in production, but"):
+        directory.check_in_production(3)
+    models.main(["list", str(directory.path)])
+    assert f"DAMAGED: {told}" in capsys.readouterr().out
+    assert directory.promote(1) == 4, "an intact copy of the same model"
+    directory.check_in_production(4)
+
+
+def test_a_file_is_no_folder_to_promote_into(directory, tmp_path, capsys):
+    push(directory, model(tmp_path / "a", "a"))
+    (tmp_path / "file").touch()
+    assert models.main(["promote", str(directory.path), "1", "--into", str(tmp_path / "file")]) == 2
+    assert "a folder is expected; this is a file" in capsys.readouterr().err
+
+
 def test_a_version_is_promoted_from_one_folder_into_another(directory, tmp_path):
     push(directory, model(tmp_path / "a", "a"))
     production = ServingDirectory(tmp_path / "production")

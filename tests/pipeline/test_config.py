@@ -273,3 +273,28 @@ def test_the_demos_configuration_is_valid():
 def test_why_training_reads_pixels(tmp_path, sections, because):
     (tmp_path / "run.yaml").write_text(MINIMAL + sections)
     assert config.load(tmp_path / "run.yaml").trains_on_pixels_because() == because
+
+
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        ("min_recall: {pair: 0.9}", r"gate\.min_recall: the classes are apple, pear\. Received: 'pair'"),
+        ("max_recall_regression: {apple: 0.1, plum: 0.1}", r"gate\.max_recall_regression: .* Received: 'plum'"),
+        ("slices: [{feature: image/label, value: Pear, min_accuracy: 0.9}]", r"gate\.slices\.0\.value: .* 'Pear'"),
+    ],
+)
+def test_bounds_for_a_class_that_there_is_not_are_refused(tmp_path, gate, told):
+    found = load(tmp_path, MINIMAL + f"gate: {{{gate}}}").gate
+    with pytest.raises(BadInputError, match=told):
+        found.check_classes(["apple", "pear"])
+
+
+def test_bounds_for_the_classes_that_there_are_stand(tmp_path):
+    gate = "min_recall: {pear: 0.9}, slices: [{feature: image/label, value: apple, min_accuracy: 0.9}]"
+    load(tmp_path, MINIMAL + f"gate: {{{gate}}}").gate.check_classes(["apple", "pear"])
+
+
+@pytest.mark.parametrize(("feature", "value"), [("image/format", "jpeg"), ("image/size_band", "60-70")])
+def test_a_slice_that_can_not_be_is_refused(tmp_path, feature, value):
+    with pytest.raises(BadInputError, match=rf"value: of {feature} one of .* is allowed\. Received: '{value}'"):
+        load(tmp_path, MINIMAL + f"gate: {{slices: [{{feature: {feature}, value: {value}, min_accuracy: 0.9}}]}}")

@@ -51,7 +51,7 @@ def check(tmp_path):
             {"settings": json.dumps(ServingCheck(**settings).model_dump())},
         )
         blessing = artifacts["infra_blessing"]
-        return executor.read(blessing.uri), bool(blessing.get_int_custom_property("blessed"))
+        return findings.read(blessing.uri), bool(blessing.get_int_custom_property("blessed"))
 
     return run
 
