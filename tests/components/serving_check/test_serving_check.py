@@ -12,7 +12,7 @@ from gatekeeping import CLASSES, Scripted, photos
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from components.serving_check import executor, probe
+from components.serving_check import executor, findings, probe
 from modules import reference_answers, signatures
 from pipeline.config import ServingCheck
 
