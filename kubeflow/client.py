@@ -1,0 +1,216 @@
+"""What is asked of the API server of Kubeflow Pipelines, through kfp.Client."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import kfp
+import kfp_server_api
+
+from kubeflow import connection
+from kubeflow.connection import ServerError
+
+FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")  # states of a run, of which kfp.Client forgets the last
+_VERSION_DIGITS = 12
+_PAGE = 100
+
+
+class _Client(kfp.Client):
+    def get_kfp_healthz(self, sleep_duration: int = 5) -> kfp_server_api.V2beta1GetHealthzResponse:
+        """Answers the constructor, which would ask five times, print stack traces and then guess a namespace."""
+        return kfp_server_api.V2beta1GetHealthzResponse(multi_user=False)
+
+
+@dataclass(frozen=True)
+class Version:
+    """An uploaded package: its ids on the server, the name that its content gives it, and whether it is new there."""
+
+    pipeline_id: str
+    id: str
+    name: str
+    new: bool
+
+
+class Server:
+    """An API server, whose answers are the models of kfp_server_api.
+
+    Every method raises ServerError.
+    """
+
+    def __init__(self, host: str, namespace: str | None, token: str | None, ca_certificate: str | None) -> None:
+        """Looks whether it is one.
+
+        Args:
+          host: its address, with http:// or https://.
+          namespace: whose experiments and runs; None for a server without separate users.
+          token: sent with every request; None for none.
+          ca_certificate: a file with whoever signed the server's certificate; None for the public ones.
+
+        Raises:
+          ServerError: if it isn't one, is too old, doesn't answer, or refuses the token.
+        """
+        self.host = host.rstrip("/")
+        self._has_token = bool(token)
+        with warnings.catch_warnings(action="ignore"):
+            self._client = _Client(
+                host=self.host, namespace=namespace or "kubeflow", existing_token=token, ssl_ca_cert=ca_certificate
+            )
+        self._api = self._client._run_api.api_client
+        connection.limit(self._api.rest_client)
+        self._namespace = namespace or self._client.get_user_namespace() or None
+        self._check()
+
+    def run_url(self, run_id: str) -> str:
+        """Where a person sees a run."""
+        return f"{self.host}/#/runs/details/{run_id}"
+
+    def upload(self, name: str, package: Path) -> Version:
+        """Uploads a package as a version of a pipeline, unless that has it already.
+
+        Args:
+          name: the pipeline's.
+          package: the file.
+        """
+        version = hashlib.sha256(package.read_bytes()).hexdigest()[:_VERSION_DIGITS]
+        with self._asked(f"uploading {name}"):
+            pipeline_id = self._pipeline_id(name)
+            found = self._client.list_pipeline_versions(pipeline_id, filter=_named(version)).pipeline_versions
+            if found:
+                return Version(pipeline_id, found[0].pipeline_version_id, version, new=False)
+            answer = self._client.upload_pipeline_version(str(package), version, pipeline_id=pipeline_id)
+        return Version(pipeline_id, answer.pipeline_version_id, version, new=True)
+
+    def _pipeline_id(self, name: str) -> str:
+        """The pipeline's id; it is created if there is none.
+
+        kfp.Client.upload_pipeline would create it with a first version, but give that the pipeline's name: nothing
+        would tell by its name that it is there already.
+        """
+        found = self._client.list_pipelines(namespace=self._namespace, filter=_named(name)).pipelines
+        if found:
+            return found[0].pipeline_id
+        wanted = kfp_server_api.V2beta1Pipeline(display_name=name, namespace=self._namespace)
+        return kfp_server_api.PipelineServiceApi(self._api).pipeline_service_create_pipeline(wanted).pipeline_id
+
+    def experiment(self, name: str) -> str:
+        """The experiment's id; it is created if there is none."""
+        with self._asked(f"experiment {name}"):
+            return self._client.create_experiment(name, namespace=self._namespace).experiment_id
+
+    def find_experiment(self, name: str) -> str | None:
+        """The experiment's id, None if there is none."""
+        with self._asked(f"experiment {name}"):
+            found = self._client.list_experiments(namespace=self._namespace, filter=_named(name)).experiments
+        return found[0].experiment_id if found else None
+
+    def start(
+        self,
+        experiment_id: str,
+        name: str,
+        version: Version,
+        parameters: Mapping[str, Any],
+        pipeline_root: str | None,
+        service_account: str | None,
+    ) -> str:
+        """Creates a run; gives its id."""
+        with self._asked(f"starting {name}"):
+            answer = self._client.run_pipeline(
+                experiment_id,
+                name,
+                params=dict(parameters),
+                pipeline_id=version.pipeline_id,
+                version_id=version.id,
+                pipeline_root=pipeline_root,
+                service_account=service_account,
+            )
+        return answer.run_id
+
+    def run(self, run_id: str) -> Any:
+        """A run with its task details."""
+        with self._asked(f"run {run_id}"):
+            return self._client.get_run(run_id)
+
+    def runs(self, experiment_id: str, count: int) -> list[Any]:
+        """The experiment's last runs, newest first.
+
+        Args:
+          experiment_id: of the experiment.
+          count: how many; the server gives 200 at most.
+        """
+        with self._asked("listing the runs"):
+            answer = self._client.list_runs(page_size=count, sort_by="created_at desc", experiment_id=experiment_id)
+        return answer.runs or []
+
+    def recurring_runs(self, experiment_id: str) -> list[Any]:
+        """All recurring runs of an experiment."""
+        found: list[Any] = []
+        token = ""
+        while True:
+            with self._asked("listing the recurring runs"):
+                answer = self._client.list_recurring_runs(token, _PAGE, experiment_id=experiment_id)
+            found += answer.recurring_runs or []
+            if not (token := answer.next_page_token or ""):
+                return found
+
+    def create_recurring_run(self, experiment_id: str, name: str, version: Version, **settings: Any) -> str:
+        """Creates a recurring run, disabled; gives its id.
+
+        Args:
+          experiment_id: of the experiment.
+          name: of the recurring run.
+          version: what runs.
+          **settings: as kfp.Client.create_recurring_run has them.
+        """
+        with self._asked(f"scheduling {name}"):
+            answer = self._client.create_recurring_run(
+                experiment_id, name, pipeline_id=version.pipeline_id, version_id=version.id, enabled=False, **settings
+            )
+        return answer.recurring_run_id
+
+    def enable(self, recurring_run_id: str) -> None:
+        """Has a recurring run make runs."""
+        with self._asked(f"enabling recurring run {recurring_run_id}"):
+            self._client.enable_recurring_run(recurring_run_id)
+
+    def disable(self, recurring_run_id: str) -> None:
+        """Has a recurring run make no more runs."""
+        with self._asked(f"disabling recurring run {recurring_run_id}"):
+            self._client.disable_recurring_run(recurring_run_id)
+
+    def delete(self, recurring_run_id: str) -> None:
+        """Deletes a recurring run; Kubernetes ends its unfinished runs with it."""
+        with self._asked(f"deleting recurring run {recurring_run_id}"):
+            self._client.delete_recurring_run(recurring_run_id)
+
+    def _check(self) -> None:
+        try:
+            with self._asked("asking for its health"):
+                kfp_server_api.HealthzServiceApi(self._api).healthz_service_get_healthz()
+        except ServerError as error:
+            if error.status != 404:
+                raise
+            if self._is_old():
+                raise ServerError(f"{self.host}: too old: has no API v2beta1, which came with 2.0", 404) from None
+            raise ServerError(f"{self.host}: not Kubeflow Pipelines: nothing at /apis/v2beta1 (404)", 404) from None
+
+    def _is_old(self) -> bool:
+        try:
+            with self._asked("asking for its version"):
+                self._api.call_api("/apis/v1beta1/healthz", "GET", response_type="object", auth_settings=["Bearer"])
+        except ServerError:
+            return False
+        return True
+
+    def _asked(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return connection.asked(self.host, what, self._has_token)
+
+
+def _named(name: str) -> str:
+    return json.dumps({"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]})
