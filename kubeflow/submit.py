@@ -145,8 +145,6 @@ def _upload(server: Server, name: str, path: Path) -> Version:
 
 def _run(options: argparse.Namespace, run_config: Config, server: Server) -> int:
     from kubeflow import compile as compiler
-    from kubeflow import watch
-    from kubeflow.connection import ServerError
 
     section = compiler.settings(run_config)
     package, path = _compiled(run_config, cached=not options.no_cache)
@@ -160,12 +158,19 @@ def _run(options: argparse.Namespace, run_config: Config, server: Server) -> int
         section.pipeline_root,
         options.service_account,
     )
-    url = server.run_url(run_id)
-    print(f"run {run_id}: {url}", flush=True)
+    print(f"run {run_id}: {server.run_url(run_id)}", flush=True)
     if options.no_wait:
         return SUCCEEDED
+    return _wait(server, run_id, list(package.tasks))
+
+
+def _wait(server: Server, run_id: str, tasks: list[str]) -> int:
+    from kubeflow import watch  # loads TFX, as compiling did
+    from kubeflow.connection import ServerError
+
+    url = server.run_url(run_id)
     try:
-        return watch.wait(server, run_id, list(package.tasks))
+        return watch.wait(server, run_id, tasks)
     except KeyboardInterrupt:
         print(f"interrupted; the run goes on: {url}", file=sys.stderr)
         return INTERRUPTED
