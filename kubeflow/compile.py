@@ -81,6 +81,11 @@ def check(run_config: Config) -> None:
             "serving_check.tf_serving: TFX's InfraValidator doesn't run on Kubeflow Pipelines v2; null is allowed. "
             f"Received: {run_config.serving_check.tf_serving!r}"
         )
+    if run_config.beam.runner != "local":
+        raise BadInputError(
+            "beam.runner: workers elsewhere don't see the folders that Kubeflow's launcher copies artifacts to; local is"
+            f" allowed. Received: {run_config.beam.runner!r}"
+        )
     reason = run_config.trains_on_pixels_because()
     named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}
     named |= {stage for secret in section.secrets for stage in secret.stages or []}

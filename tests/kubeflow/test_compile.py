@@ -377,6 +377,11 @@ def test_what_contradicts_itself_is_refused_by_field(fault, tmp_path):
 
 OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
     "TF Serving in Docker": ({}, {"serving_check": {"tf_serving": "2.19.0"}}, "serving_check.tf_serving"),
+    "Beam workers that see other folders": (
+        {},
+        {"beam": {"runner": "flink", "job_endpoint": "flink:8099", "worker_pool": "localhost:50000"}},
+        "beam.runner",
+    ),
     "a stage that isn't there": (
         trainer() | {"stages": {"TrunkFeatures": {"cpu": "1"}}},
         {"trunk_features": {"mode": "pixels"}},

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pytest
+
+from modules.errors import BadInputError
+from pipeline import config
+
+CLUSTER = "job_endpoint: 'flink:8099', worker_pool: 'localhost:50000'"
+
+
+def load(tmp_path, beam: str) -> config.Config:
+    (tmp_path / "run.yaml").write_text(f"name: fruit\ndata: {{path: photos}}\nbeam: {{{beam}}}\n")
+    return config.load(tmp_path / "run.yaml")
+
+
+def options(arguments: tuple[str, ...]) -> dict[str, str]:
+    return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
+
+
+def test_beam_runs_in_the_process_by_default(tmp_path):
+    """Not with DirectRunner, which would try to download a binary."""
+    assert options(load(tmp_path, "").beam.arguments())["runner"] == "FnApiRunner"
+
+
+@pytest.mark.parametrize("runner", ["flink", "spark"])
+def test_a_cluster_is_reached_through_its_job_server(tmp_path, runner):
+    given = options(load(tmp_path, f"runner: {runner}, workers: 3, {CLUSTER}").beam.arguments())
+    assert (given["runner"], given["job_endpoint"]) == ("PortableRunner", "flink:8099")
+    assert (given["environment_type"], given["environment_config"]) == ("EXTERNAL", "localhost:50000")
+    assert (given["parallelism"], given["sdk_worker_parallelism"]) == ("3", "3")
+    assert "artifact_endpoint" not in given
+
+
+def test_options_of_ones_own_win(tmp_path):
+    arguments = load(tmp_path, f"runner: flink, {CLUSTER}, options: [--parallelism=7]").beam.arguments()
+    assert options(arguments)["parallelism"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("beam", "told"),
+    [
+        ("runner: flink, worker_pool: 'localhost:50000'", "runner flink needs job_endpoint"),
+        ("runner: spark, job_endpoint: 'x:1'", "runner spark needs worker_pool"),
+        ("workers: 2", "workers is an option of runner flink and spark"),
+        (f"runner: local, {CLUSTER}", "job_endpoint is an option of runner flink and spark"),
+        (f"runner: dataflow, {CLUSTER}", "beam.runner"),
+        ("runner: flink, job_endpoint: flink, worker_pool: 'localhost:50000'", "beam.job_endpoint"),
+        ("options: [parallelism]", r"beam\.options\.0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_field(tmp_path, beam, told):
+    with pytest.raises(BadInputError, match=told):
+        load(tmp_path, beam)
