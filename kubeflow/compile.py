@@ -83,8 +83,8 @@ def check(run_config: Config) -> None:
         )
     if run_config.beam.runner != "local":
         raise BadInputError(
-            "beam.runner: workers elsewhere don't see the folders that Kubeflow's launcher copies artifacts to; local is"
-            f" allowed. Received: {run_config.beam.runner!r}"
+            "beam.runner: workers elsewhere don't see the folders that Kubeflow's launcher copies artifacts to; local"
+            f" is allowed. Received: {run_config.beam.runner!r}"
         )
     reason = run_config.trains_on_pixels_because()
     named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 import pydantic
@@ -17,7 +18,8 @@ _FOR_WORKERS = (
     # They import it first, as pipeline/pipeline.py does, and why.
     "--beam_plugin=tfx",
 )
-_PORTABLE = ("flink", "spark")
+# How long a worker waits for the next stage's work: it takes that long to start one, TensorFlow included.
+_KEPT_MILLISECONDS = 10_000
 
 
 class Beam(Section):
@@ -35,36 +37,43 @@ class Beam(Section):
     """flink, spark: host:port of Beam's job server."""
     artifact_endpoint: Address | None = None
     """flink, spark: host:port of the job server's artifact service; default: the one that it names itself."""
+    worker_command: str | None = Field(None, pattern=r"^/\S+$")
+    """flink, spark: path of `regraft-beam-worker` on the cluster's machines, in the environment that this package is
+    installed in; they start a Python process for each slot with it. This or `worker_pool`."""
     worker_pool: Address | None = None
-    """flink, spark: host:port at which a worker of the cluster finds its pool of Python workers (`python -m
-    apache_beam.runners.worker.worker_pool_main`); mostly a sidecar's, localhost:50000."""
+    """flink, spark: host:port at which a machine of the cluster finds its own pool of Python workers (`python -m
+    apache_beam.runners.worker.worker_pool_main`), mostly a sidecar's: localhost:50000."""
     options: list[Annotated[str, Field(pattern=r"^--\w+")]] = []
     """Further options of Beam, each as `--name=value`; they win."""
 
     @pydantic.model_validator(mode="after")
     def _fields_of_this_runner(self) -> Beam:
-        wanted = ("job_endpoint", "worker_pool")
-        if self.runner in _PORTABLE:
-            for name in wanted:
-                if getattr(self, name) is None:
-                    raise ValueError(f"runner {self.runner} needs {name}. Received: none")
+        of_cluster = ("job_endpoint", "artifact_endpoint", "worker_command", "worker_pool", "workers")
+        if self.runner == "local":
+            for name in of_cluster:
+                if name in self.model_fields_set:
+                    raise ValueError(f"{name} is an option of runner flink and spark. Received: runner={self.runner!r}")
             return self
-        for name in (*wanted, "artifact_endpoint", "workers"):
-            if name in self.model_fields_set:
-                raise ValueError(f"{name} is an option of runner flink and spark. Received: runner={self.runner!r}")
+        if self.job_endpoint is None:
+            raise ValueError(f"runner {self.runner} needs job_endpoint. Received: none")
+        if (self.worker_command is None) == (self.worker_pool is None):
+            found = "both" if self.worker_pool else "none"
+            raise ValueError(f"runner {self.runner} needs one of worker_command and worker_pool. Received: {found}")
         return self
 
     def arguments(self) -> tuple[str, ...]:
         """The options as Beam's command line has them."""
         # Beam's DirectRunner would first try to download a Prism binary.
-        runner = self._portable() if self.runner in _PORTABLE else ["--runner=FnApiRunner"]
+        runner = ["--runner=FnApiRunner"] if self.runner == "local" else self._portable()
         return (*runner, *_FOR_WORKERS, *self.options)
 
     def _portable(self) -> list[str]:
         arguments = ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}"]
         if self.artifact_endpoint:
             arguments.append(f"--artifact_endpoint={self.artifact_endpoint}")
-        arguments += ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
-        # A process for each slot: with one, all slots would share it and its lock.
-        arguments += [f"--parallelism={self.workers}", f"--sdk_worker_parallelism={self.workers}"]
-        return arguments
+        if self.worker_command:
+            process = json.dumps({"command": self.worker_command})
+            arguments += ["--environment_type=PROCESS", f"--environment_config={process}"]
+        else:
+            arguments += ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
+        return [*arguments, f"--parallelism={self.workers}", f"--environment_cache_millis={_KEPT_MILLISECONDS}"]

@@ -148,7 +148,7 @@ class _Judge(beam.DoFn):
             paths = [file.path for file in files]
             yield beam.pvalue.TaggedOutput(_CONFLICT, {"path": paths[0], "same_bytes": paths[1:]})
             return
-        serialized = _example(key, files[0], encoded, facts).SerializeToString()
+        serialized = _example(key, files[0], encoded, facts).SerializeToString(deterministic=True)
         yield beam.pvalue.TaggedOutput(_EXAMPLE, (key, files[0].label, serialized))
         for file in files[1:]:
             yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": file.path, "same_as": files[0].path})

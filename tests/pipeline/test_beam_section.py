@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from modules.errors import BadInputError
@@ -27,8 +29,15 @@ def test_a_cluster_is_reached_through_its_job_server(tmp_path, runner):
     given = options(load(tmp_path, f"runner: {runner}, workers: 3, {CLUSTER}").beam.arguments())
     assert (given["runner"], given["job_endpoint"]) == ("PortableRunner", "flink:8099")
     assert (given["environment_type"], given["environment_config"]) == ("EXTERNAL", "localhost:50000")
-    assert (given["parallelism"], given["sdk_worker_parallelism"]) == ("3", "3")
+    assert given["parallelism"] == "3"
     assert "artifact_endpoint" not in given
+
+
+def test_workers_may_be_processes_of_the_clusters_machines(tmp_path):
+    beam = "runner: flink, job_endpoint: 'flink:8099', worker_command: /opt/venv/bin/regraft-beam-worker"
+    given = options(load(tmp_path, beam).beam.arguments())
+    assert given["environment_type"] == "PROCESS"
+    assert json.loads(given["environment_config"]) == {"command": "/opt/venv/bin/regraft-beam-worker"}
 
 
 def test_options_of_ones_own_win(tmp_path):
@@ -40,7 +49,9 @@ def test_options_of_ones_own_win(tmp_path):
     ("beam", "told"),
     [
         ("runner: flink, worker_pool: 'localhost:50000'", "runner flink needs job_endpoint"),
-        ("runner: spark, job_endpoint: 'x:1'", "runner spark needs worker_pool"),
+        ("runner: spark, job_endpoint: 'x:1'", "runner spark needs one of worker_command and worker_pool.*none"),
+        (f"runner: flink, worker_command: /x, {CLUSTER}", "needs one of worker_command and worker_pool.*both"),
+        ("runner: flink, job_endpoint: 'x:1', worker_command: worker", r"beam\.worker_command"),
         ("workers: 2", "workers is an option of runner flink and spark"),
         (f"runner: local, {CLUSTER}", "job_endpoint is an option of runner flink and spark"),
         (f"runner: dataflow, {CLUSTER}", "beam.runner"),
