@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _compare(folder: Path, images: int, rounds: int) -> None:
-    config = contest.configuration(contest.photos(folder, images), _CASE.backbone, _CASE.head, (1, 0))
+    config = contest.configuration(contest.photos(folder, images), _CASE.backbone, _CASE.head, (2, 0))
     config["data"]["splits"] = {"train": 1, "eval": 1, "test": 8}
     contest.pipeline(config, folder, folder / "workspace")
     run = folder / "workspace" / config["name"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from kubeflow.package import Package
 from modules.errors import BadInputError
 from pipeline import config, console
 from pipeline.config import Config
-from pipeline.kubeflow_section import Kubeflow
+from pipeline.kubeflow_section import STAGES, Kubeflow
 
 DEFAULT_FOLDER = Path("build/kubeflow")
 BAD_INPUT = 2
@@ -30,18 +30,27 @@ def main(arguments: Sequence[str]) -> int:
     try:
         run_config = load(options.config)
         output = options.output or DEFAULT_FOLDER / f"{run_config.name}.yaml"
-        output.parent.mkdir(parents=True, exist_ok=True)
+        _check_output(output)
         with console.redirected(output.with_suffix(".log")):
             package = build(run_config)
     except BadInputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
     package.write(output)
-    on_gpu = [name for name in package.tasks if settings(run_config).stage(name).gpu]
+    on_gpu = [name for name in STAGES if name in package.tasks and settings(run_config).stage(name).gpu]
     print(f"{output}: {len(package.tasks)} tasks; with a GPU: {', '.join(on_gpu) or 'none'}")
     print(f"parameters: {', '.join(sorted(package.parameters))}")
     print(f"details: {output.with_suffix('.log')}")
     return 0
+
+
+def _check_output(output: Path) -> None:
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInputError(f"--output: {output.parent}: {error.strerror}") from None
+    if output.is_dir():
+        raise BadInputError(f"--output: a file is expected; {output} is a folder")
 
 
 def load(path: str) -> Config:
@@ -86,11 +95,21 @@ def check(run_config: Config) -> None:
             "beam.runner: workers elsewhere don't see the folders that Kubeflow's launcher copies artifacts to; local"
             f" is allowed. Received: {run_config.beam.runner!r}"
         )
+    _check_readers(run_config, section)
     reason = run_config.trains_on_pixels_because()
     named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}
     named |= {stage for secret in section.secrets for stage in secret.stages or []}
     if reason and "TrunkFeatures" in named:
         raise BadInputError(f"kubeflow: names TrunkFeatures, which this pipeline hasn't: {reason}")
+
+
+def _check_readers(run_config: Config, section: Kubeflow) -> None:
+    """Refuses a file on a volume that one of its readers doesn't mount; others are taken to be in the image."""
+    for path, readers in _readers_of_files(run_config).items():
+        mounts = [volume.mount for volume in section.volumes if PurePosixPath(path).is_relative_to(volume.mount)]
+        for stage in ("OutsideState", *readers) if mounts else ():
+            if not any(volume.mount in mounts for volume in section.volumes_of(stage)):
+                raise BadInputError(f"kubeflow.volumes: {path!r} is below {mounts[0]}, which {stage} doesn't mount")
 
 
 def build(run_config: Config) -> Package:

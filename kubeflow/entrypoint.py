@@ -22,6 +22,7 @@ from modules.errors import BadInputError
 _log = logging.getLogger("regraft.kubeflow")
 
 BAD_INPUT = 2
+_GPUS = "REGRAFT_GPUS"  # set by kubeflow/platform.py
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -66,6 +67,7 @@ def _run(
     properties = utils.parse_execution_properties(message.inputs.parameter_values, {}, spec)
     for (artifact,) in outputs.values():
         Path(artifact.uri).mkdir(parents=True, exist_ok=True)
+    _look_for_gpus()
     executor_class = import_utils.import_class_by_path(class_path)
     with tempfile.TemporaryDirectory(prefix="stage-") as temporary:
         if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
@@ -80,6 +82,19 @@ def _run(
     translated = utils.translate_executor_output(outputs, names)
     answer = pipeline_spec_pb2.ExecutorOutput(artifacts=translated)
     return executor_io.for_launcher(json_format.MessageToDict(answer), executor_input)
+
+
+def _look_for_gpus() -> None:
+    """Warns of a GPU that costs money and does nothing: TensorFlow goes on without a word."""
+    given = os.environ.get(_GPUS, "0")
+    if given == "0":
+        return
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        _log.warning(
+            "  WARNING: this stage was given %s GPUs and sees none; was the image built with ACCELERATOR=gpu?", given
+        )
 
 
 def _name_models(outputs: Mapping[str, list[Any]], names: Mapping[int, str]) -> None:

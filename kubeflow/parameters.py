@@ -77,5 +77,6 @@ def _check_paths(given: Mapping[str, Any], section: Kubeflow) -> None:
     try:
         Kubeflow.model_validate({**section.model_dump(), **paths})
     except pydantic.ValidationError as error:
-        told = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise BadInputError(f"--parameter {' or '.join(paths)}: {told}. Received: {list(paths.values())}") from None
+        fault = error.errors()[0]
+        told = ": ".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+        raise BadInputError(f"--parameter {told}") from None

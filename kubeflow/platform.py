@@ -14,6 +14,7 @@ from pipeline.kubeflow_section import Kubeflow, Stage
 # Their result depends on more than what they are given: the data folder, the push destination.
 NEVER_CACHED = (OUTSIDE_STATE, "BaselineModel", "Pusher", VERDICT)
 _GPU = "nvidia.com/gpu"
+_GPUS = "REGRAFT_GPUS"  # how many a stage was given: kubeflow/entrypoint.py warns if it sees none
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
@@ -30,7 +31,7 @@ def apply(package: Package, settings: Kubeflow) -> Package:
         container = package.container(name)
         if resources := _resources(stage):
             container["resources"] = resources
-        environment = {**({} if stage.gpu else _NO_GPU), **settings.env}
+        environment = {**({_GPUS: str(stage.gpu)} if stage.gpu else _NO_GPU), **settings.env}
         container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
         _set_caching(name, task, stage)
         _set_retries(name, task, stage)
@@ -75,11 +76,11 @@ def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutor
     config.node_selector.labels.update(stage.node_selector or {})
     for toleration in stage.tolerations or []:
         fields = toleration.model_dump(exclude_none=True)
-        if seconds := fields.pop("seconds", None):
+        if (seconds := fields.pop("seconds", None)) is not None:
             fields["toleration_seconds"] = seconds
         config.tolerations.add(**fields)
     for volume in settings.volumes_of(name):
-        mount = config.pvc_mount.add(constant=volume.claim, mount_path=volume.mount)
+        mount = config.pvc_mount.add(constant=volume.claim, mount_path=volume.mount, sub_path=volume.sub_path or "")
         mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
     for secret in settings.secrets_of(name):
         given = config.secret_as_env.add(secret_name=secret.name)
@@ -88,6 +89,8 @@ def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutor
     for pull_secret in settings.image_pull_secrets:
         given = config.image_pull_secret.add(secret_name=pull_secret)
         given.secret_name_parameter.runtime_value.constant.string_value = pull_secret
+    config.pod_metadata.labels.update(settings.labels)
+    config.pod_metadata.annotations.update(settings.annotations)
     if settings.image_pull_policy:
         config.image_pull_policy = settings.image_pull_policy
     # The stages write nowhere else, so that the image's file system may be read-only.

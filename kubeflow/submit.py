@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -55,7 +56,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command in (run, schedule, unschedule, status):
         _add_server(command)
     for command in (run, schedule):
-        command.add_argument("--service-account", metavar="NAME", help="of the pods (default: the server's)")
+        command.add_argument("--service-account", metavar="NAME", help="of the pods (default: as configured)")
     run.add_argument(
         "--parameter",
         action="append",
@@ -87,13 +88,27 @@ def _add_server(command: argparse.ArgumentParser) -> None:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuses what can be refused by the arguments alone."""
-    address = urlsplit(options.host or "")
-    if address.scheme not in ("http", "https") or not address.hostname:
+    if not _is_address(options.host or ""):
         raise BadInputError(f"--host: http://… or https://… is expected, or in KFP_HOST. Received: {options.host!r}")
+    if re.search(r"[^!-~]", _token() or ""):
+        raise BadInputError("KFP_TOKEN: a token without spaces and line breaks is expected")
     if options.ca_certificate and not Path(options.ca_certificate).is_file():
         raise BadInputError(f"--ca-certificate: there is no such file. Received: {options.ca_certificate!r}")
     if options.command == "run":
         parameters.split(options.parameter)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        address = urlsplit(host)
+        return address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+    except ValueError:  # brackets, or a port, that are none
+        return False
+
+
+def _token() -> str | None:
+    """Without the line break that a token from a file comes with."""
+    return os.environ.get("KFP_TOKEN", "").strip() or None
 
 
 def _carry_out(options: argparse.Namespace) -> int:
@@ -105,7 +120,7 @@ def _carry_out(options: argparse.Namespace) -> int:
     if options.command == "schedule":
         _wanted(options, run_config)
     try:
-        server = client.Server(options.host, options.namespace, os.environ.get("KFP_TOKEN"), options.ca_certificate)
+        server = client.Server(options.host, options.namespace, _token(), options.ca_certificate)
         return _COMMANDS[options.command](options, run_config, server)
     except connection.ServerError as error:
         print(error, file=sys.stderr)
@@ -156,7 +171,7 @@ def _run(options: argparse.Namespace, run_config: Config, server: Server) -> int
         version,
         given,
         section.pipeline_root,
-        options.service_account,
+        options.service_account or section.service_account,
     )
     print(f"run {run_id}: {server.run_url(run_id)}", flush=True)
     if options.no_wait:
@@ -190,7 +205,7 @@ def _schedule(options: argparse.Namespace, run_config: Config, server: Server) -
         run_config.name,
         _upload(server, run_config.name, path),
         pipeline_root=compiler.settings(run_config).pipeline_root,
-        service_account=options.service_account,
+        service_account=options.service_account or compiler.settings(run_config).service_account,
         **schedule.settings(wanted),
     )
     rhythm = f"at {wanted.cron} (UTC)" if wanted.cron else f"every {wanted.interval_minutes} minutes"

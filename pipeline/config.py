@@ -24,6 +24,7 @@ from pipeline.section import Section, is_elsewhere, section_of
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DEFAULT_BACKBONE = "EfficientNetLite0"
 _MAX_IMAGE_SIZE = 1024
+_FIELD = re.compile(r"[a-z]\w*(\.\w+)*: ")  # that a message begins with
 _PATH_FIELDS = (
     *(("data", "path"), ("data", "schema"), ("push", "directory")),
     *(("backbone", "weights"), ("backbone", "saved_model"), ("backbone", "keras_model")),
@@ -711,6 +712,8 @@ def _fault(detail: Any) -> str:
     message = detail["msg"].removeprefix("Value error, ")
     if not where:  # what is about several sections names its fields
         return message
+    if isinstance(detail["input"], dict):  # between fields, which the message names
+        return f"{where}.{message}" if _FIELD.match(message) else f"{where}: {message}"
     if "Received: " in message:  # our own tables' messages name the value already
         return f"{where}: {message}"
     return f"{where}: {message[:1].lower()}{message[1:]}. Received: {detail['input']!r}"

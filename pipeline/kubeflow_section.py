@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 from pathlib import PurePosixPath
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import pydantic
 from pydantic import Field
@@ -41,15 +42,28 @@ _LABEL_KEY = re.compile(rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-
 _GPU_LABELS = ("gke-accelerator", "nvidia.com/gpu", "amd.com/gpu", "eks.amazonaws.com/accelerator", "accelerator")
 # What the launcher and the stages themselves need.
 _TAKEN = (
-    *("/", "/tmp", "/dev", "/dev/shm", "/proc", "/sys"),  # noqa: S108
-    *("/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config"),
+    *("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt/venv", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp"),  # noqa: S108
+    *("/usr", "/var", "/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config"),
 )
+_LEAST_CPU, _MOST_CPU = 0.001, 512
+_LEAST_MEMORY = 16 * 2**20  # less is a unit that was forgotten
 _ROOT_SCHEMES = ("gs", "s3", "minio")
 
 
-def _quantity(value: str) -> str:
-    if not _QUANTITY.fullmatch(value) or _number(value) <= 0:
-        raise ValueError("a Kubernetes quantity above 0 is expected, such as 4, 500m, 16Gi or 1.5T")
+def _written(value: Any) -> Any:
+    """A number as YAML has it, such as cpu: 4, is a quantity, too."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _cpu(value: str) -> str:
+    if not _QUANTITY.fullmatch(value) or not _LEAST_CPU <= _number(value) <= _MOST_CPU:
+        raise ValueError("CPUs as a Kubernetes quantity, from 1m to 512, are expected, such as 4 or 500m")
+    return value
+
+
+def _memory(value: str) -> str:
+    if not _QUANTITY.fullmatch(value) or _number(value) < _LEAST_MEMORY:
+        raise ValueError("bytes as a Kubernetes quantity, 16Mi or more, are expected, such as 16Gi or 1.5T")
     return value
 
 
@@ -60,12 +74,13 @@ def _number(quantity: str) -> float:
 
 
 def _absolute(path: str) -> str:
-    if not (path.startswith("/") and ".." not in PurePosixPath(path).parts):
-        raise ValueError("an absolute path in the container is expected")
-    return str(PurePosixPath(path))
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts or re.search(r"[{}:\x00-\x1f]", path):
+        raise ValueError("an absolute path in the container is expected, without .., braces and colons")
+    return re.sub("/+", "/", path).rstrip("/") or "/"
 
 
-Quantity = Annotated[str, pydantic.AfterValidator(_quantity)]
+Cpu = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator(_cpu)]
+Memory = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator(_memory)]
 ContainerPath = Annotated[str, pydantic.AfterValidator(_absolute)]
 ResourceName = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
 
@@ -98,13 +113,13 @@ class Toleration(Section):
 class Stage(Section):
     """What the pod of a stage gets. A field of `kubeflow.stages` wins over the same one of `kubeflow.every_stage`."""
 
-    cpu: Quantity | None = None
+    cpu: Cpu | None = None
     """CPU limit, as a Kubernetes quantity such as 4 or 500m; default: none."""
-    cpu_request: Quantity | None = None
+    cpu_request: Cpu | None = None
     """CPU that is kept free for it; at most `cpu`; default: `cpu`."""
-    memory: Quantity | None = None
+    memory: Memory | None = None
     """Memory limit, such as 16Gi; default: none."""
-    memory_request: Quantity | None = None
+    memory_request: Memory | None = None
     """Memory that is kept free for it; at most `memory`; default: `memory`."""
     gpu: int | None = Field(None, ge=0, le=16)
     """Number of GPUs; 0 to 16; default 1 for TrunkFeatures and Trainer, 0 for the others."""
@@ -114,7 +129,7 @@ class Stage(Section):
     """Labels that the node must have."""
     tolerations: list[Toleration] | None = None
     """Taints that the node may have."""
-    shared_memory: Quantity | None = None
+    shared_memory: Memory | None = None
     """Size of /dev/shm, such as 2Gi, taken from the memory; default: the container runtime's, mostly 64Mi."""
     retries: int | None = Field(None, ge=0, le=20)
     """How often the stage is tried again; 0 to 20; default 1. Verdict never is."""
@@ -136,10 +151,10 @@ class Stage(Section):
 
     @pydantic.model_validator(mode="after")
     def _requests_fit(self) -> Stage:
-        for name in ("cpu", "memory"):
-            limit, request = getattr(self, name), getattr(self, f"{name}_request")
+        for part, whole in (("cpu_request", "cpu"), ("memory_request", "memory"), ("shared_memory", "memory")):
+            request, limit = getattr(self, part), getattr(self, whole)
             if request and limit and _number(request) > _number(limit):
-                raise ValueError(f"{name}_request may be at most {name}. Received: {request} of {limit}")
+                raise ValueError(f"{part}: at most {whole} is allowed. Received: {request} of {limit}")
         return self
 
     def over(self, general: Stage) -> Stage:
@@ -154,14 +169,16 @@ class Volume(Section):
     """The claim's name, in the run's namespace."""
     mount: ContainerPath
     """Where it is mounted: an absolute path in the container."""
+    sub_path: Annotated[str, Field(pattern=r"^[^/{}:][^{}:]*$")] | None = None
+    """Which folder of the claim is mounted; default: all of it."""
     stages: Annotated[list[StageName], Field(min_length=1)] | None = None
     """In which stages; default: every one."""
 
     @pydantic.field_validator("mount")
     @classmethod
     def _free(cls, mount: str) -> str:
-        if mount in _TAKEN:
-            raise ValueError(f"is in use already; any other than {', '.join(_TAKEN)} is allowed")
+        if mount == "/" or any(PurePosixPath(mount).is_relative_to(taken) for taken in _TAKEN):
+            raise ValueError(f"the image or Kubeflow needs it; anything but / and below {', '.join(_TAKEN)} is allowed")
         return mount
 
 
@@ -199,6 +216,13 @@ class Schedule(Section):
             check_cron(cron)
         return cron
 
+    @pydantic.field_validator("start", "end", mode="before")
+    @classmethod
+    def _a_moment(cls, moment: Any) -> Any:
+        if isinstance(moment, int | float):
+            raise ValueError("a moment in ISO 8601 is expected, such as 2026-12-01T03:00:00Z")
+        return moment
+
     @pydantic.field_validator("start", "end")
     @classmethod
     def _with_zone(cls, moment: datetime.datetime | None) -> datetime.datetime | None:
@@ -216,6 +240,11 @@ class Schedule(Section):
         return self
 
 
+_DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_CRON_ORDER = {name: str(n) for n, name in enumerate(_DAYS)} | {name: str(n) for n, name in enumerate(_MONTHS, 1)}
+
+
 def check_cron(cron: str) -> None:
     """Refuses what Kubeflow's scheduler wouldn't understand, or would understand otherwise.
 
@@ -224,10 +253,21 @@ def check_cron(cron: str) -> None:
     """
     import croniter
 
-    # Its scheduler (robfig/cron) takes a sixth field, the seconds, first, and knows no L, W, # or random values.
+    # Its scheduler (robfig/cron) takes a sixth field, the seconds, first, and knows no L, W, # or random values, nor
+    # ranges that begin after their end.
     legal = len(cron.split()) == 5 and re.fullmatch(r"[-0-9A-Za-z*,/ ]+", cron) and not re.search(r"\b[LWHR]\b", cron)
     if not (legal and croniter.croniter.is_valid(cron)):
         raise ValueError("five fields as in crontab are expected, such as 0 3 * * MON")
+    for first, last in re.findall(r"(\w+)-(\w+)", cron.upper()):
+        if _CRON_ORDER.get(first, first).zfill(2) > _CRON_ORDER.get(last, last).zfill(2):
+            raise ValueError(f"a range ends after it begins; {first}-{last} is written as two, with a comma")
+    for field, size in zip(cron.split(), (60, 24, 31, 12, 7), strict=True):
+        if any(int(step) > size for step in re.findall(r"/(\d+)", field)):
+            raise ValueError(f"a step is at most the field's {size} values. Received: {field}")
+    try:
+        croniter.croniter(cron).get_next()
+    except croniter.CroniterBadDateError:
+        raise ValueError("a day that comes is expected") from None
 
 
 class Kubeflow(Section):
@@ -250,6 +290,12 @@ class Kubeflow(Section):
     state_directory: ContainerPath | None = None
     """Where the state of an unfinished training is kept, so that a Trainer that was evicted goes on: an absolute path
     in the container, below a volume's mount; default: nowhere, it starts over."""
+    service_account: ResourceName | None = None
+    """What the pods run as; default: the server's own."""
+    labels: dict[str, str] = {}
+    """Labels of every pod, such as those that costs are told apart by."""
+    annotations: dict[str, str] = {}
+    """Annotations of every pod, such as `sidecar.istio.io/inject: "false"`."""
     env: dict[Annotated[str, Field(pattern=rf"^{_ENV_NAME}$")], str] = {}
     """Environment variables of every stage, by name."""
     secrets: list[Secret] = []
@@ -262,6 +308,22 @@ class Kubeflow(Section):
     """What single stages get, by name."""
     schedule: Schedule | None = None
     """When it runs by itself; default: when it is told to."""
+
+    @pydantic.field_validator("image")
+    @classmethod
+    def _never_moves(cls, image: str) -> str:
+        tag = image.rpartition("/")[2].partition(":")[2]
+        if "@" not in image and tag in ("", "latest"):
+            raise ValueError("a digest, or a tag that never moves, is wanted: Kubeflow's cache knows the code by it")
+        return image
+
+    @pydantic.field_validator("labels", "annotations")
+    @classmethod
+    def _legal_keys(cls, given: dict[str, str]) -> dict[str, str]:
+        for key in given:
+            if not _LABEL_KEY.fullmatch(key):
+                raise ValueError(f"a key such as team or example.com/team is expected. Received: {key!r}")
+        return given
 
     @pydantic.field_validator("pipeline_root")
     @classmethod
@@ -289,6 +351,25 @@ class Kubeflow(Section):
             if path := getattr(self, field):
                 for stage in readers:
                     self._check_mounted(field, path, stage)
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _folders_are_apart(self) -> Kubeflow:
+        fields = ("data_path", "push_directory", "state_directory")
+        given = [(field, PurePosixPath(path)) for field in fields if (path := getattr(self, field))]
+        for (one, path), (other, second) in itertools.combinations(given, 2):
+            if path.is_relative_to(second) or second.is_relative_to(path):
+                raise ValueError(f"{other}: a folder apart from {one} is expected. Received: {second} and {path}")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _stages_fit(self) -> Kubeflow:
+        for name in STAGES:
+            try:
+                self.stage(name)
+            except pydantic.ValidationError as error:
+                told = error.errors()[0]["msg"].removeprefix("Value error, ")
+                raise ValueError(f"stages.{name}: with every_stage's settings: {told}") from None
         return self
 
     def _check_mounted(self, field: str, path: str, stage: str) -> None:

@@ -31,6 +31,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
         "gate",
         "serving_check",
         "pushed",
+        "refused_by",
         "blessed_anyway",
         "stages",
     }
@@ -188,14 +189,20 @@ def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace
 
 
 @pytest.mark.skipif(Path("/var/run/docker.sock").exists(), reason="with Docker, TF Serving may well be content")
-def test_what_tf_serving_could_not_be_asked_about_is_not_pushed(workspace, colours, first_run):
-    training = {"head": {"epochs": 1}, "fine_tune": None, "seed": 5}
-    asked = {"training": training, "serving_check": {"tf_serving": "2.19.0"}, "gate": {"min_accuracy": 0.0}}
-    run = workspace.run(workspace.configure(colours, name="tf-serving", **asked))
-    assert (run.exit_code, run.versions) == (3, [])
-    assert run.summary["gate"]["blessed"] is True and run.summary["serving_check"]["refusals"] == []
-    assert run.output.splitlines()[-1] == "not blessed (TF Serving): nothing was pushed"
-    assert "InfraValidator" in run.cached
+def test_tf_serving_that_can_not_be_asked_is_said_before_the_first_stage(workspace, colours):
+    run = workspace.run(workspace.configure(colours, name="tf-serving", serving_check={"tf_serving": "2.19.0"}))
+    assert (run.exit_code, run.versions, run.summary) == (2, [], None)
+    assert run.output.startswith("serving_check.tf_serving: needs Docker on this machine: ")
+    assert len(run.output.splitlines()) == 1
+
+
+def test_tf_serving_is_asked_by_tfxs_infra_validator_and_pusher_heeds_it(workspace, colours, tmp_path):
+    from pipeline import config, pipeline
+
+    asked = config.load(workspace.configure(colours, name="tf-serving", serving_check={"tf_serving": "2.19.0"}))
+    stages = {stage.id: stage for stage in pipeline.create_pipeline(asked, str(tmp_path), str(tmp_path)).components}
+    assert stages["Pusher"].inputs["tf_serving_blessing"].producer_component_id == "InfraValidator"
+    assert '"2.19.0"' in stages["InfraValidator"].exec_properties["serving_spec"]
 
 
 def test_the_gate_alone_judges_any_model_and_changes_nothing(workspace, colours, first_run):

@@ -203,6 +203,12 @@ IN_ALL: dict[str, tuple[Json, Seen, Any]] = {
         lambda p: '"state_directory": "/data/x"' in _constant(p, "Trainer", "custom_config"),
         True,
     ),
+    "labels": ({"labels": {"team": "a"}}, lambda p: _metadata(p)["labels"], {"team": "a"}),
+    "annotations": (
+        {"annotations": {"sidecar.istio.io/inject": "false"}},
+        lambda p: _metadata(p)["annotations"],
+        {"sidecar.istio.io/inject": "false"},
+    ),
     "env": (
         {"env": {"TZ": "UTC"}},
         lambda p: all({"name": "TZ", "value": "UTC"} in p.container(n)["env"] for n in p.tasks),
@@ -244,6 +250,12 @@ IN_ALL: dict[str, tuple[Json, Seen, Any]] = {
 }
 
 
+def _metadata(package: Package) -> Json:
+    first, *others = [kubernetes(package, name)["podMetadata"] for name in package.tasks]
+    assert all(other == first for other in others)
+    return first
+
+
 def _constant(package: Package, task: str, parameter: str) -> str:
     return package.tasks[task]["inputs"]["parameters"][parameter]["runtimeValue"]["constant"]
 
@@ -274,8 +286,8 @@ def test_volumes_are_mounted_where_they_are_wanted(tmp_path):
 
 def test_every_field_is_tested():
     assert set(OF_A_STAGE) == set(Stage.model_fields)
-    assert set(IN_ALL) == set(Kubeflow.model_fields) - {"schedule"}  # tests/kubeflow/test_submit.py
-    assert set(Volume.model_fields) == {"claim", "mount", "stages"}
+    assert set(IN_ALL) == set(Kubeflow.model_fields) - {"schedule", "service_account"}  # tests/kubeflow/test_submit.py
+    assert set(Volume.model_fields) == {"claim", "mount", "sub_path", "stages"}
     assert set(Secret.model_fields) == {"name", "key", "env", "stages"}
     assert set(Toleration.model_fields) == {"key", "operator", "value", "effect", "seconds"}
     assert set(Schedule.model_fields) == {"cron", "interval_minutes", "max_concurrency", "start", "end"}
@@ -320,7 +332,33 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "CPU in words": (trainer(cpu="four"), "stages.Trainer.cpu"),
     "no CPU": (trainer(cpu="0"), "stages.Trainer.cpu"),
     "memory in the wrong unit": (trainer(memory="16GB"), "stages.Trainer.memory"),
-    "more CPU asked for than allowed": (trainer(cpu="500m", cpu_request="1"), "cpu_request may be at most cpu"),
+    "CPU in bytes": (trainer(cpu="8Gi"), "stages.Trainer.cpu"),
+    "memory without a unit": (trainer(memory=32), "stages.Trainer.memory"),
+    "memory in thousandths": (trainer(memory="512m"), "stages.Trainer.memory"),
+    "more shared memory than memory": (
+        trainer(memory="1Gi", shared_memory="2Gi"),
+        "kubeflow.stages.Trainer.shared_memory: at most memory is allowed. Received: 2Gi of 1Gi",
+    ),
+    "a request of all above the limit of one": (
+        {"every_stage": {"cpu_request": 2}, "stages": {"Verdict": {"cpu": 1}}},
+        "kubeflow.stages.Verdict: with every_stage's settings: cpu_request: at most cpu is allowed. Received: 2 of 1",
+    ),
+    "models in the data folder": ({"push_directory": "/data/photos/models"}, "kubeflow.push_directory: a folder apart"),
+    "training state where the models are": ({"state_directory": "/data/models"}, "kubeflow.state_directory"),
+    "data and models in one folder": ({"data_path": "/data", "push_directory": "/data/models"}, "push_directory"),
+    "a volume over Python": (
+        {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "/opt/venv/lib"}]},
+        "volumes.1.mount",
+    ),
+    "a volume over /tmp, in disguise": (
+        {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "//tmp"}]},
+        "volumes.1.mount",
+    ),
+    "a path that Kubeflow would fill in": ({"data_path": "/data/{{$.inputs}}"}, "kubeflow.data_path"),
+    "an image that moves": ({"image": "registry.example.com:5000/regraft:latest"}, "kubeflow.image"),
+    "an image without a tag": ({"image": "registry.example.com:5000/regraft"}, "kubeflow.image"),
+    "a label with a space": ({"labels": {"a b": "c"}}, "kubeflow.labels"),
+    "more CPU asked for than allowed": (trainer(cpu="500m", cpu_request="1"), "cpu_request: at most cpu is allowed"),
     "more memory asked for than allowed": (trainer(memory="1G", memory_request="1Gi"), "memory_request"),
     "a GPU node without GPU": (
         trainer(gpu=0, node_selector={"cloud.google.com/gke-accelerator": "nvidia-l4"}),
@@ -347,6 +385,11 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "a cron of six fields": ({"schedule": {"cron": "0 0 3 * * MON"}}, "schedule.cron"),
     "a cron that never comes": ({"schedule": {"cron": "0 25 * * *"}}, "schedule.cron"),
     "a cron that the server reads otherwise": ({"schedule": {"cron": "0 3 L * *"}}, "schedule.cron"),
+    "a range that ends before it begins": ({"schedule": {"cron": "0 3 * * FRI-MON"}}, "FRI-MON is written as two"),
+    "hours that end before they begin": ({"schedule": {"cron": "0 22-6 * * *"}}, "22-6 is written as two"),
+    "a step beyond the hour": ({"schedule": {"cron": "*/90 * * * *"}}, "a step is at most the field's 60 values"),
+    "a day that never comes": ({"schedule": {"cron": "0 3 31 2 *"}}, "a day that comes is expected"),
+    "a start in seconds": ({"schedule": {"interval_minutes": 5, "start": 5}}, "schedule.start"),
     "two rhythms": ({"schedule": {"cron": "0 3 * * *", "interval_minutes": 5}}, "one of cron and interval_minutes"),
     "no rhythm": ({"schedule": {"max_concurrency": 1}}, "one of cron and interval_minutes"),
     "a start without time zone": (
@@ -364,6 +407,33 @@ REFUSED: dict[str, tuple[Json, str]] = {
         "start must be before end",
     ),
 }
+
+
+def test_what_is_refused_shows_no_other_field(tmp_path):
+    """Variables may hold what is nobody's business."""
+    with pytest.raises(BadInputError) as refused:
+        compiler.load(str(packages.write(tmp_path, {"env": {"KEY": "hunter2"}, "data_path": "/elsewhere"})))
+    assert str(refused.value).splitlines()[1].startswith("  kubeflow.data_path: '/elsewhere' is below no volume")
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "cron", ["0 3 * * MON", "*/15 8-17 * * 1-5", "0 0 1,15 JAN-MAR *", "0 3 * * 5-7", "59 23 29 2 *"]
+)
+def test_a_crontab_line_is_taken(tmp_path, cron):
+    assert compiler.load(str(packages.write(tmp_path, {"schedule": {"cron": cron}}))).kubeflow.schedule.cron == cron
+
+
+def test_numbers_are_quantities_and_slashes_are_one(tmp_path):
+    fields = {"data_path": "//data//photos/", "every_stage": {"cpu": 2}}
+    section = compiler.load(str(packages.write(tmp_path, fields))).kubeflow
+    assert (section.data_path, section.stage("Pusher").cpu) == ("/data/photos", "2")
+
+
+def test_part_of_a_claim_may_be_mounted(tmp_path):
+    volumes = [{"claim": "photos", "mount": "/data", "sub_path": "team/fruit"}]
+    mounts = kubernetes(packages.compiled(tmp_path, {"volumes": volumes}), "Trainer")["pvcMount"]
+    assert [mount["subPath"] for mount in mounts] == ["team/fruit"]
 
 
 @pytest.mark.parametrize("fault", REFUSED)
@@ -386,6 +456,11 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
         trainer() | {"stages": {"TrunkFeatures": {"cpu": "1"}}},
         {"trunk_features": {"mode": "pixels"}},
         "TrunkFeatures",
+    ),
+    "weights on a volume that their readers haven't": (
+        {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "w", "mount": "/w", "stages": ["OutsideState"]}]},
+        {"backbone": {"weights": "/w/weights.pth"}},
+        "kubeflow.volumes: '/w/weights.pth' is below /w, which TrunkFeatures doesn't mount",
     ),
     "weights of this machine": ({}, {"backbone": {"weights": "weights.pth"}}, "backbone.weights"),
     "a schema of this machine": ({}, {"data": {"path": "x", "schema": "facts.pbtxt"}}, "data.schema"),

@@ -203,7 +203,7 @@ def test_parameters_are_given_as_what_they_are(server, call):
         (["min_accuracy=high"], "--parameter min_accuracy: a number is expected. Received: 'high'"),
         (["head_epochs=0"], "head_epochs: a whole number of 1 or more is allowed. Received: 0"),
         (["min_accuracy=nan"], "min_accuracy: a share from 0 to 1 is allowed. Received: nan"),
-        (["data_path=photos"], "--parameter data_path: an absolute path in the container is expected."),
+        (["data_path=photos"], "--parameter data_path: an absolute path in the container is expected, "),
         (["push_directory=/elsewhere"], "push_directory: '/elsewhere' is below no volume"),
     ],
 )
@@ -464,7 +464,17 @@ def self_signed(folder: Path) -> Path:
 # what is refused without it
 
 
-@pytest.mark.parametrize("host", ["", "localhost:8080", "ftp://kfp", "http://"])
+def test_a_token_is_cleaned_of_its_line_break_or_refused_and_never_shown(server, config, monkeypatch, capsys):
+    monkeypatch.setenv("KFP_TOKEN", "  secret\n")
+    server.token = "secret"
+    assert submit.main(["status", "--host", server.url, "--config", config]) == 0
+    monkeypatch.setenv("KFP_TOKEN", "sec\nret")
+    assert submit.main(["status", "--host", server.url, "--config", config]) == 2
+    said = capsys.readouterr()
+    assert said.err == "KFP_TOKEN: a token without spaces and line breaks is expected\n"
+
+
+@pytest.mark.parametrize("host", ["", "localhost:8080", "ftp://kfp", "http://", "http://[bad", "http://kfp:port"])
 def test_an_address_that_is_none_is_refused(config, capsys, host):
     assert submit.main(["status", "--host", host, "--config", config]) == 2
     assert capsys.readouterr().err.startswith("--host: http://… or https://… is expected, or in KFP_HOST.")
