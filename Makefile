@@ -23,7 +23,7 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(PYTHON) -m pipeline.local_runner --config "$(CONFIG)"
 
 test: $(VENV)/ready ## run all tests
-	@$(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml, which has a section kubeflow, for Kubeflow Pipelines
 	@$(PYTHON) -m kubeflow.compile --config "$(CONFIG)"
