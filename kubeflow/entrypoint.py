@@ -1,7 +1,7 @@
 """What a container of a TFX stage runs: `python -m kubeflow.entrypoint`, with the arguments that TFX compiles in.
 
 It takes the place of tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor, whose arguments it has and whose
-helpers it calls; kubeflow/executor_io.py says what differs. On Vertex AI it does what that one does.
+helpers it calls; kubeflow/executor_io.py says what differs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from modules.errors import BadInputError
 _log = logging.getLogger("regraft.kubeflow")
 
 BAD_INPUT = 2
-_GPUS = "REGRAFT_GPUS"  # set by kubeflow/platform.py
+GPUS = "REGRAFT_GPUS"  # variable: how many the stage was given, if any; kubeflow/platform.py sets it
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -86,7 +86,7 @@ def _run(
 
 def _look_for_gpus() -> None:
     """Warns of a GPU that costs money and does nothing: TensorFlow goes on without a word."""
-    given = os.environ.get(_GPUS, "0")
+    given = os.environ.get(GPUS, "0")
     if given == "0":
         return
     import tensorflow as tf

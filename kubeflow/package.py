@@ -11,8 +11,6 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from modules.errors import BadInputError
-
 
 @dataclass(frozen=True)
 class Package:
@@ -59,19 +57,3 @@ class Package:
         with temporary.open("w", encoding="utf-8") as file:
             yaml.safe_dump_all(documents, file, sort_keys=True, width=120)
         temporary.replace(path)
-
-
-def read(path: Path) -> Package:
-    """Reads what `Package.write` wrote.
-
-    Raises:
-      BadInputError: if it is no such file.
-    """
-    try:
-        documents = [document for document in yaml.safe_load_all(path.read_text(encoding="utf-8")) if document]
-        spec, platform = documents
-        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-        json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
-    except (OSError, ValueError, yaml.YAMLError, json_format.ParseError) as error:
-        raise BadInputError(f"{path}: a pipeline as kubeflow/compile.py writes it is expected: {error}") from None
-    return Package(spec, platform)

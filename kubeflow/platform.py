@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 
+from kubeflow.entrypoint import GPUS
 from kubeflow.own_tasks import OUTSIDE_STATE, VERDICT
 from kubeflow.package import Package
 from pipeline.kubeflow_section import Kubeflow, Stage
@@ -14,7 +15,6 @@ from pipeline.kubeflow_section import Kubeflow, Stage
 # Their result depends on more than what they are given: the data folder, the push destination.
 NEVER_CACHED = (OUTSIDE_STATE, "BaselineModel", "Pusher", VERDICT)
 _GPU = "nvidia.com/gpu"
-_GPUS = "REGRAFT_GPUS"  # how many a stage was given: kubeflow/entrypoint.py warns if it sees none
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
@@ -31,7 +31,7 @@ def apply(package: Package, settings: Kubeflow) -> Package:
         container = package.container(name)
         if resources := _resources(stage):
             container["resources"] = resources
-        environment = {**({_GPUS: str(stage.gpu)} if stage.gpu else _NO_GPU), **settings.env}
+        environment = {**({GPUS: str(stage.gpu)} if stage.gpu else _NO_GPU), **settings.env}
         container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
         _set_caching(name, task, stage)
         _set_retries(name, task, stage)

@@ -453,7 +453,7 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
         "beam.runner",
     ),
     "a stage that isn't there": (
-        trainer() | {"stages": {"TrunkFeatures": {"cpu": "1"}}},
+        {"stages": {"TrunkFeatures": {"cpu": "1"}}},
         {"trunk_features": {"mode": "pixels"}},
         "TrunkFeatures",
     ),
