@@ -10,7 +10,7 @@ from setuptools import find_packages, setup
 
 setup(
     name="regraft",
-    version="0.2.0",
+    version="0.3.0",
     description="Retrains image classifiers and lets none into production that hasn't proved itself.",
     long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",

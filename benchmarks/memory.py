@@ -58,7 +58,7 @@ def _write(path: Path, images: int, shape: tuple[int, ...]) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number in range(images):
             activations = rng.random((1, *shape), np.float32).astype(np.float16)
-            writer.write(trunk_features.encode(b"%d" % number, number % 3, activations))
+            writer.write(trunk_features.encode(b"%d" % number, number % 3, 1.0, activations))
 
 
 def _train(

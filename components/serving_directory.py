@@ -3,7 +3,7 @@
 TF Serving serves the highest number, so that is the current version; what makes an earlier one current is a copy of it
 under the next number. Beside the versions stand `.regraft.json` (see `_STATE`) and, while a push is under way,
 `.pushing` and `.lock`; TF Serving ignores names that are no number. Within a version, `assets.extra/regraft.json` is
-its manifest, in the place SavedModel reserves for a user's own files.
+its manifest, in the place SavedModel reserves for a user's own files; beside it, what its data was like.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,20 @@ _LOCK = ".lock"
 _PUSHING = ".pushing"
 _REMOVING = ".removing"
 MANIFEST = Path("assets.extra", "regraft.json")
+STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.extra", "data_schema.pbtxt")
 
 
 def model_fingerprint(directory: str | Path) -> str:
-    """SHA-256 over the paths and bytes of a SavedModel's files, hexadecimal; a manifest doesn't count."""
-    return fingerprint(directory, without={MANIFEST})
+    """SHA-256 over the paths and bytes of a SavedModel's files, hexadecimal, without what was added on pushing."""
+    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA})
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """Files on what a version was trained on: the facts' statistics of its training split, and their schema."""
+
+    statistics: Path
+    schema: Path
 
 
 class ServingError(BadInputError):
@@ -85,13 +95,24 @@ class ServingDirectory:
         """The version that was rolled back and is the very model with the fingerprint `candidate`."""
         return self._state().get("withdrawn", {}).get(candidate)
 
-    def push(self, model: str | Path, manifest: dict[str, Any], keep: int | None = None) -> int:
+    def data_of_current(self) -> DataRecord | None:
+        """What the version in production was trained on; None if there is none, or it doesn't say."""
+        for version in self.versions()[-1:]:
+            record = DataRecord(self.path / str(version) / STATISTICS, self.path / str(version) / SCHEMA)
+            if record.statistics.is_file() and record.schema.is_file():
+                return record
+        return None
+
+    def push(
+        self, model: str | Path, manifest: dict[str, Any], keep: int | None = None, data: DataRecord | None = None
+    ) -> int:
         """Copies a SavedModel in under the next version; seen by a server only when complete, and on disk.
 
         Args:
           model: the SavedModel's folder.
           manifest: what to record with it; `pushed_at` is added.
           keep: how many versions, the new one among them, stay; None: all.
+          data: copied in with it.
 
         Returns:
           the version.
@@ -101,7 +122,7 @@ class ServingDirectory:
         """
         self.identity()
         with self._locked():
-            version = self._put(model, manifest)
+            version = self._put(model, manifest, data)
             for old in self.versions()[: -keep if keep else 0]:
                 self._remove(old)
         return version
@@ -186,7 +207,7 @@ class ServingDirectory:
         """Of a version's model; computed for a version that Regraft didn't push."""
         return self.manifest(version).get("fingerprint") or model_fingerprint(self.path / str(version))
 
-    def _put(self, model: str | Path, manifest: dict[str, Any]) -> int:
+    def _put(self, model: str | Path, manifest: dict[str, Any], data: DataRecord | None = None) -> int:
         pushing = self.path / _PUSHING
         shutil.rmtree(pushing, ignore_errors=True)  # what a push left that was killed
         shutil.copytree(model, pushing)
@@ -195,6 +216,9 @@ class ServingDirectory:
         about = {"version": version, "fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
         (pushing / MANIFEST).parent.mkdir(exist_ok=True)
         (pushing / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        if data:
+            shutil.copyfile(data.statistics, pushing / STATISTICS)
+            shutil.copyfile(data.schema, pushing / SCHEMA)
         _sync_tree(pushing)
         pushing.rename(self.path / str(version))
         _sync(self.path)

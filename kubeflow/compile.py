@@ -126,7 +126,7 @@ def build(run_config: Config) -> Package:
 
     section = settings(run_config)
     package = _compiled(run_config, section)
-    own_tasks.add_outside_state(package, section.image, _readers_of_files(run_config))
+    own_tasks.add_outside_state(package, section.image, run_config.ingestion(), _readers_of_files(run_config))
     own_tasks.add_verdict(package, section.image)
     return platform.apply(package, section)
 
@@ -183,7 +183,7 @@ def _description(name: str) -> str:
     from components import run_parameters
 
     own = {
-        run_parameters.DATA_PATH: "The data folder, in the container.",
+        run_parameters.DATA_PATH: "The data, in the container or at a URI.",
         _PUSH_DIRECTORY: "Where a blessed model goes, in the container.",
         _BLESS_ANYWAY: "Why a model that is not blessed is to be pushed all the same; empty: it is not.",
     }

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components import run_parameters, state_driver
+from components.image_example_gen.settings import Settings
 from kubeflow.package import Package
 
 OUTSIDE_STATE = "OutsideState"
@@ -18,15 +19,17 @@ VERDICT = "Verdict"
 _STRING = {"parameterType": "STRING"}
 
 
-def add_outside_state(package: Package, image: str, files: Mapping[str, Sequence[str]]) -> None:
-    """Makes the data folder's state, and that of other files outside, part of what the cache is asked by.
+def add_outside_state(package: Package, image: str, settings: Settings, files: Mapping[str, Sequence[str]]) -> None:
+    """Makes the data's state, and that of other files outside, part of what the cache is asked by.
 
     Args:
       package: changed in place.
       image: the container image.
+      settings: how the data is read.
       files: the container's paths of weights and the like, each with the tasks that read it.
     """
     arguments = ["--data-path", f"{{{{$.inputs.parameters['{run_parameters.DATA_PATH}']}}}}"]
+    arguments += ["--settings", settings.serialized()]
     arguments += ["--data-state", "{{$.outputs.parameters['data'].output_file}}"]
     arguments += ["--files-state", "{{$.outputs.parameters['files'].output_file}}"]
     arguments += [argument for file in files for argument in ("--file", file)]

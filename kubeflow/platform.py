@@ -13,7 +13,7 @@ from kubeflow.package import Package
 from pipeline.kubeflow_section import Kubeflow, Stage
 
 # Their result depends on more than what they are given: the data folder, the push destination.
-NEVER_CACHED = (OUTSIDE_STATE, "BaselineModel", "Pusher", VERDICT)
+NEVER_CACHED = (OUTSIDE_STATE, "ExampleValidator", "BaselineModel", "Pusher", VERDICT)
 _GPU = "nvidia.com/gpu"
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 

@@ -47,6 +47,10 @@ class Examples(Protocol):
     def counts(self) -> list[int]:
         """Number of examples of each class, by index."""
 
+    @property
+    def weighted(self) -> bool:
+        """Whether any example has a weight other than 1."""
+
     def training_epoch(self, epoch: int, batches: Batches) -> tf.data.Dataset:
         """Every image once, in an order that depends on seed and epoch alone.
 

@@ -24,18 +24,21 @@ class FeatureTable:
     Attributes:
       images: number of examples.
       counts: number of examples of each class, by index.
+      weighted: whether any example has a weight other than 1.
       held: bytes of memory that the activations take; none if they are mapped into it.
     """
 
-    def __init__(self, activations: np.ndarray, labels: np.ndarray, classes: int):
+    def __init__(self, activations: np.ndarray, labels: np.ndarray, weights: np.ndarray, classes: int):
         """Holds arrays, in memory or mapped into it from a file.
 
         Args:
           activations: [images, views, ...].
           labels: int64 [images], indices of the classes.
+          weights: float32 [images], of the examples.
           classes: how many there are.
         """
-        self._activations, self._labels = activations, labels
+        self._activations, self._labels, self._weights = activations, labels, weights
+        self.weighted = bool((weights != 1).any())
         self.images = len(labels)
         self.counts = np.bincount(labels, minlength=classes).tolist()
         self.held = 0 if isinstance(activations, np.memmap) else activations.nbytes
@@ -58,21 +61,21 @@ class FeatureTable:
         """
         files = sorted(file for pattern in file_patterns for file in tf.io.gfile.glob(pattern))
         columns = [
-            (keys, labels, activations.shape[1])
-            for keys, labels, activations in trunk_features.decode(files, manifest, _BATCH).as_numpy_iterator()
+            (keys, labels, weights, activations.shape[1])
+            for keys, labels, weights, activations in trunk_features.decode(files, manifest, _BATCH).as_numpy_iterator()
         ]
         if not columns:
             raise EmptySplitError(f"no examples in {file_patterns}: too few images for this split's share")
-        keys, labels = (np.concatenate([column[part] for column in columns]) for part in (0, 1))
+        keys, labels, weights = (np.concatenate([column[part] for column in columns]) for part in range(3))
         order = np.argsort(keys)
         rows = np.empty_like(order)
         rows[order] = np.arange(len(order))
-        activations = _allocate((len(keys), columns[0][2], *manifest.shape), manifest.dtype, memory)
+        activations = _allocate((len(keys), columns[0][3], *manifest.shape), manifest.dtype, memory)
         start = 0
-        for _, _, batch in trunk_features.decode(files, manifest, _BATCH).as_numpy_iterator():
+        for _, _, _, batch in trunk_features.decode(files, manifest, _BATCH).as_numpy_iterator():
             activations[rows[start : start + len(batch)]] = batch
             start += len(batch)
-        return cls(activations, labels[order], classes)
+        return cls(activations, labels[order], weights[order], classes)
 
     def size_behind(self, tail: keras.Model) -> int:
         """Bytes that `behind` takes."""
@@ -90,7 +93,7 @@ class FeatureTable:
             for start in range(0, self.images, _BATCH):
                 batch = self._activations[start : start + _BATCH, view]
                 results[start : start + _BATCH, view] = run(tf.constant(batch, tf.float32))
-        return FeatureTable(results, self._labels, len(self.counts))
+        return FeatureTable(results, self._labels, self._weights, len(self.counts))
 
     def _shape_behind(self, tail: keras.Model) -> tuple[int, ...]:
         return (*self._activations.shape[:2], *tail.output.shape[1:])
@@ -110,12 +113,13 @@ class FeatureTable:
         def gather(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
             return self._activations[rows, views].astype(np.float32, copy=False)
 
-        def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
             activations = tf.numpy_function(gather, (rows, views), tf.float32)
             activations = tf.ensure_shape(activations, (rows.shape[0], *shape))
-            return activations, *batches.labels.encode(index)
+            return activations, *batches.labels.encode(index, weight)
 
-        rows_and_views = tf.data.Dataset.from_tensor_slices((order, views, self._labels[order]))
+        columns = (order, views, self._labels[order], self._weights[order])
+        rows_and_views = tf.data.Dataset.from_tensor_slices(columns)
         batched = rows_and_views.batch(batches.size, drop_remainder=batches.drop_remainder)
         return prefetched(batched.map(prepare), _READ_AHEAD)
 

@@ -2,14 +2,17 @@
 
 | feature           | type  | shape | value                                                         |
 |-------------------|-------|-------|---------------------------------------------------------------|
-| `image/encoded`   | bytes | [1]   | the file as found: JPEG, PNG, GIF or BMP                      |
+| `image/encoded`   | bytes | [1]   | the file as found, or as PNG if it was no JPEG, PNG, GIF, BMP |
 | `image/label`     | bytes | [1]   | the class name, UTF-8                                         |
 | `image/key`       | bytes | [1]   | SHA-256 of the file's bytes, 64 lower-case hexadecimal digits |
-| `image/format`    | bytes | [1]   | one of `FORMATS`                                              |
-| `image/height`    | int64 | [1]   | pixels, > 0                                                   |
-| `image/width`     | int64 | [1]   | pixels, > 0                                                   |
+| `image/format`    | bytes | [1]   | as found: JPEG, PNG, GIF, BMP, WEBP, TIFF, …                  |
+| `image/height`    | int64 | [1]   | pixels, > 0, upright                                          |
+| `image/width`     | int64 | [1]   | pixels, > 0, upright                                          |
 | `image/size_band` | bytes | [1]   | which of `SIZE_BANDS` the shorter side lies in                |
 | `image/path`      | bytes | [1]   | path below the data folder, UTF-8, `/` between folders        |
+| `image/group`     | bytes | [1]   | what must stay on one side; empty for none                    |
+| `image/brightness`| float | [1]   | mean luma, [0, 1]                                             |
+| `image/weight`    | float | [1]   | of the example in the loss, >= 0                              |
 """
 
 import bisect
@@ -22,12 +25,16 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 SIZE_BAND = "image/size_band"
 PATH = "image/path"
+GROUP = "image/group"
+BRIGHTNESS = "image/brightness"
+WEIGHT = "image/weight"
 
-BYTES_FEATURES = (ENCODED, LABEL, KEY, FORMAT, SIZE_BAND, PATH)
+BYTES_FEATURES = (ENCODED, LABEL, KEY, FORMAT, SIZE_BAND, PATH, GROUP)
 INT_FEATURES = (HEIGHT, WIDTH)
+FLOAT_FEATURES = (BRIGHTNESS, WEIGHT)
 
 # What statistics are taken over: facts that a person can judge. Never the image's bytes, nor what is unique to it.
-FACTS = (LABEL, FORMAT, HEIGHT, WIDTH)
+FACTS = (LABEL, FORMAT, HEIGHT, WIDTH, BRIGHTNESS)
 
 # What TensorFlow decodes, https://www.tensorflow.org/api_docs/python/tf/io/decode_image
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")

@@ -21,26 +21,27 @@ class EmptySplitError(BadInputError):
     """A split has no examples."""
 
 
-def transformer(
-    transform_output: tft.TFTransformOutput, extra: Sequence[str] = ()
-) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+def transformer(transform_output: tft.TFTransformOutput) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
     """What reads raw examples through the transform graph.
 
     Args:
       transform_output: the graph.
-      extra: names of bytes features to be passed on as they are.
 
     Returns:
-      a function of serialized examples, string [batch], to the graph's outputs, see modules/features.py, and the extra
-      ones, string [batch, 1].
+      a function of serialized examples, string [batch], to the graph's outputs, see modules/features.py, and what is
+      passed on as it is: `image/key`, string [batch], and `image/weight`, float32 [batch].
     """
     transform = transform_output.transform_features_layer()
-    spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (features.ENCODED, features.LABEL, *extra)}
+    spec = {name: tf.io.FixedLenFeature([1], tf.string) for name in (features.ENCODED, features.LABEL)}
+    passed_on = {
+        features.KEY: tf.io.FixedLenFeature([], tf.string),
+        features.WEIGHT: tf.io.FixedLenFeature([], tf.float32),
+    }
 
     def read(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        parsed = tf.io.parse_example(serialized, spec)
-        passed_on = {name: parsed.pop(name) for name in extra}
-        return transform(parsed) | passed_on
+        parsed = tf.io.parse_example(serialized, spec | passed_on)
+        kept = {name: parsed.pop(name) for name in passed_on}
+        return transform(parsed) | kept
 
     return read
 
@@ -52,7 +53,7 @@ class Split:
         """Finds the files; nothing is read yet."""
         files = sorted(file for pattern in file_patterns for file in tf.io.gfile.glob(pattern))
         self._records = tf.data.TFRecordDataset(files, compression_type="GZIP")
-        self._read = transformer(transform_output, (features.KEY,))
+        self._read = transformer(transform_output)
         self._file_patterns, self._classes = file_patterns, classes
         self._trained_on = features.TRANSFORMED_IMAGE
 
@@ -62,23 +63,36 @@ class Split:
         other._trained_on = features.TRANSFORMED_PIXELS
         return other
 
-    @functools.cached_property
+    @property
     def counts(self) -> list[int]:
         """Number of examples of each class, by index.
 
-        Reads labels only; a label that the transform graph doesn't know can't be trained on.
+        A label that the transform graph doesn't know can't be trained on.
 
         Raises:
           EmptySplitError: if there is nothing.
         """
-        spec = {features.LABEL: tf.io.FixedLenFeature([], tf.string)}
-        found = dict.fromkeys(self._classes, 0)
+        return self._labels_and_weights[0]
+
+    @property
+    def weighted(self) -> bool:
+        """Whether any example has a weight other than 1."""
+        return self._labels_and_weights[1]
+
+    @functools.cached_property
+    def _labels_and_weights(self) -> tuple[list[int], bool]:
+        spec = {
+            features.LABEL: tf.io.FixedLenFeature([], tf.string),
+            features.WEIGHT: tf.io.FixedLenFeature([], tf.float32),
+        }
+        found, weighted = dict.fromkeys(self._classes, 0), False
         for batch in self._records.batch(1024).map(lambda records: tf.io.parse_example(records, spec)):
+            weighted = weighted or bool((batch[features.WEIGHT].numpy() != 1).any())
             for label in batch[features.LABEL].numpy():
                 found[label.decode("utf-8")] = found.get(label.decode("utf-8"), 0) + 1
         if not any(found.values()):
             raise EmptySplitError(f"no examples in {self._file_patterns}: too few images for this split's share")
-        return [found[name] for name in self._classes]
+        return [found[name] for name in self._classes], weighted
 
     @property
     def images(self) -> int:
@@ -97,7 +111,7 @@ class Split:
     def sample(self, count: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Up to `count` images, float32 [count, height, width, 3], RGB in [0, 255], and their keys, string [count]."""
         inputs = self._read(next(iter(self._records.batch(count))))
-        return inputs[features.TRANSFORMED_PIXELS], tf.reshape(inputs[features.KEY], [-1])
+        return inputs[features.TRANSFORMED_PIXELS], inputs[features.KEY]
 
     def raw(self, count: int) -> tuple[list[bytes], tf.Tensor]:
         """Up to `count` serialized raw examples, and their images as the backbone takes them."""
@@ -107,7 +121,8 @@ class Split:
     def _batched(self, records: tf.data.Dataset, image: str, batches: Batches) -> tf.data.Dataset:
         def prepare(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
             transformed = self._read(serialized)
-            return transformed[image], *batches.labels.encode(transformed[features.TRANSFORMED_LABEL])
+            index, weight = transformed[features.TRANSFORMED_LABEL], transformed[features.WEIGHT]
+            return transformed[image], *batches.labels.encode(index, weight)
 
         batched = records.batch(batches.size, drop_remainder=batches.drop_remainder)
         prepared = batched.map(prepare, num_parallel_calls=_READ_AHEAD)

@@ -66,25 +66,29 @@ class Labels:
       classes: how many there are.
       output: the head's.
       weights: of each class's examples, by index; None for no weights.
+      by_example: whether each example has a weight of its own, too.
     """
 
     classes: int
     output: str
     weights: Sequence[float] | None = None
+    by_example: bool = False
 
-    def encode(self, index: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def encode(self, index: tf.Tensor, own_weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """The target and, with weights, the examples' weights.
 
         Args:
           index: int64 [batch].
+          own_weight: float32 [batch], the examples' own.
 
         Returns:
           float32 targets, see `encode_labels`, and perhaps float32 weights [batch].
         """
         target = encode_labels(index, self.classes, self.output)
-        if self.weights is None:
-            return (target,)
-        return target, tf.gather(tf.constant(self.weights, tf.float32), index)
+        of_class = None if self.weights is None else tf.gather(tf.constant(self.weights, tf.float32), index)
+        if self.by_example:
+            return target, own_weight if of_class is None else own_weight * of_class
+        return (target,) if of_class is None else (target, of_class)
 
     def unweighted(self) -> Labels:
         """The same without weights: for evaluation."""

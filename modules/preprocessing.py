@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 
-from modules import features
+from modules import features, orientation
 from modules.input_preprocessing import PREPROCESSING
 
 _BMP_MAGIC = b"BM"
@@ -94,7 +94,8 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
       encoded: string scalar, JPEG, PNG, GIF (first frame) or BMP of any channel count.
 
     Returns:
-      uint8 [height, width, 3], RGB; an alpha channel is dropped, grey is repeated, 16 bits are cut to 8.
+      uint8 [height, width, 3], RGB, upright: turned as the file's EXIF orientation says; an alpha channel is dropped,
+      grey is repeated, 16 bits are cut to 8.
 
     Raises:
       tf.errors.InvalidArgumentError: when run on bytes that are no such image, or are cut short.
@@ -108,7 +109,7 @@ def decode(encoded: tf.Tensor) -> tf.Tensor:
         return tf.io.decode_image(encoded, channels=3, expand_animations=False)
 
     image = tf.cond(tf.equal(tf.strings.substr(encoded, 0, len(_BMP_MAGIC)), _BMP_MAGIC), bmp, other)
-    return tf.ensure_shape(image, [None, None, 3])
+    return tf.ensure_shape(orientation.upright(encoded, image), [None, None, 3])
 
 
 def _class_index(label: tf.Tensor) -> tf.Tensor:

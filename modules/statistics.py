@@ -31,6 +31,22 @@ def share_bounds(successes: int, trials: int, confidence: float) -> tuple[float,
     return float(both.low), float(both.high)
 
 
+def images_for_share(bound: float, confidence: float) -> int | None:
+    """How many images, all of them right, it takes for `share_bounds` to show a share of at least `bound`.
+
+    Args:
+      bound: [0, 1].
+      confidence: as there.
+
+    Returns:
+      None if no number is enough.
+    """
+    if bound >= 1:
+        return None
+    # Of n successes in n trials, Wilson's lower bound is n / (n + z²).
+    return math.ceil(scipy.stats.norm.ppf(confidence) ** 2 * bound / (1 - bound) - _EDGE)
+
+
 def change_bounds(gained: int, lost: int, trials: int, confidence: float) -> tuple[float, float]:
     """Tango's score bounds of the difference of two shares of the same trials, https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B.
 

@@ -105,7 +105,7 @@ def _fitting(
     batches = Batches(
         seed=training["seed"],
         size=size,
-        labels=losses.Labels(len(classes), output, weights),
+        labels=losses.Labels(len(classes), output, weights, by_example=train.weighted),
         # A replica that gets no image of a last, smaller batch has no mean loss.
         drop_remainder=0 < train.images % size < strategy.num_replicas_in_sync,
     )

@@ -136,7 +136,7 @@ class Extractor:
         if self._pooled:
             self._trunk = keras.Model(self._trunk.input, heads.pool(self._trunk.output, str(recipe.pooling)))
         self._folded = trunk.folded(self._trunk)
-        self._read = input_pipeline.transformer(tft.TFTransformOutput(transform_graph), (features.KEY,))
+        self._read = input_pipeline.transformer(tft.TFTransformOutput(transform_graph))
         self._views = Views(recipe.augmentation or {}, recipe.seed or 0)
         self._preprocess = PREPROCESSING[recipe.backbone["preprocessing"]]
         self._recipe = recipe
@@ -171,7 +171,7 @@ class Extractor:
             weights=trunk.digest(self._trunk),
         )
 
-    def __call__(self, serialized: tf.Tensor, views: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def __call__(self, serialized: tf.Tensor, views: int) -> tuple[tf.Tensor, ...]:
         """Computes the features of a batch.
 
         Args:
@@ -179,44 +179,48 @@ class Extractor:
           views: of each image: as many as the recipe says, or 1.
 
         Returns:
-          keys, string [batch]; labels, int64 [batch]; activations [batch, views, *shape] of the manifest's dtype.
+          keys, string [batch]; labels, int64 [batch]; weights, float32 [batch]; activations [batch, views, *shape] of
+          the manifest's dtype.
         """
         return self._compute[views](serialized)
 
-    def _computed(self, number_of_views: int, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def _computed(self, number_of_views: int, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
         inputs = self._read(serialized)
-        keys = tf.reshape(inputs[features.KEY], [-1])
+        keys = inputs[features.KEY]
         images = [inputs[features.TRANSFORMED_IMAGE]]
         for view in range(1, number_of_views):
             images.append(self._preprocess(self._views(inputs[features.TRANSFORMED_PIXELS], keys, view)))
         activations = tf.cast(self._folded(tf.concat(images, axis=0)), self._recipe.dtype)
         by_view = tf.reshape(activations, (number_of_views, -1, *activations.shape[1:]))
-        return keys, inputs[features.TRANSFORMED_LABEL], tf.stack(tf.unstack(by_view), axis=1)
+        activations = tf.stack(tf.unstack(by_view), axis=1)
+        return keys, inputs[features.TRANSFORMED_LABEL], inputs[features.WEIGHT], activations
 
 
-def encode(key: bytes, label: int, activations: np.ndarray) -> bytes:
+def encode(key: bytes, label: int, weight: float, activations: np.ndarray) -> bytes:
     """One image's features as a serialized tf.Example."""
     little_endian = activations.astype(activations.dtype.newbyteorder("<"), copy=False)
     values = {
         features.KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[key])),
         features.TRANSFORMED_LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        features.WEIGHT: tf.train.Feature(float_list=tf.train.FloatList(value=[weight])),
         ACTIVATIONS: tf.train.Feature(bytes_list=tf.train.BytesList(value=[little_endian.tobytes()])),
     }
     return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
 
 
 def decode(files: Sequence[str], manifest: Manifest, batch_size: int) -> tf.data.Dataset:
-    """Batches of (keys, labels, activations), as `Extractor` gave them, one image's after the other's."""
+    """Batches of (keys, labels, weights, activations), as `Extractor` gave them, one image's after the other's."""
     spec = {
         features.KEY: tf.io.FixedLenFeature([], tf.string),
         features.TRANSFORMED_LABEL: tf.io.FixedLenFeature([], tf.int64),
+        features.WEIGHT: tf.io.FixedLenFeature([], tf.float32),
         ACTIVATIONS: tf.io.FixedLenFeature([], tf.string),
     }
 
-    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
         parsed = tf.io.parse_example(serialized, spec)
         flat = tf.io.decode_raw(parsed[ACTIVATIONS], tf.as_dtype(manifest.dtype))
         activations = tf.reshape(flat, (tf.shape(serialized)[0], -1, *manifest.shape))
-        return parsed[features.KEY], parsed[features.TRANSFORMED_LABEL], activations
+        return parsed[features.KEY], parsed[features.TRANSFORMED_LABEL], parsed[features.WEIGHT], activations
 
     return tf.data.TFRecordDataset(files).batch(batch_size).map(parse)

@@ -15,9 +15,11 @@ import pydantic
 import yaml
 from pydantic import Field
 
+from components.image_example_gen.settings import Settings
 from modules import backbones, features, heads
 from modules.errors import BadInputError
 from pipeline.beam_section import Beam
+from pipeline.data_section import Data
 from pipeline.kubeflow_section import Kubeflow
 from pipeline.section import Section, is_elsewhere, section_of
 
@@ -26,63 +28,13 @@ DEFAULT_BACKBONE = "EfficientNetLite0"
 _MAX_IMAGE_SIZE = 1024
 _FIELD = re.compile(r"[a-z]\w*(\.\w+)*: ")  # that a message begins with
 _PATH_FIELDS = (
-    *(("data", "path"), ("data", "schema"), ("push", "directory")),
+    *(("data", "path"), ("data", "root"), ("data", "schema"), ("push", "directory")),
     *(("backbone", "weights"), ("backbone", "saved_model"), ("backbone", "keras_model")),
 )
 
 
 def _is_weights_name(value: str) -> bool:
     return Path(value).suffix == "" and os.sep not in value
-
-
-class Splits(Section):
-    """Shares of the three splits, as whole numbers: 8, 1, 1 is 80 %, 10 %, 10 %.
-
-    Which split an image belongs to is decided by the hash of its bytes.
-    """
-
-    train: int = Field(8, ge=1)
-    """What the model is fitted on. Share, 1 or more; default 8."""
-    eval: int = Field(1, ge=1)
-    """What training stops early on. Share, 1 or more; default 1."""
-    test: int = Field(1, ge=1)
-    """What the gate decides on; training never sees it. Share, 1 or more; default 1."""
-
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _all_or_none(cls, section: Any) -> Any:
-        if isinstance(section, dict) and section and not {"train", "eval", "test"} <= set(section):
-            raise ValueError("all three of train, eval and test are wanted: shares mean something only together")
-        return section
-
-
-class Data(Section):
-    """The labelled images."""
-
-    path: str = Field(min_length=1)
-    """Folder with one subfolder a class; images may lie at any depth below. Relative to the configuration file."""
-    splits: Splits = Splits()
-    """Shares of train, eval and test; default 8, 1, 1."""
-    max_bad_fraction: float = Field(0.05, ge=0, le=1, allow_inf_nan=False)
-    """Fraction of the files that may be unusable (they are quarantined, with the reason) before the run is stopped.
-    0 to 1; default 0.05."""
-    schema_: Annotated[str | None, Field(alias="schema")] = None
-    """A curated schema of the facts about each image (label, format, height, width), as a TensorFlow Metadata
-    `Schema` in text format; every split is validated against it, and an anomaly stops the run. Relative to the
-    configuration file. Default: none; the schema is inferred."""
-
-    @pydantic.field_validator("schema_")
-    @classmethod
-    def _schema_can_be_read(cls, path: str | None, info: pydantic.ValidationInfo) -> str | None:
-        if path is not None and not is_elsewhere(info):
-            from google.protobuf import text_format
-            from tensorflow_metadata.proto.v0 import schema_pb2
-
-            try:
-                text_format.Parse(Path(path).read_text(encoding="utf-8"), schema_pb2.Schema())
-            except (OSError, UnicodeDecodeError, text_format.ParseError) as error:
-                raise ValueError(f"a Schema in text format is expected ({error})") from None
-        return path
 
 
 class Backbone(Section):
@@ -574,6 +526,10 @@ class Config(Section):
             raise ValueError("lower-case letters, digits and '-' are allowed, 1 to 63 of them, not '-' at either end")
         return name
 
+    def ingestion(self) -> Settings:
+        """What ImageExampleGen is told beside the path."""
+        return Settings.of(self.data.model_dump(), untested_classes=self.gate.on_missing_class == "warn")
+
     def trains_on_pixels_because(self) -> str:
         """Why the pipeline has no stage TrunkFeatures; empty if it has."""
         if self.trunk_features.mode == "pixels":
@@ -682,7 +638,8 @@ def _absolute_paths(content: dict[str, Any], base: Path) -> dict[str, Any]:
     for section, field in _PATH_FIELDS:
         fields = result.get(section)
         value = fields.get(field) if isinstance(fields, dict) else None
-        if isinstance(value, str) and value and not (field == "weights" and _is_weights_name(value)):
+        elsewhere = isinstance(value, str) and "://" in value
+        if isinstance(value, str) and value and not elsewhere and not (field == "weights" and _is_weights_name(value)):
             result[section][field] = os.path.normpath(base / Path(value).expanduser())
     return result
 
@@ -694,7 +651,7 @@ def _without_paths_of_here(content: dict[str, Any]) -> dict[str, Any]:
         value = fields.get(field) if isinstance(fields, dict) else None
         if (section, field) in (("data", "path"), ("push", "directory")) or not isinstance(value, str):
             continue
-        if not (Path(value).is_absolute() or (field == "weights" and _is_weights_name(value))):
+        if not (Path(value).is_absolute() or "://" in value or (field == "weights" and _is_weights_name(value))):
             raise BadInputError(
                 f"{section}.{field}: an absolute path in the container is expected. Received: {value!r}"
             )

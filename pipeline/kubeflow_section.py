@@ -79,9 +79,17 @@ def _absolute(path: str) -> str:
     return re.sub("/+", "/", path).rstrip("/") or "/"
 
 
+def _absolute_or_uri(path: str) -> str:
+    if path.startswith(("gs://", "s3://")):
+        return path
+    _absolute(path.replace("{SPAN}", "0").replace("{VERSION}", "0"))
+    return path
+
+
 Cpu = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator(_cpu)]
 Memory = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator(_memory)]
 ContainerPath = Annotated[str, pydantic.AfterValidator(_absolute)]
+DataPath = Annotated[str, pydantic.AfterValidator(_absolute_or_uri)]
 ResourceName = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
 
 
@@ -138,8 +146,8 @@ class Stage(Section):
     timeout_minutes: int | None = Field(None, ge=1)
     """How long it may take, retries not counted; minutes; default: for ever."""
     cache: bool | None = None
-    """Whether the stage may be answered from Kubeflow's cache; default yes. OutsideState, BaselineModel, Pusher and
-    Verdict, which depend on more than their inputs, never are."""
+    """Whether the stage may be answered from Kubeflow's cache; default yes. OutsideState, ExampleValidator,
+    BaselineModel, Pusher and Verdict, which depend on more than their inputs, never are."""
 
     @pydantic.field_validator("node_selector")
     @classmethod
@@ -282,8 +290,9 @@ class Kubeflow(Section):
     """Names of secrets that the registry asks for; default: none."""
     pipeline_root: str | None = None
     """Where artifacts go: `gs://`, `s3://` or `minio://`, bucket, path; default: the server's own."""
-    data_path: ContainerPath
-    """The data folder, instead of `data.path`: an absolute path in the container, below a volume's mount."""
+    data_path: DataPath
+    """The data, instead of `data.path`: an absolute path in the container, below a volume's mount, or `gs://` or `s3://`
+    with bucket and path; may have `{SPAN}` and `{VERSION}`."""
     push_directory: ContainerPath
     """Where blessed models go, instead of `push.directory`: an absolute path in the container, below a volume's
     mount."""
@@ -345,10 +354,11 @@ class Kubeflow(Section):
             mounts[volume.mount] = number
         for field, readers in (
             ("data_path", ("OutsideState", "ImageExampleGen")),
-            ("push_directory", ("BaselineModel", "Pusher")),
+            ("push_directory", ("ExampleValidator", "BaselineModel", "Pusher")),
             ("state_directory", ("Trainer",)),
         ):
-            if path := getattr(self, field):
+            path = getattr(self, field)
+            if path and "://" not in path:
                 for stage in readers:
                     self._check_mounted(field, path, stage)
         return self
@@ -356,7 +366,9 @@ class Kubeflow(Section):
     @pydantic.model_validator(mode="after")
     def _folders_are_apart(self) -> Kubeflow:
         fields = ("data_path", "push_directory", "state_directory")
-        given = [(field, PurePosixPath(path)) for field in fields if (path := getattr(self, field))]
+        given = [
+            (field, PurePosixPath(path)) for field in fields if (path := getattr(self, field)) and "://" not in path
+        ]
         for (one, path), (other, second) in itertools.combinations(given, 2):
             if path.is_relative_to(second) or second.is_relative_to(path):
                 raise ValueError(f"{other}: a folder apart from {one} is expected. Received: {second} and {path}")

@@ -19,7 +19,7 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
     del sys.path[0]
 
 from components import serving_directory
-from components.image_example_gen import listing
+from components.image_example_gen import sources
 from modules.errors import BadInputError
 from pipeline import config, console
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, shown
@@ -56,9 +56,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check_images(run_config: config.Config, config_path: str) -> None:
-    """Refuses a data folder that can't be worked with, or bounds for other classes, while it costs no time."""
+    """Refuses data that can't be worked with, or bounds for other classes, while it costs no time."""
     try:
-        run_config.gate.check_classes(listing.class_names(listing.list_files(run_config.data.path)))
+        source = sources.open_source(run_config.data.path, run_config.ingestion())
+        source.items()
+        if (classes := source.classes()) is not None:
+            run_config.gate.check_classes(classes)
     except BadInputError as error:
         raise BadInputError(f"{config_path}: {error}") from None
 
@@ -141,7 +144,9 @@ def _check_model(run_config: config.Config, config_path: str) -> None:
     """Refuses a backbone, head or training that can't be built, before the stages have worked for it."""
     from modules import assembly
 
-    classes = listing.class_names(listing.list_files(run_config.data.path))
+    classes = sources.open_source(run_config.data.path, run_config.ingestion()).classes()
+    if classes is None:  # only reading all records can tell
+        return
     try:
         assembly.check(run_config.model_dump(), classes)
     except BadInputError as error:

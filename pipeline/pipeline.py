@@ -75,7 +75,10 @@ def create_pipeline(
     )
     schema_gen = _schema_gen(config, statistics_gen.outputs["statistics"], None if elsewhere else pipeline_root)
     example_validator = ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
+        directory=push_directory,
+        drift=config.data.drift.model_dump(),
     )
     transform = tfx_components.Transform(
         examples=example_gen.outputs["examples"],
@@ -115,6 +118,8 @@ def create_pipeline(
         infra_blessing=serving_check.outputs["infra_blessing"],
         tf_serving_blessing=infra_validator[0].outputs["blessing"] if infra_validator else None,
         report=example_gen.outputs["report"],
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema_gen.outputs["schema"],
         directory=push_directory,
         keep=config.push.keep,
         config=config.model_dump(mode="json", by_alias=True, exclude={"beam", "kubeflow"}),
@@ -179,7 +184,7 @@ def create_gate_pipeline(
 
 
 def _example_gen(config: Config, data_path: str | data_types.RuntimeParameter | None = None) -> ImageExampleGen:
-    return ImageExampleGen(data_path or config.data.path, config.data.splits.model_dump(), config.data.max_bad_fraction)
+    return ImageExampleGen(data_path or config.data.path, config.ingestion())
 
 
 def _evaluator(

@@ -16,11 +16,13 @@ import tensorflow_transform as tft
 
 from components.evaluator import verdict as verdicts
 from components.evaluator.verdict import ClassFigures
+from components.example_validator import drift
 from components.image_example_gen import report
+from components.image_example_gen.settings import TEST
 from components.pusher import properties as pusher
 from components.serving_check import findings
 from modules import signatures, trainer, trunk_features
-from pipeline import console, verdict_table
+from pipeline import class_balance, console, verdict_table
 from pipeline.config import Config
 from pipeline.run_record import StageRecord
 from pipeline.workspace import shown
@@ -42,7 +44,9 @@ class Summary:
     Attributes:
       pipeline: its name.
       config: the configuration file.
-      counts: what became of every file.
+      counts: what became of every image.
+      drift: what changed since the version in production was trained.
+      warnings: what a reader of the accuracy ought to know.
       classes: by index.
       training: what the phases were fitted on and what came of each, see modules/trainer.py.
       verdict: on the candidate.
@@ -59,6 +63,8 @@ class Summary:
     pipeline: str
     config: str
     counts: report.Counts
+    drift: list[drift.Finding]
+    warnings: list[str]
     classes: list[str]
     training: dict[str, Any]
     verdict: verdicts.Verdict
@@ -87,10 +93,14 @@ def collect(
     has_baseline = not baseline.custom_properties["absent"].int_value
     pushed = records["Pusher"].outputs["pushed_model"].custom_properties
     transform_output = tft.TFTransformOutput(records["Transform"].outputs["transform_graph"].uri)
+    counts = report.read_counts(records["ImageExampleGen"].outputs["report"].uri)
+    found = drift.loads(Path(records["ExampleValidator"].outputs["anomalies"].uri, drift.FILE).read_text("utf-8"))
     return Summary(
         pipeline=config.name,
         config=shown(config_path),
-        counts=report.read_counts(records["ImageExampleGen"].outputs["report"].uri),
+        counts=counts,
+        drift=found,
+        warnings=[*_about_images(counts), *class_balance.warnings(counts, config.gate), *(one.said for one in found)],
         classes=signatures.class_names(transform_output),
         training=trainer.read_history(records["Trainer"].outputs["model_run"].uri),
         verdict=verdicts.load(records["Evaluator"].outputs["blessing"].uri),
@@ -130,6 +140,11 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             **{split: counts.examples(split) for split in counts.splits},
             "quarantined": counts.quarantined,
             "duplicates": counts.duplicates,
+            "transcoded": counts.transcoded,
+            "reasons": dict(counts.reasons),
+            "near_duplicates": dict(counts.near_duplicates),
+            "drift": [dataclasses.asdict(finding) for finding in summary.drift],
+            "warnings": summary.warnings,
         },
         "training": _training(summary.training),
         "test": {
@@ -173,21 +188,24 @@ def print_table(summary: Summary, terminal: TextIO) -> None:
     counts = summary.counts
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     table.add_column("class")
+    table.add_column("share", justify="right")
     for heading in (*counts.splits, "test recall", "test precision"):
         table.add_column(heading, justify="right")
     for name in summary.classes:
         figures = _figures(summary, name)
         numbers = [str(counts.splits[split].get(name, 0)) for split in counts.splits]
-        table.add_row(rich.markup.escape(name), *numbers, _percent(figures.recall), _percent(figures.precision))
+        share = f"{class_balance.share(counts, name):.1%}"
+        table.add_row(rich.markup.escape(name), share, *numbers, _percent(figures.recall), _percent(figures.precision))
     table.add_section()
-    table.add_row("all images", *(str(counts.examples(split)) for split in counts.splits))
+    table.add_row("all images", "", *(str(counts.examples(split)) for split in counts.splits))
     printer.print(table)
     used = sum(map(counts.examples, counts.splits))
     printer.print(
-        f"{counts.found} files: {used} used, quarantined: {counts.quarantined}, duplicates: {counts.duplicates}"
+        f"{counts.found} images: {used} used, quarantined: {counts.quarantined}, duplicates: {counts.duplicates}"
+        + (f"; {counts.transcoded} transcoded to PNG" if counts.transcoded else "")
     )
     printer.print(f"trained on {_trained_on(summary.training)}")
-    for warning in _warnings(summary):
+    for warning in summary.warnings:
         print(f"warning: {warning}", file=terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
     for line in verdict_table.served(summary.serving_check):
@@ -206,12 +224,18 @@ def _figures(summary: Summary, name: str) -> ClassFigures:
     return summary.verdict.per_class.get(name, ClassFigures(None, None, 0))
 
 
-def _warnings(summary: Summary) -> list[str]:
-    """What a reader of the accuracy ought to know."""
-    untested = [name for name in summary.classes if not summary.counts.splits["test"].get(name)]
-    if not untested:
-        return []
-    return [f"no test images of {', '.join(untested)}: the gate has seen nothing of them; more images are needed"]
+def _about_images(counts: report.Counts) -> list[str]:
+    said = []
+    if near := {split: images for split, images in counts.near_duplicates.items() if images}:
+        numbers = ", ".join(f"{images} in {split}" for split, images in near.items())
+        said.append(
+            f"{sum(near.values())} images resemble others in another split ({numbers}): the test may be easier than "
+            "new images are; data.near_duplicates: group keeps them together"
+        )
+    if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
+        names = ", ".join(untested)
+        said.append(f"no test images of {names}: the gate has seen nothing of them; more images are needed")
+    return said
 
 
 def _outcome(summary: Summary) -> str:

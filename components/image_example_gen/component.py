@@ -1,9 +1,6 @@
-"""ImageExampleGen: a folder of labelled images to examples in splits."""
+"""ImageExampleGen: labelled images to examples in splits."""
 
 from __future__ import annotations
-
-import json
-from collections.abc import Mapping
 
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration import data_types
@@ -12,6 +9,7 @@ from tfx.types import channel, component_spec, standard_artifacts
 from components import package, state_driver
 from components.artifacts import IngestReport
 from components.image_example_gen import driver, executor
+from components.image_example_gen.settings import Settings
 
 
 class ImageExampleGenSpec(component_spec.ComponentSpec):
@@ -19,8 +17,7 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "data_path": component_spec.ExecutionParameter(type=str),
-        "splits": component_spec.ExecutionParameter(type=str),
-        "max_bad_fraction": component_spec.ExecutionParameter(type=float),
+        "settings": component_spec.ExecutionParameter(type=str),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
         package.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
@@ -33,33 +30,29 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
 
 
 class ImageExampleGen(base_beam_component.BaseBeamComponent):
-    """Reads a tree `<class>/…/<file>` of images.
+    """Reads a tree `<class>/…/<file>` of images, a manifest, or files of records.
 
     Outputs:
       examples: tf.Examples as modules/features.py describes them, gzipped TFRecords, one folder a split.
       schema: their contract; what Transform parses them by.
-      report: what became of every file (image_example_gen/report.py).
+      report: what became of every image (image_example_gen/report.py).
     """
 
     SPEC_CLASS = ImageExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(
-        self, data_path: str | data_types.RuntimeParameter, splits: Mapping[str, int], max_bad_fraction: float
-    ):
+    def __init__(self, data_path: str | data_types.RuntimeParameter, settings: Settings):
         """Declares the stage.
 
         Args:
-          data_path: the data folder.
-          splits: split name to share, positive integers, e.g. `{"train": 8, "eval": 1, "test": 1}`.
-          max_bad_fraction: of the files found, how many may be unusable before the run is stopped, [0, 1].
+          data_path: the folder, manifest, or files of records.
+          settings: how they are read.
         """
         super().__init__(
             ImageExampleGenSpec(
                 data_path=data_path,
-                splits=json.dumps(dict(splits)),
-                max_bad_fraction=float(max_bad_fraction),
+                settings=settings.serialized(),
                 package_version=package.VERSION,
                 examples=channel.Channel(type=standard_artifacts.Examples),
                 schema=channel.Channel(type=standard_artifacts.Schema),

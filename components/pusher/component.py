@@ -33,6 +33,8 @@ class PusherSpec(component_spec.ComponentSpec):
         "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing),
         "tf_serving_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
         "report": component_spec.ChannelParameter(type=artifacts.IngestReport),
+        "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
+        "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -55,6 +57,8 @@ class Pusher(base_component.BaseComponent):
         infra_blessing: types.BaseChannel,
         tf_serving_blessing: types.BaseChannel | None,
         report: types.BaseChannel,
+        statistics: types.BaseChannel,
+        schema: types.BaseChannel,
         directory: str | data_types.RuntimeParameter,
         keep: int | None,
         config: Mapping[str, Any],
@@ -69,6 +73,8 @@ class Pusher(base_component.BaseComponent):
           infra_blessing: ServingCheck's.
           tf_serving_blessing: TFX's InfraValidator's; None: it is not asked.
           report: ImageExampleGen's.
+          statistics: of the facts; kept with the version, for the next data to be compared with.
+          schema: of the facts; kept likewise.
           directory: the push destination, which a server may be watching.
           keep: how many versions stay; None: all.
           config: the run's configuration, for the version's manifest; JSON-serialisable.
@@ -82,6 +88,8 @@ class Pusher(base_component.BaseComponent):
                 infra_blessing=infra_blessing,
                 tf_serving_blessing=tf_serving_blessing,
                 report=report,
+                statistics=statistics,
+                schema=schema,
                 directory=directory,
                 keep=keep or 0,
                 config=json.dumps(dict(config), sort_keys=True),

@@ -8,15 +8,18 @@ import json
 import logging
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from tfx import types
 from tfx.components.pusher import executor as tfx_executor
 from tfx.components.util import model_utils
 from tfx.types import artifact_utils
+from tfx.utils import io_utils
 
 from components import package, run_parameters, serving_directory
 from components.evaluator import verdict
+from components.example_validator import executor as example_validator
 from components.image_example_gen import report
 from components.pusher.properties import GATE, OVERRIDDEN, REFUSED_BY, SERVING_CHECK, STANDING, TF_SERVING, WITHDRAWN
 
@@ -41,7 +44,7 @@ class Executor(tfx_executor.Executor):
 
         Args:
           input_dict: `model`; `model_blessing`, with the verdict beside it; `infra_blessing`; `report`, of
-            ImageExampleGen.
+            ImageExampleGen; `statistics` and `schema` of the facts.
           output_dict: `pushed_model`; its property `pushed_destination` names the version's folder.
           exec_properties: `directory`, the push destination; `keep`, how many versions stay, 0 for all; `config`, JSON
             of the run's configuration, for the manifest; `bless_anyway`, why a failed check doesn't count, or empty.
@@ -74,7 +77,7 @@ class Executor(tfx_executor.Executor):
             parent = directory.baseline(candidate)
             keep = exec_properties["keep"] or None
             manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
-            version = directory.push(model, manifest, keep)
+            version = directory.push(model, manifest, keep, _data(input_dict))
         else:
             _log.info("  the candidate already is version %d", version)
         self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))
@@ -95,6 +98,13 @@ def _override(input_dict: dict[str, list[types.Artifact]], reason: str) -> dict[
     failed = [f"{check.metric} ({check.slice})" for check in judged.checks if not check.passed]
     failed += [name for name in _refusing(input_dict) if name != GATE]
     return {"blessed_anyway": {"reason": reason, "by": getpass.getuser(), "failed": failed}}
+
+
+def _data(input_dict: dict[str, list[types.Artifact]]) -> serving_directory.DataRecord:
+    statistics, schema = (artifact_utils.get_single_instance(input_dict[key]) for key in ("statistics", "schema"))
+    return serving_directory.DataRecord(
+        Path(example_validator.statistics_path(statistics, "train")), Path(io_utils.get_only_uri_in_dir(schema.uri))
+    )
 
 
 def _manifest(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> dict[str, Any]:

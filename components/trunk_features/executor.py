@@ -91,10 +91,10 @@ class _Encode(beam.DoFn):
     overflow = beam.metrics.Metrics.counter("trunk_features", "overflow")
 
     def process(self, element: model_handler.Features) -> Iterator[bytes]:
-        key, label, activations = element
+        key, label, weight, activations = element
         if not np.isfinite(activations).all():
             self.overflow.inc()
-        yield trunk_features.encode(key, int(label), activations)
+        yield trunk_features.encode(key, int(label), float(weight), activations)
 
 
 def _refuse_overflow(result: beam.runners.runner.PipelineResult, recipe: Recipe) -> None:

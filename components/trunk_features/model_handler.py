@@ -20,7 +20,7 @@ _log = logging.getLogger("regraft.trunk_features")
 _PROGRESS_SECONDS = 10.0
 _BATCH_SIZE = 32  # views of images
 
-Features = tuple[bytes, int, np.ndarray]  # key, label, activations [views, ...]
+Features = tuple[bytes, int, float, np.ndarray]  # key, label, weight, activations [views, ...]
 
 
 @functools.lru_cache(maxsize=1)
@@ -59,9 +59,9 @@ class TrunkHandler(base.ModelHandler[bytes, Features, Extractor]):
     def run_inference(
         self, batch: Sequence[bytes], model: Extractor, inference_args: dict[str, Any] | None = None
     ) -> Iterable[Features]:
-        keys, labels, activations = (part.numpy() for part in model(tf.constant(batch), self._views))
+        columns = [part.numpy() for part in model(tf.constant(batch), self._views)]
         self._progress(len(batch))
-        return list(zip(keys, labels, activations, strict=True))
+        return list(zip(*columns, strict=True))
 
     def _progress(self, images: int) -> None:
         self._done += images

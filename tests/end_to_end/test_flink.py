@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import shutil
 import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import flink_cluster
 import numpy as np
 import pytest
+from ingesting import ingest
 from PIL import Image
-from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-from tfx.types import standard_artifacts
-
-from components import artifacts
-from components.image_example_gen import executor, report
-from pipeline.beam_section import Beam
 
 TOOLS = ("java", "mvn", "setpriv")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
@@ -31,14 +23,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"needs
 HERE = Path(__file__).parents[1] / "flink"
 PARTS = HERE.parents[1] / "build" / "flink"  # 400 MB, kept for the next time
 IMAGES = 5000
-
-
-@dataclass
-class Ingested:
-    """What the stage wrote: relative path to SHA-256, and what became of every file."""
-
-    files: dict[str, str]
-    counts: report.Counts
 
 
 @pytest.fixture(scope="module")
@@ -93,27 +77,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def ingest(photos: Path, folder: Path, beam: Beam) -> Ingested:
-    kinds = {"examples": standard_artifacts.Examples, "schema": standard_artifacts.Schema}
-    outputs = {name: kind() for name, kind in {**kinds, "report": artifacts.IngestReport}.items()}
-    for name, artifact in outputs.items():
-        artifact.uri = str(folder / name)
-        Path(artifact.uri).mkdir(parents=True)
-    context = BaseBeamExecutor.Context(beam_pipeline_args=list(beam.arguments()), tmp_dir=str(folder / "tmp"))
-    executor.Executor(context).Do(
-        {},
-        {name: [artifact] for name, artifact in outputs.items()},
-        {
-            "data_path": str(photos),
-            "splits": json.dumps({"train": 8, "eval": 1, "test": 1}),
-            "max_bad_fraction": 0.05,
-        },
-    )
-    written = [path for name in outputs for path in (folder / name).rglob("*") if path.is_file()]
-    hashes = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in written}
-    return Ingested(hashes, report.read_counts(outputs["report"].uri))
-
-
 @pytest.fixture(scope="module")
 def cluster(parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[flink_cluster.Cluster]:
     with flink_cluster.running(*parts, tmp_path_factory.mktemp("flink"), workers=2) as running:
@@ -121,7 +84,7 @@ def cluster(parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[flink_c
 
 
 def test_a_stage_on_flink_writes_the_very_files_that_it_writes_here(cluster, photos, tmp_path):
-    here = ingest(photos, tmp_path / "here", Beam())
+    here = ingest(photos, tmp_path / "here")
     there = ingest(photos, tmp_path / "there", cluster.beam)
     assert there.files == here.files
     assert (there.counts.found, there.counts.duplicates, there.counts.quarantined) == (IMAGES + 2, 1, 1)

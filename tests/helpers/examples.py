@@ -32,16 +32,14 @@ def transform_output(tmp_path_factory) -> tft.TFTransformOutput:
     return tft.TFTransformOutput(folder)
 
 
-def example(name: str, seed: int | None = None) -> tf.train.Example:
+def example(name: str, seed: int | None = None, weight: float = 1.0) -> tf.train.Example:
     """A tf.Example of one flat image, with what training reads of it."""
     encoded = encode(flat(name, (40, 40), seed))
     key = hashlib.sha256(encoded).hexdigest()
     values = {features.ENCODED: encoded, features.LABEL: name.encode(), features.KEY: key.encode()}
-    return tf.train.Example(
-        features=tf.train.Features(
-            feature={k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in values.items()}
-        )
-    )
+    feature = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in values.items()}
+    feature[features.WEIGHT] = tf.train.Feature(float_list=tf.train.FloatList(value=[weight]))
+    return tf.train.Example(features=tf.train.Features(feature=feature))
 
 
 @pytest.fixture(scope="session")

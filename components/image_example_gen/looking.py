@@ -1,0 +1,127 @@
+"""The first reading: every image is looked at, and either seen or refused."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import apache_beam as beam
+
+from components.image_example_gen import inspection
+from components.image_example_gen.reasons import Reason, UnusableError
+from components.image_example_gen.settings import IGNORE, Settings
+from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources.reading import Place, RawImage, Reader
+
+_log = logging.getLogger("regraft.ingest")
+
+_PROGRESS_SECONDS = 10.0
+REFUSED = "refused"  # the other output's tag
+
+
+@dataclass(frozen=True)
+class Seen:
+    """An image that can be an example; nothing of its pixels.
+
+    Attributes:
+      key: SHA-256 of the bytes as found, hexadecimal.
+      path, label, split, group, weight: see `item.Item`.
+      place: where the bytes can be had again.
+      facts: of the image.
+    """
+
+    key: str
+    path: str
+    label: str
+    split: str
+    group: str
+    weight: float
+    place: Place
+    facts: inspection.ImageFacts
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An image that can't be one."""
+
+    path: str
+    reason: Reason
+    detail: str
+    place: Place
+
+
+class Look(beam.DoFn):
+    """Item to Seen, or to Refused under its tag."""
+
+    def __init__(self, reader: Reader, settings: Settings, scratch: str, total: int):
+        """Notes how to read.
+
+        Args:
+          reader: of the source.
+          settings: what an image has to be.
+          scratch: see `Reader`.
+          total: all there is to do, as `work` counts it.
+        """
+        self._reader, self._settings, self._scratch = reader, settings, scratch
+        self._total = total
+
+    def setup(self) -> None:
+        self._progress = Progress.of(self._scratch, self._total)
+
+    def process(self, item: Item) -> Iterator[Any]:
+        for image in self._reader.images(item, self._scratch):
+            yield self._looked_at(image)
+            self._progress.count(1, 0 if item.records else work(item))
+        if item.records:
+            self._progress.count(0, work(item))
+
+    def _looked_at(self, image: RawImage) -> Any:
+        refused = image.refused
+        if refused is None:
+            try:
+                facts = inspection.inspect(image.encoded, self._settings, self._settings.near_duplicates != IGNORE)
+            except UnusableError as error:
+                refused = (error.reason, error.detail)
+        if refused is not None:
+            return beam.pvalue.TaggedOutput(REFUSED, Refused(image.path, *refused, image.place))
+        key = hashlib.sha256(image.encoded).hexdigest()
+        return Seen(key, image.path, image.label, image.split, image.group, image.weight, image.place, facts)
+
+
+def work(item: Item) -> int:
+    """How much of all there is to do an item is: files of records by their bytes, others by number."""
+    return item.size if item.records else 1
+
+
+class Progress:
+    """How far all workers of a process have come together; says so every ten seconds."""
+
+    _shared: ClassVar[dict[str, Progress]] = {}
+    _lock = threading.Lock()
+
+    def __init__(self, total: int):
+        self._total, self._images, self._done = total, 0, 0
+        self._start = self._said = time.monotonic()
+
+    @classmethod
+    def of(cls, name: str, total: int) -> Progress:
+        """The one of this name; made if there is none."""
+        with cls._lock:
+            return cls._shared.setdefault(name, cls(total))
+
+    def count(self, images: int, done: int) -> None:
+        """Adds images that were looked at, and the part of the whole that they are."""
+        with self._lock:
+            self._images, self._done = self._images + images, self._done + done
+            now = time.monotonic()
+            if now - self._said < _PROGRESS_SECONDS:
+                return
+            self._said, passed = now, now - self._start
+            share = self._done / self._total if self._total else 0
+        left = f", {passed * (1 - share) / share:.0f} s left" if share else ""
+        _log.info("  %d images (%.0f%%), %.0f images/s%s", self._images, 100 * share, self._images / passed, left)

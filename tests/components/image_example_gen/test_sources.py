@@ -1,0 +1,304 @@
+"""What a source lists, and what it refuses before anything is read."""
+
+import csv
+import json
+import os
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.image_example_gen import sources
+from components.image_example_gen.settings import Settings
+from components.image_example_gen.sources import manifest, spans, split_names
+from modules.errors import BadInputError
+
+
+@pytest.fixture
+def tree(tmp_path) -> Path:
+    for path in ("red/a.jpg", "red/deep/er/b.jpg", "green light/c.png", "लाल/ड.gif"):
+        touch(tmp_path / path)
+    return tmp_path
+
+
+def touch(path: Path, content: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(path.name if content is None else content)
+    return path
+
+
+def listed(path: Path | str, **settings) -> dict[str, str]:
+    """Path to label, or to why it is refused."""
+    items = sources.open_source(str(path), Settings(**settings)).items()
+    return {item.path: item.refused[0] if item.refused else item.label for item in items}
+
+
+class TestFolders:
+    def test_the_top_folder_is_the_class_however_deep_the_file_lies(self, tree):
+        assert listed(tree) == {
+            "red/a.jpg": "red",
+            "red/deep/er/b.jpg": "red",
+            "green light/c.png": "green light",
+            "लाल/ड.gif": "लाल",
+        }
+
+    def test_clutter_is_left_out_and_files_without_a_class_are_not(self, tree):
+        for path in (".DS_Store", "red/.hidden.jpg", "red/Thumbs.db", "__MACOSX/red/a.jpg", "red/.cache/x.jpg"):
+            touch(tree / path)
+        touch(tree / "stray.jpg")
+        found = listed(tree)
+        assert found.pop("stray.jpg") == "no-label"
+        assert len(found) == 4
+
+    def test_a_link_to_a_folder_is_listed_and_not_followed(self, tree):
+        (tree / "red/loop").symlink_to(tree, target_is_directory=True)
+        (tree / "more").symlink_to(tree / "red", target_is_directory=True)
+        found = listed(tree)
+        assert (found.pop("red/loop"), found.pop("more")) == ("unreadable", "unreadable")
+        assert len(found) == 4
+
+    def test_a_link_to_a_file_is_followed_within_the_folder_only(self, tree, tmp_path_factory):
+        outside = touch(tmp_path_factory.mktemp("elsewhere") / "secret.jpg")
+        (tree / "red/inside.jpg").symlink_to(tree / "red/a.jpg")
+        (tree / "red/outside.jpg").symlink_to(outside)
+        found = listed(tree)
+        assert (found["red/inside.jpg"], found["red/outside.jpg"]) == ("red", "unreadable")
+        assert listed(tree, outside_files=True)["red/outside.jpg"] == "red"
+
+    def test_one_name_written_in_two_ways_is_one_class(self, tree):
+        composed, decomposed = "caf\u00e9", "cafe\u0301"
+        touch(tree / composed / "1.jpg")
+        touch(tree / decomposed / "2.jpg")
+        source = sources.open_source(str(tree), Settings())
+        assert source.classes() == sorted(["red", "green light", "लाल", composed])
+
+    def test_a_class_that_is_not_allowed_is_refused(self, tree):
+        found = listed(tree, classes=["red", "green light"])
+        assert found["लाल/ड.gif"] == "unknown-label"
+        assert found["red/a.jpg"] == "red"
+
+    @pytest.mark.parametrize(
+        "name", ["क्\u200dष", "👩\u200d🔬 lab", "a/b".replace("/", "∕"), "  spaces  ", "-dash", "ÅÄÖ"]
+    )
+    def test_any_unicode_is_a_name(self, tree, name):
+        touch(tree / name / "1.jpg")
+        assert name in sources.open_source(str(tree), Settings()).classes()
+
+    @pytest.mark.parametrize(
+        ("make", "message"),
+        [
+            (lambda root: root.rmdir(), "one subfolder a class is expected"),
+            (lambda root: None, r"two class folders or more.*Found: none"),
+            (lambda root: touch(root / "only/a.jpg"), r"Found: \['only'\]"),
+            (lambda root: (touch(root / "a/x"), touch(root / "b/x"), (root / "c").mkdir()), r"any file: \['c'\]"),
+            (lambda root: (touch(root / "a/x"), touch(root / "line\nbreak/x")), r"'line\\nbreak'.*can't print"),
+            (lambda root: (touch(root / "a/x"), touch(root / os.fsdecode(b"\xff\xfe/x"))), "is not UTF-8"),
+        ],
+    )
+    def test_a_folder_that_can_not_be_worked_with_is_refused(self, tmp_path, make, message):
+        root = tmp_path / "data"
+        root.mkdir()
+        make(root)
+        with pytest.raises(BadInputError, match=message):
+            listed(root)
+
+    def test_the_state_changes_with_whatever_changes(self, tree):
+        def state() -> str:
+            return sources.open_source(str(tree), Settings()).state()
+
+        seen = [state()]
+        assert state() == seen[0]
+
+        def changed() -> bool:
+            seen.append(state())
+            return seen[-1] != seen[-2]
+
+        # A corrected label: the file keeps its name, size and time of last change.
+        (tree / "red/a.jpg").rename(tree / "green light/a.jpg")
+        assert changed()
+        new = touch(tree / "red/new.jpg", "new")
+        assert changed()
+        touch(new, "longer")
+        assert changed()
+        os.utime(new, ns=(0, 5))
+        assert changed()
+        (tree / "red/link.jpg").symlink_to(new)
+        assert changed()
+        os.utime(new, ns=(0, 6))
+        assert changed()
+        new.unlink()
+        assert changed()
+
+
+TEXT = st.text(string.ascii_letters + 'é"', min_size=1, max_size=8)
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "path": TEXT.map(lambda name: f"{name}.jpg"),
+            "label": st.sampled_from(["red", "green", "blue, or so"]),
+            "split": st.sampled_from(["", "train", "val", "test"]),
+            "group": st.one_of(st.just(""), TEXT),
+            "weight": st.one_of(st.just(""), st.floats(0, 100).map(str)),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
+TWO_CLASSES = [{"path": "1.jpg", "label": "red"}, {"path": "2.jpg", "label": "green"}]
+
+
+def write(path: Path, rows: list[dict]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        if path.suffix == ".csv":
+            writer = csv.DictWriter(file, list(dict.fromkeys(key for row in rows for key in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    return path
+
+
+class TestManifest:
+    @given(ROWS)
+    def test_csv_and_jsonl_say_the_same(self, tmp_path_factory, rows):
+        folder = tmp_path_factory.mktemp("manifest")
+        rows = [*rows, *TWO_CLASSES]
+        found = [
+            manifest.ManifestSource(str(write(folder / name, rows)), Settings(source="manifest")).items()
+            for name in ("m.csv", "m.jsonl")
+        ]
+        assert found[0] == found[1]
+        for row, item in zip(rows, found[0], strict=True):
+            assert (item.path, item.label, item.group) == (row["path"], row["label"], row.get("group", ""))
+            assert item.uri == str(folder / row["path"])
+            assert item.weight == float(row.get("weight") or 1)
+            assert item.split == {"": "", "val": "eval"}.get(row.get("split", ""), row.get("split", ""))
+
+    def test_what_excel_writes_is_read(self, tmp_path):
+        file = tmp_path / "m.csv"
+        file.write_bytes("\ufeffpath,label\r\n1.jpg,red\r\n2.jpg,grün\r\n".encode())
+        assert listed(file, source="manifest") == {"1.jpg": "red", "2.jpg": "grün"}
+
+    def test_columns_can_be_called_otherwise(self, tmp_path):
+        file = write(tmp_path / "m.jsonl", [{"file": "1.jpg", "y": "red"}, {"file": "2.jpg", "y": 7}])
+        found = listed(file, source="manifest", fields={"image": "file", "label": "y"})
+        assert found == {"1.jpg": "red", "2.jpg": "7"}
+
+    def test_paths_are_relative_to_the_root_and_stay_below_it(self, tmp_path):
+        rows = [
+            *TWO_CLASSES,
+            {"path": "../3.jpg", "label": "red"},
+            {"path": "/etc/passwd", "label": "red"},
+            {"path": "s3://other/4.jpg", "label": "red"},
+            {"path": "", "label": "red"},
+            {"path": "5.jpg", "label": ""},
+        ]
+        file = write(tmp_path / "m.csv", rows)
+        root = tmp_path / "photos"
+        found = listed(file, source="manifest", root=str(root))
+        assert found == {
+            "1.jpg": "red",
+            "2.jpg": "green",
+            "../3.jpg": "unreadable",
+            "/etc/passwd": "unreadable",
+            "s3://other/4.jpg": "unreadable",
+            "m.csv:7": "unreadable",
+            "5.jpg": "no-label",
+        }
+        allowed = sources.open_source(
+            str(file), Settings(source="manifest", root=str(root), outside_files=True)
+        ).items()
+        assert [item.uri for item in allowed[2:5]] == [str(root / "../3.jpg"), "/etc/passwd", "s3://other/4.jpg"]
+        remote = sources.open_source(str(file), Settings(source="manifest", root="s3://other")).items()
+        assert [item.uri for item in remote if not item.refused] == [
+            *("s3://other/1.jpg", "s3://other/2.jpg", "s3://other/4.jpg")
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "content", "message"),
+        [
+            ("m.csv", "path,labels\n1.jpg,red", r"has no column 'label' \(label\). Found: labels, path"),
+            ("m.csv", "path,label\n", "has no rows"),
+            ("m.csv", "path,label\n1.jpg,red", "two classes or more are needed. Found: .'red'."),
+            ("m.csv", "path,label\n1.jpg,red,5", "line 2: has more values than the header"),
+            ("m.csv", 'path,label\n1.jpg,"red', "line 2: unexpected end of data"),
+            ("m.csv", "path,label,weight\n1.jpg,red,1\n2.jpg,green,-1", "line 3: weight: a number of 0 or more"),
+            ("m.csv", "path,label,weight\n1.jpg,red,x", "line 2: weight: a number of 0 or more.*'x'"),
+            ("m.csv", "path,label,weight\n1.jpg,red,nan", "line 2: weight"),
+            ("m.csv", "path,label,split\n1.jpg,red,holdout", "line 2: split: train, eval, test or nothing.*'holdout'"),
+            ("m.jsonl", '{"path": "1.jpg", "label": "red"}\n{"path"', "line 2: no JSON"),
+            ("m.jsonl", '["1.jpg", "red"]', "line 1: a JSON object is expected"),
+        ],
+    )
+    def test_a_table_that_can_not_be_meant_is_refused_by_line(self, tmp_path, name, content, message):
+        with pytest.raises(BadInputError, match=message):
+            listed(touch(tmp_path / name, content), source="manifest")
+
+    def test_a_table_that_is_not_there_or_no_text_is_refused(self, tmp_path):
+        with pytest.raises(BadInputError, match="a CSV or JSONL file is expected"):
+            listed(tmp_path / "gone.csv", source="manifest")
+        (tmp_path / "m.csv").write_bytes(b"path,label\n\xff\xfe,red")
+        with pytest.raises(BadInputError, match="is no UTF-8"):
+            listed(tmp_path / "m.csv", source="manifest")
+
+    def test_the_state_changes_with_the_table_and_with_the_files(self, tmp_path):
+        file = write(tmp_path / "m.csv", TWO_CLASSES)
+        image = touch(tmp_path / "1.jpg")
+        before = sources.open_source(str(file), Settings(source="manifest")).state()
+        os.utime(image, ns=(0, 5))
+        touched = sources.open_source(str(file), Settings(source="manifest")).state()
+        write(file, [*TWO_CLASSES[:1], {"path": "2.jpg", "label": "blue"}])
+        labelled = sources.open_source(str(file), Settings(source="manifest")).state()
+        assert len({before, touched, labelled}) == 3
+
+
+class TestSpans:
+    def test_the_newest_span_and_its_newest_version_are_taken(self, tmp_path):
+        for path in ("s-1/v-9", "s-02/v-1", "s-02/v-10", "s-02/v-9", "s-x/v-99", "s-3"):
+            (tmp_path / path / "red").mkdir(parents=True)
+        found = spans.resolve(f"{tmp_path}/s-{{SPAN}}/v-{{VERSION}}", None)
+        assert found == spans.Resolved(f"{tmp_path}/s-02/v-10", 2, 10)
+        assert spans.resolve(f"{tmp_path}/s-{{SPAN}}/v-{{VERSION}}", 1).path == f"{tmp_path}/s-1/v-9"
+        assert spans.resolve(f"{tmp_path}/s-{{SPAN}}", None) == spans.Resolved(f"{tmp_path}/s-3", 3)
+
+    def test_what_comes_behind_the_span_stays(self, tmp_path):
+        for span in ("7", "11"):
+            touch(tmp_path / f"day[{span}]" / "m.csv")
+        found = spans.resolve(f"{tmp_path}/day[{{SPAN}}]/m.csv", None)
+        assert found == spans.Resolved(f"{tmp_path}/day[11]/m.csv", 11)
+
+    def test_tfx_chooses_the_same(self, tmp_path):
+        """See spans.py for why its own code isn't called."""
+        for path in ("span-1/v1", "span-10/v2", "span-10/v12", "span-9/v99"):
+            touch(tmp_path / path / "data")
+        from tfx.components.example_gen import utils
+        from tfx.proto import example_gen_pb2
+
+        split = example_gen_pb2.Input.Split(name="s", pattern="span-{SPAN}/v{VERSION}/*")
+        _, span, version = utils.calculate_splits_fingerprint_span_and_version(str(tmp_path), [split])
+        ours = spans.resolve(f"{tmp_path}/span-{{SPAN}}/v{{VERSION}}", None)
+        assert (ours.span, ours.version) == (span, version) == (10, 12)
+
+    @pytest.mark.parametrize(
+        ("path", "span", "message"),
+        [
+            ("x-{SPAN}", None, "nothing matches"),
+            ("s-{SPAN}", 5, "nothing of span 5 matches"),
+            ("s-1", 1, "data.span: needs {SPAN}"),
+            ("s-{SPAN}/{SPAN}", None, "{SPAN} once"),
+            ("v-{VERSION}", None, "{SPAN} once, and {VERSION} once beside it"),
+        ],
+    )
+    def test_what_matches_nothing_or_makes_no_sense_is_refused(self, tmp_path, path, span, message):
+        (tmp_path / "s-1").mkdir()
+        with pytest.raises(BadInputError, match=message):
+            spans.resolve(f"{tmp_path}/{path}", span)
+
+
+def test_others_names_of_splits_are_known():
+    assert [split_names.standard(name) for name in ("Train", "validation", "dev", "TEST", "")] == [
+        *("train", "eval", "eval", "test", "")
+    ]
+    assert split_names.standard("holdout") is None

@@ -1,0 +1,106 @@
+import string
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.image_example_gen import splitting
+from components.image_example_gen.splitting import Stratum
+
+KEYS = st.binary(min_size=32, max_size=32).map(bytes.hex)
+NAMES = ("train", "eval", "test")
+SHARES = st.fixed_dictionaries({name: st.integers(1, 20) for name in NAMES})
+UNITS = st.dictionaries(KEYS, st.integers(1, 5), min_size=3, max_size=40)
+
+
+@given(KEYS, SHARES)
+def test_a_split_depends_on_the_unit_and_the_shares_alone(key, shares):
+    split = splitting.split_of(key, shares)
+    assert split in shares
+    assert splitting.split_of(key.upper(), dict(shares)) == split
+
+
+@given(SHARES)
+def test_each_split_gets_exactly_its_share_of_all_hashes(shares):
+    total = sum(shares.values())
+    found = [splitting.split_of(f"{number:064x}", shares) for number in range(total)]
+    assert {name: found.count(name) for name in shares} == shares
+
+
+@given(KEYS, KEYS, st.text(string.printable, min_size=1))
+def test_images_of_a_group_are_one_unit_and_others_are_their_own(one, other, group):
+    assert splitting.unit_of(one, group) == splitting.unit_of(other, group) != one
+    assert splitting.unit_of(one, "") == one
+
+
+def test_what_is_named_for_two_splits_never_leaves_the_test():
+    assert splitting.strictest({"train", "eval", "test"}) == "test"
+    assert splitting.strictest({"train", "eval", ""}) == "eval"
+    assert splitting.strictest({""}) == ""
+
+
+EIGHT = {"train": 8, "eval": 1, "test": 1}
+
+
+def shares(split: str, *named: str) -> dict[str, int]:
+    return splitting.shares_for(split, set(named), EIGHT)
+
+
+def test_a_split_that_the_source_names_is_kept():
+    for name in NAMES:
+        assert shares(name, *NAMES) == {name: EIGHT[name]}
+        assert shares(name, name, "") == {name: EIGHT[name]}
+
+
+def test_a_split_that_is_named_for_nothing_is_cut_out_of_train():
+    assert shares("train", "train", "test") == {"train": 8, "eval": 1}
+    assert shares("test", "train", "test") == {"test": 1}
+
+
+def test_images_that_no_split_is_named_for_go_to_those_that_are_missing():
+    assert shares("", "test", "") == {"train": 8, "eval": 1}
+    assert shares("", *NAMES, "") == EIGHT
+    assert shares("", "") == EIGHT
+
+
+def strata(units: dict[str, int], shares: dict[str, int]) -> list[Stratum]:
+    return [Stratum(unit, images, tuple(shares.items())) for unit, images in units.items()]
+
+
+@given(UNITS, SHARES)
+def test_stratified_gives_every_split_a_unit_and_no_unit_twice(units, shares):
+    chosen = splitting.stratified(strata(units, shares))
+    assert set(chosen) == set(units)
+    assert set(chosen.values()) == set(NAMES)
+
+
+@given(st.lists(KEYS, min_size=20, max_size=60, unique=True))
+def test_stratified_gives_each_split_its_share(keys):
+    chosen = Counter(splitting.stratified(strata(dict.fromkeys(keys, 1), EIGHT)).values())
+    for name in ("eval", "test"):
+        assert chosen[name] == max(1, round(len(keys) / 10))
+
+
+@given(st.lists(KEYS, min_size=4, max_size=60, unique=True))
+def test_one_more_image_moves_at_most_one_a_boundary_when_stratified(keys):
+    new, *before = keys
+    old = splitting.stratified(strata(dict.fromkeys(before, 1), EIGHT))
+    now = splitting.stratified(strata(dict.fromkeys([*before, new], 1), EIGHT))
+    assert sum(old[key] != now[key] for key in before) <= 2
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
+def test_what_is_joined_has_one_representative_and_the_order_does_not_count(numbers):
+    pairs = [(f"{one:02}", f"{other:02}") for one, other in numbers]
+    joined = splitting.joined(pairs)
+    assert all(joined[one] == joined[other] for one, other in pairs)
+    assert splitting.joined([pair[::-1] for pair in reversed(pairs)]) == joined
+    assert all(joined[unit] <= unit for unit in joined)
+    # No more is joined than has to be: as many sets as a graph of these pairs has components.
+    units = set(joined)
+    sets = {unit: {unit} for unit in units}
+    for one, other in pairs:
+        merged = sets[one] | sets[other]
+        for unit in merged:
+            sets[unit] = merged
+    assert len(set(joined.values())) == len({frozenset(members) for members in sets.values()})
