@@ -6,9 +6,10 @@ Local ones go through Python itself: links mean something there, and Beam takes 
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -68,14 +69,7 @@ def open_file(uri: str) -> IO[bytes]:
       OSError: if that can't be.
     """
     if is_remote(uri):
-        from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-        from apache_beam.io.filesystems import FileSystems
-
-        try:
-            remote: Any = FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)
-            return remote
-        except (BeamIOError, ValueError) as error:  # ValueError: Beam knows no such file system
-            raise OSError(errno.EIO, str(error)) from None
+        return _open_remote(uri)
     if not stat.S_ISREG(os.stat(uri).st_mode):  # reading a pipe would wait for ever
         raise OSError(errno.EINVAL, "not a regular file")
     return open(uri, "rb")
@@ -158,10 +152,53 @@ def _remote_below(root: str) -> Iterator[Found]:
             yield Found(parts, uri, size, changed)
 
 
+def _open_remote(uri: str) -> IO[bytes]:
+    from apache_beam.io.filesystem import BeamIOError
+
+    try:
+        return _opener(uri.partition("://")[0])(uri)
+    except Exception as error:  # each store's library has errors of its own
+        detail = str(error.exception_details or error) if isinstance(error, BeamIOError) else str(error)
+        raise OSError(errno.EIO, detail) from None
+
+
+@functools.cache
+def _opener(scheme: str) -> Callable[[str], Any]:
+    """What opens the files of a file system.
+
+    Beam's own for S3 and GCS make a client for each file, which takes longer than reading an image; here a process
+    keeps one.
+    """
+    options = _beam_options()
+    if scheme == "s3":
+        from apache_beam.io.aws import s3io
+
+        return s3io.S3IO(options=options).open
+    if scheme == "gs":
+        from apache_beam.io.gcp import gcsio
+
+        return gcsio.GcsIO(pipeline_options=options).open
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    return functools.partial(FileSystems.open, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def _beam_options() -> Any:
+    """Those of the pipeline that is running, which may say how a store is reached; defaults outside of one."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    if FileSystems._pipeline_options is None:
+        FileSystems.set_options(PipelineOptions([]))
+    return FileSystems._pipeline_options
+
+
 def _match(pattern: str) -> list[tuple[str, int, str]]:
     from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
+    _beam_options()
     try:
         (result,) = FileSystems.match([pattern])
     except (BeamIOError, ValueError) as error:
