@@ -22,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     """Writes both states, each into a file of its own; returns the exit code: 2 for a folder or file that can't be."""
     parser = argparse.ArgumentParser(prog="python -m kubeflow.outside_state")
     parser.add_argument("--data-path", required=True)
-    parser.add_argument("--settings", required=True, help="JSON of components/image_example_gen/settings.py")
+    parser.add_argument("--settings", default="{}", help="JSON of components/image_example_gen/settings.py")
     parser.add_argument("--file", action="append", default=[], dest="files")
     parser.add_argument("--data-state", required=True, type=Path)
     parser.add_argument("--files-state", required=True, type=Path)

@@ -76,14 +76,21 @@ def _number(quantity: str) -> float:
 def _absolute(path: str) -> str:
     if not path.startswith("/") or ".." in PurePosixPath(path).parts or re.search(r"[{}:\x00-\x1f]", path):
         raise ValueError("an absolute path in the container is expected, without .., braces and colons")
+    return _normal(path)
+
+
+def _normal(path: str) -> str:
     return re.sub("/+", "/", path).rstrip("/") or "/"
 
 
 def _absolute_or_uri(path: str) -> str:
-    if path.startswith(("gs://", "s3://")):
+    filled = path.replace("{SPAN}", "0").replace("{VERSION}", "0")
+    if filled.startswith(("gs://", "s3://")):
+        if re.search(r"[{}\x00-\x1f]", filled):
+            raise ValueError("a URI without braces, but {SPAN} and {VERSION}, is expected")
         return path
-    _absolute(path.replace("{SPAN}", "0").replace("{VERSION}", "0"))
-    return path
+    _absolute(filled)
+    return _normal(path)
 
 
 Cpu = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator(_cpu)]

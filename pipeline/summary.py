@@ -144,8 +144,8 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             "reasons": dict(counts.reasons),
             "near_duplicates": dict(counts.near_duplicates),
             "drift": [dataclasses.asdict(finding) for finding in summary.drift],
-            "warnings": summary.warnings,
         },
+        "warnings": summary.warnings,
         "training": _training(summary.training),
         "test": {
             "examples": verdict.examples,

@@ -77,7 +77,7 @@ def find(
             said = _number_drift(name, new[name], old[name], distance)
         found.append(Finding(name, said, bounds["beyond"]))
     found += [
-        Finding(name, f"{name}: {reason.short_description}: {reason.description}", bounds["beyond"])
+        Finding(name, f"{name} isn't as production's schema has it: {reason.description.strip()}", bounds["beyond"])
         for name, info in sorted(anomalies.anomaly_info.items())
         for reason in info.reason
         if name != features.LABEL and reason.type not in _MEASURED_OR_NEW

@@ -71,18 +71,18 @@ def test_odd_files_are_used_or_reported_and_every_one_is_accounted_for(workspace
     data = run.summary["data"]
     assert data["classes"] == ["deep magenta", "yellow", "नीला"]
     assert data["found"] == 90 + 11 + 1 + 1
-    assert (data["quarantined"], data["duplicates"]) == (6, 1)
-    assert data["found"] == data["train"] + data["eval"] + data["test"] + 7
+    assert (data["quarantined"], data["duplicates"], data["transcoded"]) == (5, 1, 1)
+    assert data["reasons"] == {"no-label": 1, "not-an-image": 2, "truncated": 1, "unreadable": 1}
+    assert data["found"] == data["train"] + data["eval"] + data["test"] + 6
 
     (report,) = (run.folder / "artifacts/ImageExampleGen/report").iterdir()
     rows = [json.loads(line) for line in (report / "quarantine.jsonl").read_text().splitlines()]
     assert {row["path"]: row["reason"] for row in rows} == {
         "stray.png": "no-label",
-        "yellow/empty.png": "empty",
+        "yellow/empty.png": "not-an-image",
         "yellow/pipe.jpg": "unreadable",
-        "yellow/scan.tiff": "unsupported-format",
         "yellow/text.jpg": "not-an-image",
-        "yellow/truncated.jpg": "damaged",
+        "yellow/truncated.jpg": "truncated",
     }
     for row in rows:
         assert f"quarantined: {row['path']} ({row['reason']}: {row['detail']})" in run.output
@@ -91,7 +91,7 @@ def test_odd_files_are_used_or_reported_and_every_one_is_accounted_for(workspace
         "same_as": "yellow/0.png",
     }
     used = {path: label for split in examples_of(run).values() for path, label in split.items()}
-    for name in ("cmyk.jpg", "grey.png", "sixteen-bit.png", "animated.gif", "bitmap.bmp", "पीला रंग.png"):
+    for name in ("cmyk.jpg", "grey.png", "sixteen-bit.png", "animated.gif", "bitmap.bmp", "scan.tiff", "पीला रंग.png"):
         assert used[f"yellow/{name}"] == "yellow"
     assert used["नीला/0.png"] == "नीला"
 
@@ -99,8 +99,8 @@ def test_odd_files_are_used_or_reported_and_every_one_is_accounted_for(workspace
 def test_too_many_bad_files_stop_the_run_and_are_named(workspace, odd_folder):
     run = workspace.run(workspace.configure(odd_folder, name="strict", data={"max_bad_fraction": 0.01}))
     assert run.exit_code == 2
-    assert "6 of 103 files can't be used, more than data.max_bad_fraction 0.01 allows" in run.output
-    assert "yellow/truncated.jpg (damaged)" in run.output
+    assert "5 of 103 files can't be used, more than data.max_bad_fraction 0.01 allows" in run.output
+    assert "yellow/truncated.jpg (truncated)" in run.output
     assert run.summary is None and run.versions == []
 
 

@@ -28,6 +28,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
         "data",
         "training",
         "test",
+        "warnings",
         "gate",
         "serving_check",
         "pushed",
@@ -63,7 +64,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
 def test_the_terminal_shows_a_line_a_stage_and_the_table_and_no_chatter(first_run):
     lines = first_run.output.splitlines()
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in STAGES] == STAGES
-    assert re.search(r"^  magenta +\d+ +\d+ +\d+ +100.00% +100.00%", first_run.output, re.MULTILINE)
+    assert re.search(r"^  magenta +33.3% +\d+ +\d+ +\d+ +100.00% +100.00%", first_run.output, re.MULTILINE)
     assert lines[-1] == f"pushed: {first_run.folder}/serving/1"
     assert len(lines) < 50 and "WARNING" not in first_run.output
     log = re.search(r"details go to (\S+)", lines[0])[1]

@@ -108,7 +108,7 @@ def test_only_what_training_is_on_gets_a_gpu(package):
 
 def test_what_looks_outside_is_never_cached(package):
     cached = {name for name, task in package.tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
-    assert set(package.tasks) - cached == {"OutsideState", "BaselineModel", "Pusher", "Verdict"}
+    assert set(package.tasks) - cached == {"OutsideState", "ExampleValidator", "BaselineModel", "Pusher", "Verdict"}
 
 
 def test_the_data_folders_state_takes_part_in_the_cache(package):
@@ -192,7 +192,7 @@ IN_ALL: dict[str, tuple[Json, Seen, Any]] = {
         {"registry"},
     ),
     "pipeline_root": ({"pipeline_root": "gs://bucket/x/"}, lambda p: p.spec["defaultPipelineRoot"], "gs://bucket/x"),
-    "data_path": ({"data_path": "/data/x"}, lambda p: p.parameters["data_path"]["defaultValue"], "/data/x"),
+    "data_path": ({"data_path": "/data/{SPAN}"}, lambda p: p.parameters["data_path"]["defaultValue"], "/data/{SPAN}"),
     "push_directory": (
         {"push_directory": "/data/x"},
         lambda p: p.parameters["push_directory"]["defaultValue"],
@@ -354,6 +354,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "//tmp"}]},
         "volumes.1.mount",
     ),
+    "a URI that Kubeflow would fill in": ({"data_path": "gs://b/{{$.inputs}}"}, "kubeflow.data_path"),
     "a path that Kubeflow would fill in": ({"data_path": "/data/{{$.inputs}}"}, "kubeflow.data_path"),
     "an image that moves": ({"image": "registry.example.com:5000/regraft:latest"}, "kubeflow.image"),
     "an image without a tag": ({"image": "registry.example.com:5000/regraft"}, "kubeflow.image"),
@@ -483,3 +484,14 @@ def test_without_the_section_nothing_is_compiled(tmp_path):
     )
     assert done.returncode == 2
     assert done.stderr.strip().endswith("kubeflow: is required; docs/configuration.md has its fields")
+
+
+def test_data_in_a_bucket_needs_no_volume(tmp_path):
+    package = compiler.build(compiler.load(str(packages.write(tmp_path, {"data_path": "s3://photos/day-{SPAN}"}))))
+    assert package.parameters["data_path"]["defaultValue"] == "s3://photos/day-{SPAN}"
+
+
+def test_the_data_is_looked_at_as_it_is_read(package):
+    arguments = package.container("OutsideState")["args"]
+    given = arguments[arguments.index("--settings") + 1]
+    assert given == package.tasks["ImageExampleGen"]["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]

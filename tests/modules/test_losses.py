@@ -56,3 +56,15 @@ def test_accuracy_takes_logits():
     metric.update_state(losses.encode_labels(INDEX, 3, "logits"), LOGITS)
     assert float(metric.result()) == 0.5
     assert isinstance(metric, keras.metrics.CategoricalAccuracy)
+
+
+@pytest.mark.parametrize(
+    ("of_class", "by_example", "expected"),
+    [(None, False, None), ([2.0, 3.0], False, [2.0, 3.0]), (None, True, [0.5, 4.0]), ([2.0, 3.0], True, [1.0, 12.0])],
+)
+def test_weights_of_classes_and_of_examples_are_multiplied(of_class, by_example, expected):
+    labels = losses.Labels(2, "softmax", of_class, by_example)
+    target, *weights = labels.encode(INDEX, tf.constant([0.5, 4.0]))
+    np.testing.assert_array_equal(target, np.eye(2))
+    assert [weight.numpy().tolist() for weight in weights] == ([] if expected is None else [expected])
+    assert len(labels.unweighted().encode(INDEX, tf.constant([0.5, 4.0]))) == 1

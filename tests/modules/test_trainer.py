@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from examples import example
 from training import Killed, run, settings
 
-from modules import callbacks, input_pipeline, resume
+from modules import callbacks, features, input_pipeline, resume
 
 
 @pytest.fixture(scope="module")
@@ -181,3 +182,21 @@ def test_a_head_too_big_for_the_data_draws_a_warning(transform_output, example_f
         run(transform_output, example_files, tmp_path, training={"fine_tune": None, "head": {"epochs": 1}})
     assert "the head has 92," in caplog.text
     assert "parameters for 12 training images; smaller heads: dense (3,843)" in caplog.text
+
+
+def test_an_example_without_weight_teaches_nothing(transform_output, example_files, tmp_path):
+    """Half of the training images are mislabelled; with weight 0, the model doesn't believe them."""
+
+    def losses_with(weight: float) -> list[float]:
+        files = {**example_files, "train": str(tmp_path / f"train-{weight}")}
+        with tf.io.TFRecordWriter(files["train"], "GZIP") as writer:
+            for index in range(8):
+                for name, other in (("cyan", "yellow"), ("yellow", "magenta"), ("magenta", "cyan")):
+                    writer.write(example(name, seed=index).SerializeToString())
+                    wrong = example(name, seed=1000 + index, weight=weight)
+                    wrong.features.feature[features.LABEL].bytes_list.value[0] = other.encode()
+                    writer.write(wrong.SerializeToString())
+        history = run(transform_output, files, tmp_path / str(weight), training={"fine_tune": None})
+        return [epoch["val_loss"] for epoch in history[0]["epochs"]]
+
+    assert min(losses_with(0.0)) < min(losses_with(1.0)) / 2

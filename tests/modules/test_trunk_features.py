@@ -36,8 +36,8 @@ def keep(recipe: Recipe, transform_output, example_files, folder) -> dict[str, s
         (folder / f"Split-{split}").mkdir(parents=True)
         parts = extractor(tf.constant(raw(example_files, split)), recipe.views if split == "train" else 1)
         with tf.io.TFRecordWriter(str(folder / f"Split-{split}" / "features.tfrecord")) as writer:
-            for key, label, activations in zip(*(part.numpy() for part in parts), strict=True):
-                writer.write(trunk_features.encode(key, int(label), activations))
+            for key, label, weight, activations in zip(*(part.numpy() for part in parts), strict=True):
+                writer.write(trunk_features.encode(key, int(label), float(weight), activations))
         patterns[split] = str(folder / f"Split-{split}" / "*")
     extractor.manifest.write(str(folder))
     return patterns
@@ -84,15 +84,16 @@ def test_features_of_an_image_are_what_the_trunk_makes_of_it_and_of_its_views(tr
     recipe = dataclasses.replace(RECIPE, dtype="float32", views=3, augmentation=augmentation, seed=1)
     serialized = raw(example_files, "train")
     extractor = Extractor(recipe, folder_of(transform_output))
-    keys, labels, activations = (part.numpy() for part in extractor(tf.constant(serialized), 3))
+    keys, labels, weights, activations = (part.numpy() for part in extractor(tf.constant(serialized), 3))
     examples = [tf.train.Example.FromString(record).features.feature for record in serialized]
     assert keys.tolist() == [example[features.KEY].bytes_list.value[0] for example in examples]
     assert sorted(np.bincount(labels)) == [4, 4, 4]
+    assert weights.tolist() == [1.0] * 12
     plain = Extractor(dataclasses.replace(RECIPE, dtype="float32"), folder_of(transform_output))
-    np.testing.assert_array_equal(plain(tf.constant(serialized), 1)[2][:, 0], activations[:, 0])
+    np.testing.assert_array_equal(plain(tf.constant(serialized), 1)[3][:, 0], activations[:, 0])
     assert (np.abs(activations[:, 0] - activations[:, 1]).max(axis=(1, 2, 3)) > 1e-3).all()
     assert (np.abs(activations[:, 2] - activations[:, 1]).max(axis=(1, 2, 3)) > 1e-3).all()
-    alone = extractor(tf.constant(serialized[5:6]), 3)[2][0].numpy()
+    alone = extractor(tf.constant(serialized[5:6]), 3)[3][0].numpy()
     np.testing.assert_allclose(alone, activations[5], atol=1e-4)
 
 
@@ -106,17 +107,18 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     with tf.io.TFRecordWriter(str(tmp_path / "part")) as writer:
         for image in (7, 3, 9, 0, 5, 1, 8, 2, 6, 4):
             activations = np.array([[image, view] for view in range(4)], np.float16)
-            writer.write(trunk_features.encode(b"%d" % image, image % 3, activations))
+            writer.write(trunk_features.encode(b"%d" % image, image % 3, 1 + image / 10, activations))
     table = table_of([str(tmp_path / "*")], manifest, memory=10**6)
     assert (table.images, table.counts, table.held) == (10, [4, 3, 3], 10 * 4 * 2 * 2)
-    labels = Labels(3, "softmax", weights=(1.0, 2.0, 3.0))
+    assert table.weighted
+    labels = Labels(3, "softmax", weights=(1.0, 2.0, 3.0), by_example=True)
 
     def epoch(number: int, seed: int = 0, of: FeatureTable = table, drop: bool = False) -> np.ndarray:
         batches = list(of.training_epoch(number, Batches(seed, 4, labels, drop)).as_numpy_iterator())
         activations, targets, weights = (np.concatenate(column) for column in zip(*batches, strict=True))
         assert activations.dtype == np.float32
         np.testing.assert_array_equal(targets.argmax(axis=1), activations[:, 0] % 3)
-        np.testing.assert_array_equal(weights, activations[:, 0] % 3 + 1)
+        np.testing.assert_allclose(weights, (activations[:, 0] % 3 + 1) * (1 + activations[:, 0] / 10), rtol=1e-6)
         return activations
 
     epochs = [epoch(number) for number in range(20)]

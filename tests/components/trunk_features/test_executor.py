@@ -54,12 +54,13 @@ def test_every_image_of_train_and_eval_is_kept_with_its_views(execute, transform
         files = sorted(map(str, (folder / f"Split-{split}").iterdir()))
         (kept,) = trunk_features.decode(files, manifest, 100).as_numpy_iterator()
         serialized = list(tf.data.TFRecordDataset(tf.io.gfile.glob(example_files[split]), "GZIP").as_numpy_iterator())
-        keys, labels, activations = (part.numpy() for part in extractor(tf.constant(serialized), views))
+        keys, labels, weights, activations = (part.numpy() for part in extractor(tf.constant(serialized), views))
         order, expected = np.argsort(kept[0]), np.argsort(keys)
         np.testing.assert_array_equal(kept[0][order], keys[expected])
         np.testing.assert_array_equal(kept[1][order], labels[expected])
-        assert kept[2].shape == (len(serialized), views, *manifest.shape)
-        np.testing.assert_allclose(kept[2][order], activations[expected], atol=1e-4)
+        np.testing.assert_array_equal(kept[2][order], weights[expected])
+        assert kept[3].shape == (len(serialized), views, *manifest.shape)
+        np.testing.assert_allclose(kept[3][order], activations[expected], atol=1e-4)
 
 
 def test_nothing_is_kept_where_it_does_not_pay(execute):
