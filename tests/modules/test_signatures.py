@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import encode, flat, stripes
+from PIL import Image
 
 from modules import preprocessing, signatures
 
@@ -62,3 +63,14 @@ def test_one_image_and_many_are_answered_alike(served):
     together = serve(images=tf.constant(IMAGES))["probabilities"].numpy()
     alone = [serve(images=tf.constant([image]))["probabilities"].numpy()[0] for image in IMAGES]
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_a_photo_taken_upright_is_answered_like_the_same_photo_turned(served):
+    """Orientation 6: the camera was turned to the left, so the pixels must be turned to the right."""
+    upright = stripes(64)[:40]
+    tagged = Image.Exif()
+    tagged[0x0112] = 6
+    photos = [encode(upright), encode(np.rot90(upright), exif=tagged), encode(np.rot90(upright))]
+    answers = served.signatures["serve_images"](images=tf.constant(photos))["probabilities"].numpy()
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert np.abs(answers[0] - answers[2]).max() > 1e-3
