@@ -39,6 +39,10 @@ FACTS = (LABEL, FORMAT, HEIGHT, WIDTH, BRIGHTNESS)
 # What TensorFlow decodes, https://www.tensorflow.org/api_docs/python/tf/io/decode_image
 FORMATS = ("JPEG", "PNG", "GIF", "BMP")
 
+# What Pillow decodes itself, or by a library that its wheel carries, and nothing that runs another program: examples
+# hold these as PNG.
+TRANSCODED_FORMATS = ("AVIF", "DDS", "HEIF", "ICO", "JPEG2000", "PCX", "PPM", "SGI", "TGA", "TIFF", "WEBP")
+
 # Features after Transform: float32 [image_size, image_size, 3] as the backbone takes it, the same as RGB in [0, 255],
 # and the int64 index of the class.
 TRANSFORMED_IMAGE = "image"

@@ -393,7 +393,8 @@ class Slice(Section):
 
     @pydantic.model_validator(mode="after")
     def _has_such_a_part(self) -> Slice:
-        closed = {features.FORMAT: features.FORMATS, features.SIZE_BAND: features.SIZE_BANDS}.get(self.feature)
+        formats = (*features.FORMATS, *features.TRANSCODED_FORMATS)
+        closed = {features.FORMAT: formats, features.SIZE_BAND: features.SIZE_BANDS}.get(self.feature)
         if closed and self.value is not None and self.value not in closed:
             allowed = ", ".join(closed)
             raise ValueError(f"value: of {self.feature} one of {allowed} is allowed. Received: {self.value!r}")

@@ -49,7 +49,8 @@ class Executor(tfx_executor.Executor):
         found = _changed(artifact_utils.get_single_instance(input_dict["statistics"]), exec_properties)
         io_utils.write_string_file(os.path.join(artifact.uri, drift.FILE), drift.dumps(found))
         for finding in found:
-            _log.warning("  %s: %s", "not allowed" if finding.action == drift.STOP else "warning", finding.said)
+            if finding.action == drift.WARN:
+                _log.warning("  warning: %s", finding.said)
         if stopping := [finding.said for finding in found if finding.action == drift.STOP]:
             raise BadInputError("the data is not what production was trained on:\n  " + "\n  ".join(stopping))
         return output

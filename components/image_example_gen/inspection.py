@@ -28,8 +28,6 @@ with contextlib.suppress(ImportError):  # unless the extra `heif` is installed
 # Judged by `Settings.max_pixels` instead, before anything is decoded.
 PIL.Image.MAX_IMAGE_PIXELS = None
 
-# What Pillow decodes itself, or by a library that its wheel carries, and nothing that runs another program.
-_TRANSCODED = ("AVIF", "DDS", "HEIF", "ICO", "JPEG2000", "PCX", "PPM", "SGI", "TGA", "TIFF", "WEBP")
 # What PNG can hold, by the mode that an image has: the rest is made RGB, which loses no more than any decoder would.
 _PNG_MODES = {mode: mode for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
 _PNG_MODES |= {"I;16B": "I;16", "I;16L": "I;16", "PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
@@ -104,7 +102,7 @@ def thumbnail(encoded: bytes, side: int, max_pixels: int) -> bytes | None:
     for content in (encoded, encoded + b"\xff\xd9"):
         with contextlib.suppress(Exception):
             with PIL.Image.open(io.BytesIO(content)) as image:
-                known = image.format in (*features.FORMATS, "MPO", *_TRANSCODED)
+                known = image.format in (*features.FORMATS, "MPO", *features.TRANSCODED_FORMATS)
                 if not known or image.mode not in _PNG_MODES or image.width * image.height > max_pixels:
                     return None
                 image.draft("RGB", (side, side))
@@ -148,7 +146,7 @@ def _identify(encoded: bytes, settings: Settings) -> tuple[str, bool]:
     found = {"MPO": "JPEG", "DIB": "BMP"}.get(found, found)  # MPO: a JPEG with further pictures behind the first
     if found in features.FORMATS and bits in (None, 24, 32):
         return found, False
-    if found in _TRANSCODED or bits is not None:
+    if found in features.TRANSCODED_FORMATS or bits is not None:
         return found, True
     raise UnusableError(Reason.UNSUPPORTED_FORMAT, f"{found}, {width}x{height}")
 
