@@ -5,7 +5,6 @@ Only facts travel here, never images: what passes through a grouping is some hun
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -76,7 +75,7 @@ def _judged(group: tuple[str, Iterable[Seen]]) -> Iterator[Any]:
         return
     groups = sorted({image.group for image in images if image.group})
     split = splitting.strictest({image.split for image in images})
-    example = dataclasses.replace(first, split=split, group=groups[0] if groups else "")
+    example = first._replace(split=split, group=groups[0] if groups else "")
     yield beam.pvalue.TaggedOutput(_EXAMPLE, example)
     for other in others:
         yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path})

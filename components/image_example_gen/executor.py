@@ -80,6 +80,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 pipeline
                 | "Items" >> beam.Create(items)
                 | "Spread" >> beam.Reshuffle()
+                | "Batch" >> beam.BatchElements(min_batch_size=looking.BATCH, max_batch_size=looking.BATCH)
                 | "Look"
                 >> beam.ParDo(
                     looking.Look(source.reader(), settings, scratch, sum(map(looking.work, items)))

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import io
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -27,6 +27,7 @@ with contextlib.suppress(ImportError):  # unless the extra `heif` is installed
 
 # Judged by `Settings.max_pixels` instead, before anything is decoded.
 PIL.Image.MAX_IMAGE_PIXELS = None
+PIL.Image.init()  # all readers now: several threads would do it at the same time
 
 # What PNG can hold, by the mode that an image has: the rest is made RGB, which loses no more than any decoder would.
 _PNG_MODES = {mode: mode for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")}
@@ -34,8 +35,7 @@ _PNG_MODES |= {"I;16B": "I;16", "I;16L": "I;16", "PA": "RGBA", "La": "LA", "RGBa
 _PNG_MODES |= dict.fromkeys(("RGBX", "CMYK", "YCbCr", "HSV"), "RGB")
 
 
-@dataclass(frozen=True)
-class ImageFacts:
+class ImageFacts(NamedTuple):
     """What is recorded of an image beside its bytes.
 
     Attributes:

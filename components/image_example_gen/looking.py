@@ -7,25 +7,26 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ClassVar, NamedTuple
 
 import apache_beam as beam
 
-from components.image_example_gen import inspection
+from components.image_example_gen import inspection, threads
 from components.image_example_gen.reasons import Reason, UnusableError
 from components.image_example_gen.settings import IGNORE, Settings
+from components.image_example_gen.sources import files
 from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.reading import Place, RawImage, Reader
 
 _log = logging.getLogger("regraft.ingest")
 
 _PROGRESS_SECONDS = 10.0
+BATCH = 64  # items that a worker takes at a time
 REFUSED = "refused"  # the other output's tag
 
 
-@dataclass(frozen=True)
-class Seen:
+class Seen(NamedTuple):
     """An image that can be an example; nothing of its pixels.
 
     Attributes:
@@ -45,8 +46,7 @@ class Seen:
     facts: inspection.ImageFacts
 
 
-@dataclass(frozen=True)
-class Refused:
+class Refused(NamedTuple):
     """An image that can't be one."""
 
     path: str
@@ -56,7 +56,7 @@ class Refused:
 
 
 class Look(beam.DoFn):
-    """Item to Seen, or to Refused under its tag."""
+    """Batches of Item to Seen, or to Refused under its tag."""
 
     def __init__(self, reader: Reader, settings: Settings, scratch: str, total: int):
         """Notes how to read.
@@ -72,15 +72,31 @@ class Look(beam.DoFn):
 
     def setup(self) -> None:
         self._progress = Progress.of(self._scratch, self._total)
+        self._pools = {count: ThreadPoolExecutor(count) for count in (threads.AT_ONCE, threads.AT_ONCE_REMOTE)}
 
-    def process(self, item: Item) -> Iterator[Any]:
-        for image in self._reader.images(item, self._scratch):
-            yield self._looked_at(image)
-            self._progress.count(1, 0 if item.records else work(item))
-        if item.records:
-            self._progress.count(0, work(item))
+    def teardown(self) -> None:
+        for pool in self._pools.values():
+            pool.shutdown()
+
+    def process(self, batch: list[Item]) -> Iterator[Any]:
+        remote = any(map(files.is_remote, (item.uri for item in batch)))
+        count = threads.AT_ONCE_REMOTE if remote else threads.AT_ONCE
+        single = [item for item in batch if not item.records]
+        for found in threads.ordered(self._pools[count], self._of_file, single, count):
+            yield from found
+        for item in batch:
+            if item.records:
+                images = self._reader.images(item, self._scratch)
+                yield from threads.ordered(self._pools[count], self._looked_at, images, count)
+                self._progress.count(0, work(item))
+
+    def _of_file(self, item: Item) -> list[Any]:
+        found = [self._looked_at(image) for image in self._reader.images(item, self._scratch)]
+        self._progress.count(0, work(item))
+        return found
 
     def _looked_at(self, image: RawImage) -> Any:
+        self._progress.count(1, 0)
         refused = image.refused
         if refused is None:
             try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
@@ -24,8 +24,7 @@ _SMALL = 128  # pixels: what the hash is taken of
 _AT_ONCE = 1 << 18  # pairs compared at a time
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What images are compared by.
 
     Attributes:

@@ -9,7 +9,7 @@ import struct
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, Any, NamedTuple, Protocol
 
 import google_crc32c
 
@@ -21,8 +21,7 @@ _GZIP = b"\x1f\x8b"
 _HEAD, _TAIL = struct.Struct("<QI"), struct.Struct("<I")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where an image's bytes can be had again.
 
     Attributes:
