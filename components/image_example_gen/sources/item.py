@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from components.image_example_gen.reasons import Reason
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, slots=True)
 class Item:
     """One image file, or one file of records.
 
