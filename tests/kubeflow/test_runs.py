@@ -101,7 +101,7 @@ def test_a_pod_that_was_killed_is_tried_again_with_the_same_result(runs):
 
 def test_a_run_with_other_parameters_trains_again_and_is_held_against_production(runs):
     assert runs.second["Trainer"].state == SUCCEEDED
-    again = {"OutsideState", "Trainer", *AFTER_TRAINING}
+    again = {"OutsideState", "ExampleValidator", "Trainer", *AFTER_TRAINING}
     assert {name for name, task in runs.second.items() if task.state == SUCCEEDED} == again
     assert {task.state for name, task in runs.second.items() if name not in again} == {CACHED}
     assert "against version 1" in runs.second["Verdict"].said
