@@ -8,6 +8,8 @@ https://www.w3.org/TR/png-3/#11eXIf.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 _TAG = 0x0112
@@ -64,10 +66,6 @@ def _in_jpeg(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Where the TIFF block of the first Exif segment begins, and its bytes; 0, 0 if there is none."""
     length = tf.strings.length(encoded)
 
-    def more(at: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        del size
-        return tf.logical_and(tf.equal(start, 0), at + 4 <= length)
-
     def step(at: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
         head = _bytes(encoded, at, 4)
         body = head[2] * 256 + head[3]
@@ -77,17 +75,12 @@ def _in_jpeg(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         following = tf.where(ends, length, at + tf.where(padding, 1, 2 + body))
         return following, tf.where(is_exif, at + 10, start), tf.where(is_exif, body - 8, size)
 
-    _, start, size = tf.while_loop(more, step, (len(_JPEG), 0, 0))
-    return start, tf.maximum(size, 0)
+    return _searched(encoded, len(_JPEG), 4, step)
 
 
 def _in_png(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Where the eXIf chunk's content begins, and its bytes; 0, 0 if there is none."""
     length = tf.strings.length(encoded)
-
-    def more(at: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-        del size
-        return tf.logical_and(tf.equal(start, 0), at + 12 <= length)
 
     def step(at: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tuple[tf.Tensor, ...]:
         head = _bytes(encoded, at, 4)
@@ -97,7 +90,27 @@ def _in_png(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         following = tf.where(tf.logical_or(body < 0, body > length), length, at + 12 + body)
         return following, tf.where(is_exif, at + 8, start), tf.where(is_exif, body, size)
 
-    _, start, size = tf.while_loop(more, step, (len(_PNG), 0, 0))
+    return _searched(encoded, len(_PNG), 12, step)
+
+
+def _searched(
+    encoded: tf.Tensor, begin: int, least: int, step: Callable[..., tuple[tf.Tensor, ...]]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Goes from part to part of a file until one is found.
+
+    Args:
+      encoded: the file.
+      begin: where its first part begins.
+      least: bytes that a part has at least.
+      step: from where a part begins, and what has been found, to where the next one begins, and what has been found:
+        a start and a size; 0, 0 for nothing.
+    """
+
+    def more(at: tf.Tensor, start: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+        del size
+        return tf.logical_and(tf.equal(start, 0), at + least <= tf.strings.length(encoded))
+
+    _, start, size = tf.while_loop(more, step, (begin, 0, 0))
     return start, tf.maximum(size, 0)
 
 
