@@ -426,7 +426,7 @@ class Gate(Section):
     min_test_examples: int = Field(20, ge=1)
     """Fewest test images that a verdict may rest on; 1 or more; default 20, where one mistake is 5 points."""
     on_missing_class: Literal["refuse", "warn"] = "refuse"
-    """What a class without a test image does: `refuse` (default) or `warn`."""
+    """What a class without a test image does: `refuse` (default; ImageExampleGen stops at it already) or `warn`."""
     allow_new_classes: bool = False
     """Whether the candidate may know classes that production doesn't; one that production knows may never be missing.
     Default: no."""
