@@ -32,6 +32,7 @@ import psutil
 from PIL import Image
 
 from benchmarks import contest
+from pipeline.beam_section import Beam
 
 _SIZES = ((160, 120), (320, 240), (480, 360), (640, 480), (1024, 768))
 _PLAIN, _IMPORT, _ONE, _THREADS, _PROCESSES = (
@@ -44,7 +45,7 @@ _PLAIN, _IMPORT, _ONE, _THREADS, _PROCESSES = (
 _WORKERS = {
     _ONE: [],
     _THREADS: ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
-    _PROCESSES: ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
+    _PROCESSES: list(Beam(workers=2).arguments()),
 }
 _SIDES = (_PLAIN, _IMPORT, *_WORKERS)
 
@@ -219,8 +220,6 @@ def _outputs(folder: Path, kinds: dict[str, Any]) -> dict[str, list[Any]]:
 
 def _context(workers: list[str]) -> Any:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
-
-    from pipeline.beam_section import Beam
 
     return BaseBeamExecutor.Context(beam_pipeline_args=[*Beam().arguments(), *workers])
 

@@ -29,10 +29,11 @@ class Beam(Section):
     """
 
     runner: Literal["local", "flink", "spark"] = "local"
-    """`local` (default): Beam in the stage's own process. `flink`, `spark`: a cluster, through Beam's job server for
-    it; its workers must have this package and see the same files at the same paths."""
+    """`local` (default): Beam on this machine. `flink`, `spark`: a cluster, through Beam's job server for it; its
+    workers must have this package and see the same files at the same paths."""
     workers: int = Field(1, ge=1, le=1024)
-    """flink, spark: how many slots of the cluster work at once; 1 or more; default 1."""
+    """local: how many processes work at once, each with 1 GB or more; 1 is the stage's own, which decodes in as many
+    threads as there are cores. flink, spark: how many slots of the cluster. 1 or more; default 1."""
     job_endpoint: Address | None = None
     """flink, spark: host:port of Beam's job server."""
     artifact_endpoint: Address | None = None
@@ -48,7 +49,7 @@ class Beam(Section):
 
     @pydantic.model_validator(mode="after")
     def _fields_of_this_runner(self) -> Beam:
-        of_cluster = ("job_endpoint", "artifact_endpoint", "worker_command", "worker_pool", "workers")
+        of_cluster = ("job_endpoint", "artifact_endpoint", "worker_command", "worker_pool")
         if self.runner == "local":
             for name in of_cluster:
                 if name in self.model_fields_set:
@@ -63,9 +64,13 @@ class Beam(Section):
 
     def arguments(self) -> tuple[str, ...]:
         """The options as Beam's command line has them."""
-        # Beam's DirectRunner would first try to download a Prism binary.
-        runner = ["--runner=FnApiRunner"] if self.runner == "local" else self._portable()
+        runner = self._local() if self.runner == "local" else self._portable()
         return (*runner, *_FOR_WORKERS, *self.options)
+
+    def _local(self) -> list[str]:
+        if self.workers == 1:
+            return ["--runner=FnApiRunner"]  # Beam's DirectRunner would first try to download a Prism binary
+        return ["--runner=pipeline.beam_process.ProcessRunner", f"--direct_num_workers={self.workers}"]
 
     def _portable(self) -> list[str]:
         arguments = ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}"]

@@ -219,8 +219,8 @@ def _write_conf(scratch: Path, ports: _Ports) -> Path:
         "taskmanager.memory.task.heap.size": "320m",
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.managed.size": "128m",
-        "taskmanager.memory.network.min": "64m",
-        "taskmanager.memory.network.max": "64m",
+        "taskmanager.memory.network.min": "192m",
+        "taskmanager.memory.network.max": "192m",
     }
     lines = [f"{name}: {value}\n" for name, value in settings.items()]
     (conf / "config.yaml").write_text("".join(lines), encoding="utf-8")

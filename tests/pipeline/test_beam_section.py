@@ -6,6 +6,7 @@ import pytest
 
 from modules.errors import BadInputError
 from pipeline import config
+from pipeline.beam_section import Beam
 
 CLUSTER = "job_endpoint: 'flink:8099', worker_pool: 'localhost:50000'"
 
@@ -45,6 +46,14 @@ def test_options_of_ones_own_win(tmp_path):
     assert options(arguments)["parallelism"] == "7"
 
 
+def test_several_local_workers_are_processes_of_our_own_runner():
+    from apache_beam.runners.runner import create_runner
+
+    given = options(Beam(workers=3).arguments())
+    assert given["direct_num_workers"] == "3"
+    assert create_runner(given["runner"])._default_environment.command_string.endswith(" -m pipeline.beam_process")
+
+
 @pytest.mark.parametrize(
     ("beam", "told"),
     [
@@ -52,7 +61,7 @@ def test_options_of_ones_own_win(tmp_path):
         ("runner: spark, job_endpoint: 'x:1'", "runner spark needs one of worker_command and worker_pool.*none"),
         (f"runner: flink, worker_command: /x, {CLUSTER}", "needs one of worker_command and worker_pool.*both"),
         ("runner: flink, job_endpoint: 'x:1', worker_command: worker", r"beam\.worker_command"),
-        ("workers: 2", "workers is an option of runner flink and spark"),
+        ("workers: 0", r"beam\.workers"),
         (f"runner: local, {CLUSTER}", "job_endpoint is an option of runner flink and spark"),
         (f"runner: dataflow, {CLUSTER}", "beam.runner"),
         ("runner: flink, job_endpoint: flink, worker_pool: 'localhost:50000'", "beam.job_endpoint"),

@@ -25,6 +25,7 @@ from ingesting import Ingested, ingest
 
 from components.image_example_gen import report
 from modules.errors import BadInputError
+from pipeline.beam_section import Beam
 
 SEED = np.random.default_rng(0)
 SHARES = {"splits": {"train": 2, "eval": 1, "test": 1}}
@@ -394,3 +395,8 @@ class TestObjectStores:
             ingest("s3://nowhere/photos", tmp_path / "run 2")
         with pytest.raises(BadInputError, match=r"data\.path: 'ftp://"):
             ingest("ftp://nowhere/photos", tmp_path / "run 3")
+
+
+@pytest.mark.slow
+def test_two_worker_processes_write_the_very_files_that_one_writes(photos, from_folders, tmp_path):
+    assert ingest(photos, tmp_path / "run", Beam(workers=2), **SHARES).files == from_folders.files
