@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -21,7 +22,7 @@ from modules.errors import BadInputError
 from pipeline.beam_section import Beam
 from pipeline.data_section import Data
 from pipeline.kubeflow_section import Kubeflow
-from pipeline.section import Section, is_elsewhere, section_of
+from pipeline.section import ClassName, Section, is_elsewhere, section_of
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 DEFAULT_BACKBONE = "EfficientNetLite0"
@@ -197,6 +198,8 @@ def _class_weights(value: Any) -> str | dict[str, float] | None:
     )
     if not (value is None or value == "balanced" or weights):
         raise ValueError("balanced, or a number above 0 by class name, is allowed")
+    if isinstance(value, dict):
+        return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
     return value
 
 
@@ -356,7 +359,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 JudgedBy = Literal["value", "lower", "upper"]
 _NUMBER, _BY_CLASS = "a number", "by class"
 ByClass = Annotated[
-    Annotated[Share, pydantic.Tag(_NUMBER)] | Annotated[dict[str, Share], pydantic.Tag(_BY_CLASS)],
+    Annotated[Share, pydantic.Tag(_NUMBER)] | Annotated[dict[ClassName, Share], pydantic.Tag(_BY_CLASS)],
     pydantic.Discriminator(lambda value: _BY_CLASS if isinstance(value, dict) else _NUMBER),
 ]
 
@@ -382,7 +385,7 @@ class Slice(Section):
     feature: Literal["image/label", "image/format", "image/size_band"]
     """What makes the part: `image/label` (the class), `image/format` (JPEG, PNG, GIF, BMP) or `image/size_band` (the
     shorter side in pixels: `1-63`, `64-127`, `128-255`, `256-511`, `512-1023` or `1024-`)."""
-    value: str | None = Field(None, min_length=1)
+    value: ClassName | None = Field(None, min_length=1)
     """Which part; default: each one that the test split has."""
     min_accuracy: Share | None = None
     """Lowest accuracy; 0 to 1; default: none is asked for."""

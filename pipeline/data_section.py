@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from pipeline.section import Section, is_elsewhere
+from pipeline.section import ClassName, Section, is_elsewhere
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Action = Literal["stop", "warn", "ignore"]
@@ -38,14 +38,17 @@ class Splits(Section):
 class Drift(Section):
     """Bounds on what changed since the version in production was trained.
 
-    Distances are those of TensorFlow Data Validation, between the training splits: of labels the largest difference of
-    a class's share, of numbers the Jensen-Shannon divergence of their distributions, 0 (the same) to 1.
+    Between the training splits: of labels the largest difference of a class's share, among the classes that both know;
+    of numbers the Jensen-Shannon divergence of their distributions, as TensorFlow Data Validation has it, 0 (the same)
+    to 1.
     """
 
     new_classes: Action = "warn"
     """What to do about classes that production doesn't know: `stop`, `warn` (default) or `ignore`."""
     missing_classes: Action = "warn"
     """What to do about classes that production knows and the data no longer has: `stop`, `warn` (default), `ignore`."""
+    new_formats: Action = "warn"
+    """What to do about file formats that production was not trained on: `stop`, `warn` (default) or `ignore`."""
     labels: Share | None = 0.1
     """By how much a class's share may have changed; above 0, at most 1; null: by any; default 0.1."""
     size: Share | None = 0.15
@@ -73,7 +76,7 @@ class Data(Section):
     fields: dict[Literal["image", "label", "split", "group", "weight"], str] = {}
     """What columns or features are called, by what they are. manifest: default path, label, split, group, weight, as
     far as they are there. tfrecords: `image` and `label` are needed. tfds: default image and label."""
-    classes: list[Annotated[str, Field(min_length=1)]] | None = Field(None, min_length=2)
+    classes: list[Annotated[ClassName, Field(min_length=1)]] | None = Field(None, min_length=2)
     """The classes that are allowed; an image with another label is quarantined. tfrecords: also the names of integer
     labels, in their order. Default: whatever labels there are."""
     span: int | None = Field(None, ge=0)

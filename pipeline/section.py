@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import typing
+import unicodedata
+from typing import Annotated
 
 import pydantic
+
+# As ImageExampleGen has them: the same letters can be written in several ways.
+ClassName = Annotated[str, pydantic.AfterValidator(lambda name: unicodedata.normalize("NFC", name))]
 
 
 class Section(pydantic.BaseModel):

@@ -22,17 +22,7 @@ from modules import features
 FILE = "drift.json"
 STOP, WARN, IGNORE = "stop", "warn", "ignore"
 _MOST = 5  # names in a sentence
-_TYPES = {
-    features.LABEL: schema_pb2.BYTES,
-    features.HEIGHT: schema_pb2.INT,
-    features.WIDTH: schema_pb2.INT,
-    features.BRIGHTNESS: schema_pb2.FLOAT,
-}
-_MEASURED_OR_NEW = (
-    anomalies_pb2.AnomalyInfo.COMPARATOR_L_INFTY_HIGH,
-    anomalies_pb2.AnomalyInfo.COMPARATOR_JENSEN_SHANNON_DIVERGENCE_HIGH,
-    anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN,
-)
+_TYPES = {features.HEIGHT: schema_pb2.INT, features.WIDTH: schema_pb2.INT, features.BRIGHTNESS: schema_pb2.FLOAT}
 
 
 @dataclass(frozen=True)
@@ -68,20 +58,14 @@ def find(
       what is beyond the bounds and not to be ignored.
     """
     new, old = _by_name(statistics), _by_name(kept)
-    found = _of_classes(_shares(new[features.LABEL]), _shares(old[features.LABEL]), bounds)
+    shares = _shares(new[features.LABEL]), _shares(old[features.LABEL])
+    found = [*_of_classes(*shares, bounds), *_of_shares(*shares, bounds)]
     anomalies = tfdv.validate_statistics(statistics, _with_comparators(kept_schema, bounds), previous_statistics=kept)
     for name, distance in _distances(anomalies).items():
-        if name == features.LABEL:
-            said = _label_drift(_shares(new[name]), _shares(old[name]), distance)
-        else:
-            said = _number_drift(name, new[name], old[name], distance)
-        found.append(Finding(name, said, bounds["beyond"]))
-    found += [
-        Finding(name, f"{name} isn't as production's schema has it: {reason.description.strip()}", bounds["beyond"])
-        for name, info in sorted(anomalies.anomaly_info.items())
-        for reason in info.reason
-        if name != features.LABEL and reason.type not in _MEASURED_OR_NEW
-    ]
+        found.append(Finding(name, _number_drift(name, new[name], old[name], distance), bounds["beyond"]))
+    if more := sorted(set(_shares(new[features.FORMAT])) - set(_shares(old[features.FORMAT]))):
+        said = f"formats that production was not trained on: {_names(more)}"
+        found.append(Finding(features.FORMAT, said, bounds["new_formats"]))
     return [finding for finding in found if finding.action != IGNORE]
 
 
@@ -111,21 +95,33 @@ def _of_classes(new: Mapping[str, float], old: Mapping[str, float], bounds: Mapp
     return found
 
 
+def _of_shares(new: Mapping[str, float], old: Mapping[str, float], bounds: Mapping[str, Any]) -> list[Finding]:
+    """Of the classes that both know: one that is new or missing is told of by itself."""
+    both, bound = sorted(set(new) & set(old)), bounds["labels"]
+    if bound is None or not both:
+        return []
+    totals = sum(new[name] for name in both), sum(old[name] for name in both)
+    changes = {name: abs(new[name] / totals[0] - old[name] / totals[1]) for name in both}
+    name = max(both, key=lambda label: changes[label])
+    if changes[name] <= bound:
+        return []
+    said = (
+        f"class {name!r} is {new[name]:.1%} of the training images, was {old[name]:.1%} "
+        f"(a change of {bound:.0%} is allowed)"
+    )
+    return [Finding(features.LABEL, said, bounds["beyond"])]
+
+
 def _with_comparators(schema: schema_pb2.Schema, bounds: Mapping[str, Any]) -> schema_pb2.Schema:
     """The schema, told what to measure; what a curated one doesn't mention is added."""
     compared = schema_pb2.Schema()
     compared.CopyFrom(schema)
     by_name = {feature.name: feature for feature in compared.feature}
     by_size = dict.fromkeys((features.HEIGHT, features.WIDTH), bounds["size"])
-    thresholds = {features.LABEL: bounds["labels"], **by_size, features.BRIGHTNESS: bounds["brightness"]}
-    for name, threshold in thresholds.items():
+    for name, threshold in {**by_size, features.BRIGHTNESS: bounds["brightness"]}.items():
         feature = by_name.get(name) or compared.feature.add(name=name, type=_TYPES[name])
         feature.ClearField("drift_comparator")
-        if threshold is None:
-            continue
-        if name == features.LABEL:
-            feature.drift_comparator.infinity_norm.threshold = threshold
-        else:
+        if threshold is not None:
             feature.drift_comparator.jensen_shannon_divergence.threshold = threshold
     return compared
 
@@ -134,14 +130,6 @@ def _distances(anomalies: anomalies_pb2.Anomalies) -> dict[str, anomalies_pb2.Dr
     """What is beyond its threshold, by feature."""
     measured = {info.path.step[0]: info.drift_measurements[0] for info in anomalies.drift_skew_info}
     return {name: found for name, found in sorted(measured.items()) if found.value > found.threshold}
-
-
-def _label_drift(new: Mapping[str, float], old: Mapping[str, float], distance: Any) -> str:
-    name = max(sorted({*new, *old}), key=lambda label: abs(new.get(label, 0) - old.get(label, 0)))
-    return (
-        f"class {name!r} is {new.get(name, 0):.1%} of the training images, was {old.get(name, 0):.1%} "
-        f"(a change of {distance.threshold:.0%} is allowed)"
-    )
 
 
 def _number_drift(name: str, new: Any, old: Any, distance: Any) -> str:

@@ -18,6 +18,8 @@ from components.image_example_gen.splitting import Stratum
 _EXAMPLE, _DUPLICATE, _CONFLICT, _PAIR = "example", "duplicate", "conflict", "pair"
 _SHOWN = 20  # paths of a cluster
 
+Member = tuple[str, str, str]  # of a cluster: key, unit, the split that the source names
+
 
 class Decide(beam.PTransform):
     """Seen to what becomes of each, by name:
@@ -70,7 +72,8 @@ def _judged(group: tuple[str, Iterable[Seen]]) -> Iterator[Any]:
     first, *others = images
     labels = {image.label for image in images}
     if len(labels) > 1:
-        row = {"kind": "labels", "path": first.path, "with": [image.path for image in others]}
+        named = [f"{image.path} ({image.label})" for image in images]
+        row = {"kind": "labels", "path": named[0], "with": named[1:]}
         yield beam.pvalue.TaggedOutput(_CONFLICT, row)
         return
     groups = sorted({image.group for image in images if image.group})
@@ -140,33 +143,42 @@ def _shares(members: Iterable[Seen], named: Collection[str], settings: Settings)
 
 
 def _clusters(examples: beam.PCollection, settings: Settings) -> beam.PCollection:
-    """Lists of (key, unit) of images that resemble each other, two or more."""
+    """Lists of (key, unit, named split) of images that resemble each other, two or more."""
     if settings.near_duplicates == IGNORE:
         return examples.pipeline | "NoLooks" >> beam.Create([])
     return (
         examples
         | "Looks"
-        >> beam.FlatMap(lambda image: [(image.key, _unit(image, {}), image.facts.look)] if image.facts.look else [])
+        >> beam.FlatMap(
+            lambda image: [(image.key, _unit(image, {}), image.split, image.facts.look)] if image.facts.look else []
+        )
         | "AllLooks" >> beam.combiners.ToList()
         | "Resemble" >> beam.FlatMap(_resembling, settings.near_duplicate_bits)
     )
 
 
-def _resembling(looks: list[tuple[str, str, resemblance.Look]], bits: int) -> Iterator[list[tuple[str, str]]]:
+def _look(image: Seen) -> Iterator[tuple[str, str, str, resemblance.Look]]:
+    if image.facts.look:
+        yield image.key, _unit(image, {}), image.split, image.facts.look
+
+
+def _resembling(looks: list[tuple[str, str, str, resemblance.Look]], bits: int) -> Iterator[list[Member]]:
     looks = sorted(looks, key=lambda one: one[0])
-    clusters: dict[int, list[tuple[str, str]]] = {}
-    for (key, unit, _), first in zip(looks, resemblance.clusters([one[2] for one in looks], bits), strict=True):
-        clusters.setdefault(int(first), []).append((key, unit))
+    clusters: dict[int, list[Member]] = {}
+    for (*member, _), first in zip(looks, resemblance.clusters([one[-1] for one in looks], bits), strict=True):
+        clusters.setdefault(int(first), []).append(tuple(member))  # type: ignore[arg-type]
     return (members for members in clusters.values() if len(members) > 1)
 
 
-def _units(cluster: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    return ((cluster[0][1], unit) for _, unit in cluster[1:] if unit != cluster[0][1])
+def _units(cluster: list[Member]) -> Iterator[tuple[str, str]]:
+    """Pairs that are to stay together: of the images that the source names no split for; what it names is kept."""
+    units = [unit for _, unit, named in cluster if not named]
+    return ((units[0], unit) for unit in units[1:] if unit != units[0])
 
 
 def _across_splits(split: beam.PCollection, similar: beam.PCollection) -> beam.PCollection:
     """Rows on clusters whose images stand in several splits."""
-    clusters = similar | "Number" >> beam.FlatMap(lambda cluster: [(key, cluster[0][0]) for key, _ in cluster])
+    clusters = similar | "Number" >> beam.FlatMap(lambda cluster: [(key, cluster[0][0]) for key, *_ in cluster])
     known = beam.pvalue.AsDict(clusters)
 
     def member(example: tuple[str, Seen], known: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, str, str]]]:

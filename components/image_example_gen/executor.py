@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -59,8 +60,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         files = self._ingested(source, settings, examples.uri, report_uri)
         _refuse_conflicts(files[_CONFLICTS])
         counts = _counts(files, settings)
-        _refuse_bad_data(counts, files[report.QUARANTINE], settings)
-        _refuse_missing_classes(counts, source.classes() or counts.classes, settings)
+        named = {item.split for item in source.items() if item.split}
+        _refuse_bad_data(counts, files[report.QUARANTINE], settings, named)
+        _refuse_missing_classes(counts, settings.classes or source.classes() or counts.classes, settings, named)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         resolved = spans.resolve(exec_properties["data_path"], settings.span)
@@ -152,7 +154,9 @@ def _refuse_conflicts(conflicts: list[dict[str, Any]]) -> None:
     raise BadInputError(f"a group must be in one split, and the source puts it into several: {shown}")
 
 
-def _refuse_bad_data(counts: report.Counts, quarantined: list[dict[str, Any]], settings: Settings) -> None:
+def _refuse_bad_data(
+    counts: report.Counts, quarantined: list[dict[str, Any]], settings: Settings, named: Collection[str]
+) -> None:
     if not counts.found:
         raise BadInputError("no image was found at all")
     for row in quarantined[:_SHOWN]:
@@ -169,25 +173,34 @@ def _refuse_bad_data(counts: report.Counts, quarantined: list[dict[str, Any]], s
     for split in counts.splits:
         if not counts.examples(split):
             raise BadInputError(
-                f"no image fell into split {split!r} of {counts.found - counts.quarantined}: more images are needed, "
-                f"or a larger share in data.splits"
+                f"no image fell into split {split!r} of {counts.found - counts.quarantined}: more images (or groups) "
+                f"are needed, or a larger share in data.splits{_named(named)}"
             )
 
 
-def _refuse_missing_classes(counts: report.Counts, classes: list[str], settings: Settings) -> None:
+def _refuse_missing_classes(
+    counts: report.Counts, classes: Sequence[str], settings: Settings, named: Collection[str]
+) -> None:
     unusable = [name for name in classes if name not in counts.classes]
     if unusable:
         raise BadInputError(f"no file of {unusable} can be used as an image of its own: the classes would vanish")
     untrained = [name for name in classes if name not in counts.splits[TRAIN]]
     if untrained:
-        raise BadInputError(f"no image of {untrained} fell into the training split: these classes need more images")
+        raise BadInputError(
+            f"no image of {untrained} fell into the training split: these classes need more images (or groups)"
+            f"{_named(named)}"
+        )
     untested = [name for name in classes if name not in counts.splits[TEST]]
     if untested and not settings.untested_classes:
         numbers = ", ".join(f"{name!r} ({sum(of.get(name, 0) for of in counts.splits.values())})" for name in untested)
         raise BadInputError(
             f"no image of {numbers} fell into the test split, so that nothing would be known of them: data.stratified "
-            "true gives each class its share, more images help, gate.on_missing_class warn goes without"
+            f"true gives each class its share, more images help, gate.on_missing_class warn goes without{_named(named)}"
         )
+
+
+def _named(named: Collection[str]) -> str:
+    return f"; the source itself names images for {', '.join(sorted(named))}" if named else ""
 
 
 def _write_schema(uri: str) -> None:

@@ -52,9 +52,9 @@ def strictest(named: Collection[str]) -> str:
 def shares_for(named_split: str, named: Collection[str], splits: Mapping[str, int]) -> dict[str, int]:
     """Among which splits the hash decides.
 
-    What the source names a split for goes there. What it names none for goes to those splits that nothing is named for,
-    or to all if there are none such. If everything is named, but not for every split, the missing ones are cut out of
-    train.
+    What the source names a split for goes there. An eval or test that it names is complete: what it names no split for
+    goes to train and to those of the two that nothing is named for. If everything is named, but nothing for eval or
+    test, that is cut out of train.
 
     Args:
       named_split: what the source says of this unit; may be empty.
@@ -64,12 +64,10 @@ def shares_for(named_split: str, named: Collection[str], splits: Mapping[str, in
     Returns:
       shares of some splits, at least one.
     """
-    missing = {name: share for name, share in splits.items() if name not in named}
-    if named_split:
-        if named_split == TRAIN and "" not in named:
-            return {TRAIN: splits[TRAIN], **missing}
-        return {named_split: splits[named_split]}
-    return missing or dict(splits)
+    open_ones = {name: share for name, share in splits.items() if name == TRAIN or name not in named}
+    if not named_split or (named_split == TRAIN and "" not in named):
+        return open_ones
+    return {named_split: splits[named_split]}
 
 
 @dataclass(frozen=True, order=True)

@@ -109,7 +109,7 @@ def test_the_same_image_under_two_labels_stops_the_run_and_both_are_named(worksp
     shutil.copy(root / "cyan" / "3.png", root / "yellow" / "sky.png")
     run = workspace.run(workspace.configure(root, name="contradictory"))
     assert run.exit_code == 2
-    assert "the same image stands under different labels: cyan/3.png = yellow/sky.png" in run.output
+    assert "the same image stands under different labels: cyan/3.png (cyan) = yellow/sky.png (yellow)" in run.output
 
 
 def test_a_class_too_small_to_be_trained_on_is_named(workspace, tmp_path):

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Collection
 
 from components.image_example_gen.reasons import Reason
+from modules.errors import BadInputError
 
 # Names are lines of a file: control characters, and what separates lines or paragraphs, can't be in them.
 _NOT_IN_A_LINE = ("Cc", "Zl", "Zp", "Cs")
@@ -23,6 +24,12 @@ def fault(label: str) -> str:
     if any(unicodedata.category(letter) in _NOT_IN_A_LINE for letter in label):
         return "has a character that can't print"
     return ""
+
+
+def refuse_missing(found: Collection[str], classes: Collection[str] | None) -> None:
+    """Raises BadInputError if one of `data.classes` has no image at all; there may be none, None."""
+    if missing := sorted(set(classes or ()) - set(found)):
+        raise BadInputError(f"data.classes: there is no image of {missing}. Found: {sorted(found) or 'none'}")
 
 
 def refusal(label: str, classes: Collection[str] | None) -> tuple[Reason, str] | None:

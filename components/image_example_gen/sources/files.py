@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import errno
 import functools
+import glob
 import os
+import re
 import stat
+import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -17,6 +20,7 @@ from modules.errors import BadInputError
 
 # What operating systems and archivers leave behind; no person means it as data.
 _CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,14 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+def plain(path: str) -> str:
+    """A path without the scheme `file://`."""
+    return urllib.parse.unquote(path.removeprefix("file://")) if path.startswith("file://") else path
+
+
 def join(root: str, path: str) -> str:
     """A path as seen from a root; one that is absolute already, or a URI, is what it is."""
+    path = plain(path)
     if is_remote(path) or path.startswith("/"):
         return path
     return f"{root.rstrip('/')}/{path}" if is_remote(root) else os.path.join(root, path)
@@ -92,7 +102,7 @@ def below(root: str, outside: bool) -> Iterator[Found]:
 
     Args:
       root: the folder.
-      outside: whether links to files may lead out of it.
+      outside: whether links to files may lead out of it, and its own folders be links.
 
     Raises:
       BadInputError: if a folder can't be listed.
@@ -101,18 +111,74 @@ def below(root: str, outside: bool) -> Iterator[Found]:
 
 
 def matching(pattern: str) -> list[Found]:
-    """The files that a pattern with `*`, `?` and `[…]` matches; their parts are their names alone.
+    """The files that a pattern with `*`, `?` and `[…]` matches; their parts begin where the pattern's wildcards do.
 
     Raises:
       BadInputError: if the file system can't be asked.
     """
-    if is_remote(pattern):
-        found = [Found((path.rsplit("/", 1)[-1],), path, size, when) for path, size, when in _match(pattern)]
-    else:
-        import glob
+    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] + "/"
 
-        found = [_local(path, (os.path.basename(path),)) for path in glob.glob(pattern) if os.path.isfile(path)]
-    return sorted((file for file in found if is_data(file.parts[-1])), key=lambda file: file.uri)
+    def parts(path: str) -> tuple[str, ...]:
+        return tuple(path.removeprefix(fixed).lstrip("/").split("/"))
+
+    if is_remote(pattern):
+        found = [Found(parts(path), path, size, when) for path, size, when in _match(pattern)]
+    else:
+        found = [_local(path, parts(path)) for path in glob.glob(pattern) if os.path.isfile(path)]
+    return sorted((file for file in found if all(map(is_data, file.parts))), key=lambda file: file.uri)
+
+
+def check_reachable(uri: str) -> None:
+    """Asks the store of an object once, and briefly: Beam would ask for many minutes before it gives up.
+
+    Raises:
+      BadInputError: if it can't be reached, or has no such bucket. Not allowed to be listed is not out of reach.
+    """
+    scheme, _, rest = uri.partition("://")
+    if problem := _unreachable(scheme, rest.partition("/")[0]):
+        raise BadInputError(f"{scheme}://{rest.partition('/')[0]} can't be reached: {problem}")
+
+
+@functools.cache
+def _unreachable(scheme: str, bucket: str) -> str:
+    """Why a bucket can't be reached; empty if it can, or if this is no such store."""
+    ask = {"s3": _ask_s3, "gs": _ask_gs}.get(scheme)
+    try:
+        if ask:
+            ask(bucket)
+    except Exception as error:  # each store's library has errors of its own
+        return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return ""
+
+
+def _ask_s3(bucket: str) -> None:
+    import boto3
+    from apache_beam.options.pipeline_options import S3Options
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+
+    brief = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 2})
+    endpoint = _beam_options().view_as(S3Options).s3_endpoint_url
+    try:
+        boto3.client("s3", endpoint_url=endpoint, config=brief).list_objects_v2(Bucket=bucket, MaxKeys=1)
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != _FORBIDDEN:
+            raise
+
+
+def _ask_gs(bucket: str) -> None:
+    import google.auth
+    from google.api_core.exceptions import Forbidden, Unauthorized
+    from google.cloud import storage
+
+    try:
+        client = storage.Client(*google.auth.default()[::-1])
+    except google.auth.exceptions.DefaultCredentialsError:  # Beam goes on without, too
+        client = storage.Client.create_anonymous_client()
+    try:
+        next(iter(client.list_blobs(bucket, max_results=1, timeout=20, retry=None)), None)
+    except (Forbidden, Unauthorized):
+        return
 
 
 def _local_below(folder: str, root: str, parts: tuple[str, ...], outside: bool) -> Iterator[Found]:
@@ -126,6 +192,9 @@ def _local_below(folder: str, root: str, parts: tuple[str, ...], outside: bool) 
         if entry.is_dir(follow_symlinks=False):
             yield from _local_below(entry.path, root, path, outside)
         elif entry.is_symlink() and os.path.isdir(entry.path):  # DirEntry's own would raise at a link to itself
+            if outside and not parts:
+                yield from _local_below(entry.path, root, path, outside)
+                continue
             yield Found(path, entry.path, 0, "", problem="a symbolic link to a folder, which isn't followed")
         else:
             found = _local(entry.path, path)
@@ -199,6 +268,7 @@ def _match(pattern: str) -> list[tuple[str, int, str]]:
     from apache_beam.io.filesystems import FileSystems
 
     _beam_options()
+    check_reachable(pattern)
     try:
         (result,) = FileSystems.match([pattern])
     except (BeamIOError, ValueError) as error:

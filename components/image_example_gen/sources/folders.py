@@ -32,6 +32,12 @@ class FolderSource:
         """See `sources.Source`; refuses fewer than two classes, and a class folder without any file."""
         items = sorted(map(self._item, self._found))
         classes = _classes(items)
+        if links := [file.parts[0] for file in self._found if len(file.parts) == 1 and file.problem]:
+            raise BadInputError(
+                f"data.path: in {self.path!r} these are links: {links}; class folders may be links with "
+                "data.outside_files: true"
+            )
+        class_names.refuse_missing(classes, self._settings.classes)
         if len(classes) < 2:
             raise BadInputError(
                 f"data.path: {self.path!r} needs two class folders or more with files in them. "
@@ -67,7 +73,7 @@ class FolderSource:
     def _item(self, file: files.Found) -> Item:
         path = "/".join(file.parts)
         if len(file.parts) == 1 and not file.problem:
-            return Item(path, "", refused=(Reason.NO_LABEL, "stands in no class folder"))
+            return Item(path, file.uri, refused=(Reason.NO_LABEL, "stands in no class folder"))
         label = class_names.normalised(file.parts[0])
         if file.problem:
             return Item(path, "", refused=(Reason.UNREADABLE, file.problem))

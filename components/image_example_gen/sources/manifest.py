@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from components.image_example_gen.reasons import Reason
-from components.image_example_gen.settings import SPLITS, Settings
+from components.image_example_gen.settings import Settings
 from components.image_example_gen.sources import class_names, files, split_names
 from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.reading import FileReader, Reader
@@ -36,7 +36,9 @@ class ManifestSource:
           BadInputError: if there is none, or it can't be read; the line is named.
         """
         self.path, self._settings = path, settings
-        self._root = settings.root or (path.rsplit("/", 1)[0] if files.is_remote(path) else os.path.dirname(path))
+        self._root = files.plain(settings.root) if settings.root else _folder(path)
+        if settings.root and not files.is_remote(self._root) and not os.path.isdir(self._root):
+            raise BadInputError(f"data.root: a folder is expected. Received: {settings.root!r}")
         self._columns = _COLUMNS | dict(settings.fields)
         try:
             self._content = files.read(path)
@@ -73,36 +75,51 @@ class ManifestSource:
 
     @cached_property
     def _items(self) -> list[Item]:
-        rows = list(
-            _csv(self.path, self._text) if self.path.lower().endswith(".csv") else _jsonl(self.path, self._text)
-        )
+        read = next((reader for ending, reader in _READERS.items() if self.path.lower().endswith(ending)), None)
+        if read is None:
+            raise BadInputError(
+                f"data.path: a manifest's name ends with {', '.join(_READERS)}. Received: {self.path!r}"
+            )
+        rows = list(read(self.path, self._text))
         if not rows:
             raise BadInputError(f"{self.path}: has no rows")
-        self._check_columns({column for _, values in rows for column in values})
-        items = [self._item(line, values) for line, values in rows]
+        columns = self._found_columns(list(dict.fromkeys(column for _, values in rows for column in values)))
+        items = [self._item(line, values, columns) for line, values in rows]
         classes = {item.label for item in items if item.label}
+        class_names.refuse_missing(classes, self._settings.classes)
         if len(classes) < 2:
             raise BadInputError(f"{self.path}: two classes or more are needed. Found: {sorted(classes) or 'none'}")
+        for store in {"/".join(item.uri.split("/")[:3]) for item in items if files.is_remote(item.uri)}:
+            files.check_reachable(store)
         return items
 
-    def _check_columns(self, found: set[str]) -> None:
-        wanted = {*_NEEDED, *self._settings.fields}
+    def _found_columns(self, found: list[str]) -> dict[str, str]:
+        """Role to the column that it is in; capitals and spaces around a name don't count."""
+        columns: dict[str, str] = {}
+        known: dict[str, str] = {}
+        for column in found:
+            if (clean := column.strip().casefold()) in known:
+                raise BadInputError(f"{self.path}: the columns {known[clean]!r} and {column!r} are called the same")
+            known[clean] = column
         for role, column in self._columns.items():
-            if role in wanted and column not in found:
+            if column.strip().casefold() in known:
+                columns[role] = known[column.strip().casefold()]
+            elif role in {*_NEEDED, *self._settings.fields}:
+                hint = " (columns are separated by commas)" if len(found) == 1 else ""
                 raise BadInputError(
-                    f"{self.path}: has no column {column!r} ({role}). Found: {', '.join(sorted(found))}"
+                    f"{self.path}: has no column {column!r} ({role}). Found: {', '.join(sorted(found))}{hint}"
                 )
+        return columns
 
-    def _item(self, line: int, values: Mapping[str, Any]) -> Item:
-        row = {role: values.get(column) for role, column in self._columns.items()}
-        text = {role: "" if row[role] is None else str(row[role]).strip() for role in row}
+    def _item(self, line: int, values: Mapping[str, Any], columns: Mapping[str, str]) -> Item:
+        text = {role: self._cell(line, column, values.get(column)) for role, column in columns.items()}
         path, label = text[IMAGE], class_names.normalised(text[LABEL])
         if not path:
             return Item(f"{os.path.basename(self.path)}:{line}", "", refused=(Reason.UNREADABLE, "names no file"))
-        split = split_names.standard(text[SPLIT])
+        split = split_names.standard(text.get(SPLIT, ""))
         if split is None:
             raise BadInputError(
-                f"{self.path}: line {line}: {self._columns[SPLIT]}: {', '.join(SPLITS)} or nothing is allowed. "
+                f"{self.path}: line {line}: {columns[SPLIT]}: {split_names.ALLOWED}, or nothing, are allowed. "
                 f"Received: {text[SPLIT]!r}"
             )
         uri = files.join(self._root, path)
@@ -110,8 +127,21 @@ class ManifestSource:
             detail = f"lies outside {self._root}; data.root or data.outside_files would allow it"
             return Item(path, "", refused=(Reason.UNREADABLE, detail))
         refused = class_names.refusal(label, self._settings.classes)
-        weight = self._weight(line, text[WEIGHT])
-        return Item(path, uri, "" if refused else label, split, text[GROUP], weight, refused=refused)
+        weight = self._weight(line, text.get(WEIGHT, ""))
+        return Item(path, uri, "" if refused else label, split, text.get(GROUP, ""), weight, refused=refused)
+
+    def _cell(self, line: int, column: str, value: Any) -> str:
+        """A value as text; whole numbers are the same however they are written."""
+        if value is None:
+            return ""
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            raise BadInputError(f"{self.path}: line {line}: {column}: text or a number is allowed. Received: {value!r}")
+        text = str(value).strip()
+        if "\0" in text or any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
+            raise BadInputError(f"{self.path}: line {line}: {column}: has what can't be in a text. Received: {text!r}")
+        return text
 
     def _weight(self, line: int, text: str) -> float:
         try:
@@ -126,9 +156,16 @@ class ManifestSource:
         return weight
 
 
+def _folder(path: str) -> str:
+    return path.rsplit("/", 1)[0] if files.is_remote(path) else os.path.dirname(path)
+
+
 def _csv(path: str, text: str) -> Iterator[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
+        names = reader.fieldnames or []
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise BadInputError(f"{path}: line 1: columns are named twice: {', '.join(twice)}")
         for values in reader:
             if None in values:
                 raise BadInputError(f"{path}: line {reader.line_num}: has more values than the header has columns")
@@ -143,8 +180,11 @@ def _jsonl(path: str, text: str) -> Iterator[Row]:
             continue
         try:
             values = json.loads(content)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInputError(f"{path}: line {line}: no JSON: {error}") from None
         if not isinstance(values, dict):
             raise BadInputError(f"{path}: line {line}: a JSON object is expected. Received: {content[:80]!r}")
         yield line, values
+
+
+_READERS = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}

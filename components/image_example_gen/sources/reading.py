@@ -92,6 +92,9 @@ class RecordReader:
     classes: Sequence[str] | None
 
     def images(self, item: Item, scratch: str) -> Iterator[RawImage]:
+        if item.refused:
+            yield _refused(item.path, item.refused)
+            return
         uri = item.uri
         try:
             if _is_packed(uri):
@@ -111,7 +114,9 @@ class RecordReader:
             return _refused(path, (Reason.UNREADABLE, "the record is no tf.Example"))
         found = {role: values.get(name) for role, name in self.fields.items()}
         if not isinstance(found["image"], bytes):
-            return _refused(path, (Reason.UNREADABLE, f"the record has no bytes in {self.fields['image']!r}"))
+            known = ", ".join(sorted(values)) or "none"
+            detail = f"the record has no bytes in {self.fields['image']!r}; its features are {known}"
+            return _refused(path, (Reason.UNREADABLE, detail))
         text = {role: _text(value) for role, value in found.items() if role != "image"}
         split = split_names.standard(text["split"]) if text.get("split") else item.split
         if split is None:

@@ -7,6 +7,7 @@ import os
 import re
 from pathlib import Path
 
+from components.image_example_gen.reasons import Reason
 from components.image_example_gen.settings import Settings
 from components.image_example_gen.sources import files, split_names
 from components.image_example_gen.sources.item import Item
@@ -34,7 +35,7 @@ class TFRecordSource:
 
     def items(self) -> list[Item]:
         return [
-            Item(path, file.uri, split=_split(path), size=file.size, records=True)
+            Item(path, file.uri, split=_split(path), size=file.size, records=True, refused=_refusal(file))
             for path, file in self._found().items()
         ]
 
@@ -54,7 +55,7 @@ class TFRecordSource:
     def _found(self) -> dict[str, files.Found]:
         is_folder = Path(self.path).is_dir() or (files.is_remote(self.path) and "*" not in self.path)
         below = files.below(self.path, self._settings.outside_files) if is_folder else files.matching(self.path)
-        found = {"/".join(file.parts): file for file in below if file.size and not file.problem}
+        found = {"/".join(file.parts): file for file in below}
         if not found:
             raise BadInputError(
                 f"data.path: a folder with TFRecord files, or a pattern that matches some, is expected. "
@@ -67,5 +68,14 @@ def _split(path: str) -> str:
     """The split that a file belongs to, if it stands in the folder of one, as TFX writes them."""
     for part in path.split("/")[:-1]:
         if match := _SPLIT_FOLDER.fullmatch(part):
-            return split_names.standard(match.group(1)) or ""
+            split = split_names.standard(match.group(1))
+            if split is None:
+                raise BadInputError(f"data.path: the folder {part!r} is of no split: {split_names.ALLOWED} are known")
+            return split
     return ""
+
+
+def _refusal(file: files.Found) -> tuple[Reason, str] | None:
+    if file.problem:
+        return Reason.UNREADABLE, file.problem
+    return None if file.size else (Reason.UNREADABLE, "the file is empty")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.image_example_gen.settings import EVAL, TEST, TRAIN
 
+ALLOWED = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
 _OTHERS = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
     **dict.fromkeys((EVAL, "val", "valid", "validation", "dev"), EVAL),

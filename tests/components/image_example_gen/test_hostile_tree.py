@@ -348,6 +348,18 @@ def test_near_duplicates_are_kept_together_if_asked(striped, tmp_path):
     assert run.accounted_for() == run.counts.found == 121
 
 
+def test_near_duplicates_that_the_source_names_splits_for_stay_there_and_are_reported(striped, tmp_path):
+    paths = sorted(path for path in striped.rglob("*.jpg"))
+    split = {"85": "train", "90": "eval", "95": "test"}
+    rows = [f"{path},{path.parent.name},{split[path.stem.split('-')[1]]}" for path in paths]
+    (striped.parent / "m.csv").write_text("\n".join(["path,label,split", *rows]))
+    run = ingest(striped.parent / "m.csv", tmp_path / "run", source="manifest", near_duplicates="group")
+    assert {path: example["split"] for path, example in run.examples.items()} == {
+        str(path): split[path.stem.split("-")[1]] for path in paths
+    }
+    assert len(run.rows[report.NEAR_DUPLICATES]) > 30
+
+
 def test_near_duplicates_can_be_left_alone(striped, tmp_path):
     run = ingest(striped, tmp_path / "run", near_duplicates="ignore")
     assert run.rows[report.NEAR_DUPLICATES] == []

@@ -132,7 +132,9 @@ class TestManifest:
 
     def test_the_same_image_under_two_labels_is_refused_with_both_paths(self, photos, tmp_path):
         rows = [*rows_of(), {"path": "cyan/0.png", "label": "yellow"}]
-        with pytest.raises(BadInputError, match=r"under different labels: cyan/0\.png = cyan/0\.png"):
+        with pytest.raises(
+            BadInputError, match=r"under different labels: cyan/0\.png \(cyan\) = cyan/0\.png \(yellow\)"
+        ):
             ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", root=str(photos))
 
     def test_labels_that_are_not_allowed_are_quarantined(self, photos, tmp_path):
@@ -205,6 +207,26 @@ class TestTFRecords:
             fields={"image": "image/encoded", "label": "image/label", "group": "image/group", "weight": "image/weight"},
         )
         assert labels(run) == labels(from_folders)
+
+    def test_a_pattern_may_have_folders_and_they_count(self, from_folders, tmp_path):
+        fields = {"image": "image/encoded", "label": "image/label"}
+        pattern = from_folders.folder / "examples" / "Split-*" / "data*.gz"
+        assert labels(ingest(pattern, tmp_path / "run", source="tfrecords", fields=fields)) == labels(from_folders)
+
+    def test_files_that_can_not_be_read_are_quarantined(self, tmp_path, tmp_path_factory):
+        records = [record(picture(index), colour(index).encode()) for index in range(60)]
+        write_records(tmp_path / "data" / "all", records)
+        outside = write_records(tmp_path_factory.mktemp("outside") / "x", records)
+        (tmp_path / "data" / "linked").symlink_to(outside)
+        (tmp_path / "data" / "empty").write_bytes(b"")
+        run = ingest(tmp_path / "data", tmp_path / "run", **FIELDS)
+        assert run.reasons() == {"linked": "unreadable", "empty": "unreadable"}
+        assert run.counts.found == 62 == run.accounted_for()
+
+    def test_a_folder_of_an_unknown_split_is_refused(self, tmp_path):
+        write_records(tmp_path / "data" / "Split-holdout" / "all", [record(picture(0), b"cyan")])
+        with pytest.raises(BadInputError, match="'Split-holdout' is of no split"):
+            ingest(tmp_path / "data", tmp_path / "run", **FIELDS)
 
     def test_damaged_records_are_quarantined_and_the_others_are_not(self, tmp_path):
         records = [record(picture(index), COLOURS[index % 3].encode()) for index in range(60)]
@@ -391,10 +413,17 @@ class TestObjectStores:
         shutil.copytree(photos, tmp_path, dirs_exist_ok=True)
         run = ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", outside_files=True, **SHARES)
         assert run.reasons() == {f"{s3}/day-7/gone.png": "unreadable"}
-        with pytest.raises(BadInputError, match=r"data\.path: 's3://nowhere"):
+        with pytest.raises(BadInputError, match=r"s3://nowhere can't be reached: .*NoSuchBucket"):
             ingest("s3://nowhere/photos", tmp_path / "run 2")
         with pytest.raises(BadInputError, match=r"data\.path: 'ftp://"):
             ingest("ftp://nowhere/photos", tmp_path / "run 3")
+
+    def test_a_store_that_does_not_answer_is_told_of_by_its_bucket(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "any")
+        with pytest.raises(BadInputError, match="s3://silent can't be reached: Could not connect"):
+            ingest("s3://silent/photos", tmp_path / "run")
 
 
 @pytest.mark.slow

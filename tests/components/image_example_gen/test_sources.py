@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from components.image_example_gen import sources
 from components.image_example_gen.settings import Settings
-from components.image_example_gen.sources import manifest, spans, split_names
+from components.image_example_gen.sources import files, manifest, spans, split_names
 from modules.errors import BadInputError
 
 
@@ -54,10 +54,16 @@ class TestFolders:
 
     def test_a_link_to_a_folder_is_listed_and_not_followed(self, tree):
         (tree / "red/loop").symlink_to(tree, target_is_directory=True)
-        (tree / "more").symlink_to(tree / "red", target_is_directory=True)
         found = listed(tree)
-        assert (found.pop("red/loop"), found.pop("more")) == ("unreadable", "unreadable")
+        assert found.pop("red/loop") == "unreadable"
         assert len(found) == 4
+
+    def test_a_class_folder_that_is_a_link_is_no_class_unless_that_is_allowed(self, tree, tmp_path_factory):
+        elsewhere = touch(tmp_path_factory.mktemp("elsewhere") / "blue" / "x.jpg").parent
+        (tree / "blue").symlink_to(elsewhere, target_is_directory=True)
+        with pytest.raises(BadInputError, match=r"these are links: \['blue'\].*data\.outside_files"):
+            listed(tree)
+        assert listed(tree, outside_files=True)["blue/x.jpg"] == "blue"
 
     def test_a_link_to_a_file_is_followed_within_the_folder_only(self, tree, tmp_path_factory):
         outside = touch(tmp_path_factory.mktemp("elsewhere") / "secret.jpg")
@@ -73,6 +79,10 @@ class TestFolders:
         touch(tree / decomposed / "2.jpg")
         source = sources.open_source(str(tree), Settings())
         assert source.classes() == sorted(["red", "green light", "लाल", composed])
+
+    def test_a_class_that_has_no_folder_is_missed(self, tree):
+        with pytest.raises(BadInputError, match=r"data\.classes: there is no image of \['blue'\]"):
+            listed(tree, classes=["red", "green light", "blue"])
 
     def test_a_class_that_is_not_allowed_is_refused(self, tree):
         found = listed(tree, classes=["red", "green light"])
@@ -186,7 +196,8 @@ class TestManifest:
         found = listed(file, source="manifest", fields={"image": "file", "label": "y"})
         assert found == {"1.jpg": "red", "2.jpg": "7"}
 
-    def test_paths_are_relative_to_the_root_and_stay_below_it(self, tmp_path):
+    def test_paths_are_relative_to_the_root_and_stay_below_it(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(files, "check_reachable", lambda uri: None)
         rows = [
             *TWO_CLASSES,
             {"path": "../3.jpg", "label": "red"},
@@ -194,9 +205,11 @@ class TestManifest:
             {"path": "s3://other/4.jpg", "label": "red"},
             {"path": "", "label": "red"},
             {"path": "5.jpg", "label": ""},
+            {"path": f"file://{tmp_path}/photos/6%20a.jpg", "label": "red"},
         ]
         file = write(tmp_path / "m.csv", rows)
         root = tmp_path / "photos"
+        root.mkdir()
         found = listed(file, source="manifest", root=str(root))
         assert found == {
             "1.jpg": "red",
@@ -206,6 +219,7 @@ class TestManifest:
             "s3://other/4.jpg": "unreadable",
             "m.csv:7": "unreadable",
             "5.jpg": "no-label",
+            f"file://{tmp_path}/photos/6%20a.jpg": "red",
         }
         allowed = sources.open_source(
             str(file), Settings(source="manifest", root=str(root), outside_files=True)
@@ -219,7 +233,7 @@ class TestManifest:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("m.csv", "path,labels\n1.jpg,red", r"has no column 'label' \(label\). Found: labels, path"),
+            ("m.csv", "path,labels\n1.jpg,red", r"has no column 'label' \(label\)\. Found: labels, path"),
             ("m.csv", "path,label\n", "has no rows"),
             ("m.csv", "path,label\n1.jpg,red", "two classes or more are needed. Found: .'red'."),
             ("m.csv", "path,label\n1.jpg,red,5", "line 2: has more values than the header"),
@@ -227,7 +241,17 @@ class TestManifest:
             ("m.csv", "path,label,weight\n1.jpg,red,1\n2.jpg,green,-1", "line 3: weight: a number of 0 or more"),
             ("m.csv", "path,label,weight\n1.jpg,red,x", "line 2: weight: a number of 0 or more.*'x'"),
             ("m.csv", "path,label,weight\n1.jpg,red,nan", "line 2: weight"),
-            ("m.csv", "path,label,split\n1.jpg,red,holdout", "line 2: split: train, eval, test or nothing.*'holdout'"),
+            ("m.csv", "path,label,split\n1.jpg,red,holdout", "line 2: split: train, eval .*or nothing.*'holdout'"),
+            ("m.csv", "path;label\n1.jpg;red", "columns are separated by commas"),
+            ("m.csv", "path,label,label\n1.jpg,red,green", "columns are named twice: label"),
+            ("m.csv", "path,split,Split ,label\n1.jpg,a,b,red", "'split' and 'Split ' are called the same"),
+            ("m.csv", "path,label\na\0b.jpg,red", "line 2: path: has what can't be in a text"),
+            ("m.tsv", "path\tlabel", "a manifest's name ends with .csv, .jsonl"),
+            ("m.jsonl", '{"path": "1.jpg", "label": ["red"]}', "line 1: label: text or a number is allowed"),
+            ("m.jsonl", '{"path": "1.jpg", "label": true}', "line 1: label: text or a number is allowed"),
+            ("m.jsonl", '{"path": "1.jpg", "label": "red", "group": "\\ud800"}', "line 1: group: has what can't"),
+            ("m.jsonl", '{"path": "1.jpg", "label": ' + "9" * 5000 + "}", "line 1: no JSON"),
+            ("m.jsonl", "[" * 100_000, "line 1: no JSON"),
             ("m.jsonl", '{"path": "1.jpg", "label": "red"}\n{"path"', "line 2: no JSON"),
             ("m.jsonl", '["1.jpg", "red"]', "line 1: a JSON object is expected"),
         ],
@@ -235,6 +259,20 @@ class TestManifest:
     def test_a_table_that_can_not_be_meant_is_refused_by_line(self, tmp_path, name, content, message):
         with pytest.raises(BadInputError, match=message):
             listed(touch(tmp_path / name, content), source="manifest")
+
+    def test_capitals_and_spaces_around_a_columns_name_do_not_count(self, tmp_path):
+        file = touch(tmp_path / "m.csv", "Path, Label ,SPLIT,Group\n1.jpg,red,test,a\n2.jpg,green,,b")
+        items = sources.open_source(str(file), Settings(source="manifest")).items()
+        assert [(item.label, item.split, item.group) for item in items] == [("red", "test", "a"), ("green", "", "b")]
+
+    def test_a_whole_number_is_one_class_however_it_is_written(self, tmp_path):
+        rows = [{"path": "1.jpg", "label": 1}, {"path": "2.jpg", "label": 1.0}, {"path": "3.jpg", "label": 2.5}]
+        assert set(listed(write(tmp_path / "m.jsonl", rows), source="manifest").values()) == {"1", "2.5"}
+
+    def test_a_root_that_is_not_there_is_refused(self, tmp_path):
+        file = write(tmp_path / "m.csv", TWO_CLASSES)
+        with pytest.raises(BadInputError, match=r"data\.root: a folder is expected"):
+            listed(file, source="manifest", root=str(tmp_path / "gone"))
 
     def test_a_table_that_is_not_there_or_no_text_is_refused(self, tmp_path):
         with pytest.raises(BadInputError, match="a CSV or JSONL file is expected"):

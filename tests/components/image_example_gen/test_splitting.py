@@ -57,9 +57,11 @@ def test_a_split_that_is_named_for_nothing_is_cut_out_of_train():
     assert shares("test", "train", "test") == {"test": 1}
 
 
-def test_images_that_no_split_is_named_for_go_to_those_that_are_missing():
+def test_an_eval_or_test_that_is_named_is_complete_and_the_rest_is_drawn():
     assert shares("", "test", "") == {"train": 8, "eval": 1}
-    assert shares("", *NAMES, "") == EIGHT
+    assert shares("", *NAMES, "") == {"train": 8}
+    assert shares("", "train", "") == EIGHT
+    assert shares("train", "train", "") == {"train": 8}
     assert shares("", "") == EIGHT
 
 
