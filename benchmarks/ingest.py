@@ -4,7 +4,7 @@ Generates JPEGs of mixed size in three classes, and reads the same bytes, in pro
 
 - a plain tf.data loop that reads and decodes each file, two at a time, and does nothing else;
 - TFX's ImportExampleGen, which copies tf.Examples into splits and never looks at an image;
-- ImageExampleGen with one Beam worker, with two in threads, and with two in processes.
+- ImageExampleGen with one Beam worker, which is the stage's own process, and with two in processes of their own.
 
 Prints images per second from the first byte read to the last one written, libraries imported, and the peak of resident
 memory, the processes' summed; ratios are medians over the rounds.
@@ -44,7 +44,6 @@ _PLAIN, _IMPORT, _ONE, _THREADS, _PROCESSES = (
 )
 _WORKERS = {
     _ONE: [],
-    _THREADS: ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
     _PROCESSES: list(Beam(workers=2).arguments()),
 }
 _SIDES = (_PLAIN, _IMPORT, *_WORKERS)
