@@ -35,13 +35,7 @@ from benchmarks import contest
 from pipeline.beam_section import Beam
 
 _SIZES = ((160, 120), (320, 240), (480, 360), (640, 480), (1024, 768))
-_PLAIN, _IMPORT, _ONE, _THREADS, _PROCESSES = (
-    "tf.data",
-    "ImportExampleGen",
-    "one worker",
-    "two threads",
-    "two processes",
-)
+_PLAIN, _IMPORT, _ONE, _PROCESSES = "tf.data", "ImportExampleGen", "one worker", "two processes"
 _WORKERS = {
     _ONE: [],
     _PROCESSES: list(Beam(workers=2).arguments()),
