@@ -52,7 +52,7 @@ def orientation(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def _turned(image: tf.Tensor, how: tf.Tensor) -> tf.Tensor:
-    """2 mirrors, 3 turns by 180°, 4 turns upside down; 5 to 8 are 1, 4, 2, 3 … of the transposed image."""
+    """2 mirrors left and right, 4 top and bottom, 3 both; 6, 8 and 7 likewise the transposed image, 5 transposes."""
     image = tf.cond(how >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
     image = tf.cond(_one_of(how, (2, 3, 6, 7)), lambda: tf.reverse(image, [1]), lambda: image)
     return tf.cond(_one_of(how, (3, 4, 7, 8)), lambda: tf.reverse(image, [0]), lambda: image)
