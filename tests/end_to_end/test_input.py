@@ -156,7 +156,8 @@ def test_an_anomaly_stops_the_run_in_its_own_words(workspace, colours, first_run
 def test_a_corrected_label_is_noticed(workspace, tmp_path):
     root = colour_tree(tmp_path / "photos", per_class=30)
     (root / "cyan" / "4.png").rename(root / "yellow" / "was 4.png")
-    config = workspace.configure(root, name="corrected", gate={"min_accuracy": 0.0, **FEW})
+    training = {"head": {"epochs": 1}, "fine_tune": None}
+    config = workspace.configure(root, name="corrected", training=training, gate={"min_accuracy": 0.0, **FEW})
     before = workspace.run(config)
     assert before.exit_code == 0, before.output
     (root / "yellow" / "was 4.png").rename(root / "cyan" / "4.png")
