@@ -41,12 +41,12 @@ def main(arguments: Sequence[str]) -> int:
     options = _parse(arguments)
     try:
         run_config = config.load(options.config)
-        _check_images(run_config, options.config)
+        classes = _check_images(run_config, options.config)
         _check_docker(run_config)
         folder = RunFolder(options.workspace, run_config.name)
         _check_production(run_config.push.directory or str(folder.serving))
         with folder.locked():
-            return _run(run_config, options, folder)
+            return _run(run_config, classes, options, folder)
     except BadInputError as error:
         print(error, file=sys.stderr)
         return BAD_INPUT
@@ -55,13 +55,18 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def _check_images(run_config: config.Config, config_path: str) -> None:
-    """Refuses data that can't be worked with, or bounds for other classes, while it costs no time."""
+def _check_images(run_config: config.Config, config_path: str) -> list[str] | None:
+    """Refuses data that can't be worked with, or bounds for other classes, while it costs no time.
+
+    Returns:
+      the classes; None if only reading all records can tell.
+    """
     try:
         source = sources.open_source(run_config.data.path, run_config.ingestion())
         source.items()
         if (classes := source.classes()) is not None:
             run_config.gate.check_classes(classes)
+        return classes
     except BadInputError as error:
         raise BadInputError(f"{config_path}: {error}") from None
 
@@ -95,7 +100,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     return options
 
 
-def _run(run_config: config.Config, options: argparse.Namespace, folder: RunFolder) -> int:
+def _run(run_config: config.Config, classes: list[str] | None, options: argparse.Namespace, folder: RunFolder) -> int:
     config_path = options.config
     log = folder.new_log()
     print(f"{run_config.name}: {shown(config_path)}; details go to {shown(log)}", flush=True)
@@ -107,7 +112,8 @@ def _run(run_config: config.Config, options: argparse.Namespace, folder: RunFold
         try:
             if options.gate_only:
                 return _gate_only(run_config, options.gate_only, folder, terminal)
-            _check_model(run_config, config_path)
+            if classes is not None:
+                _check_model(run_config, classes, config_path)
             return _run_stages(run_config, options, folder, terminal)
         except stage_runner.StageFailedError as failure:
             what, cause = failure.stage, failure.__cause__
@@ -140,13 +146,10 @@ def _check_production(directory: str) -> None:
         serving.check_in_production(newest)
 
 
-def _check_model(run_config: config.Config, config_path: str) -> None:
+def _check_model(run_config: config.Config, classes: list[str], config_path: str) -> None:
     """Refuses a backbone, head or training that can't be built, before the stages have worked for it."""
     from modules import assembly
 
-    classes = sources.open_source(run_config.data.path, run_config.ingestion()).classes()
-    if classes is None:  # only reading all records can tell
-        return
     try:
         assembly.check(run_config.model_dump(), classes)
     except BadInputError as error:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from modules.errors import BadInputError
+from modules.errors import BadInputError, said_by_op
 from pipeline import console
 
 _SERVE_IMAGES, _CLASS_NAMES = "serve_images", "class_names"
@@ -95,7 +95,7 @@ class Model:
         except OSError as error:
             raise BadInputError(f"{image}: can't be read: {error.strerror}") from None
         except self._tf.errors.InvalidArgumentError as error:
-            raise BadInputError(f"{image}: can't be decoded: {_reason(error.message)}") from None
+            raise BadInputError(f"{image}: can't be decoded: {said_by_op(error.message)}") from None
         probabilities = answer["probabilities"][0].numpy()
         return {
             "file": image,
@@ -103,12 +103,6 @@ class Model:
             "probability": float(answer["score"][0]),
             "probabilities": {name: float(value) for name, value in zip(self._classes, probabilities, strict=True)},
         }
-
-
-def _reason(message: str) -> str:
-    """What the op said, out of TensorFlow's account of where in the graph it stands."""
-    before_node = message.split("\n\t [[")[0].strip().splitlines()
-    return before_node[-1] if before_node else message
 
 
 if __name__ == "__main__":

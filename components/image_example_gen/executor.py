@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 from collections import Counter
@@ -53,7 +54,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             labels, a group in two splits, a split is empty, or a class has no training or no test example.
         """
         settings = Settings.parse(exec_properties["settings"])
-        source = sources.open_source(exec_properties["data_path"], settings)
+        resolved = spans.resolve(exec_properties["data_path"], settings.span)
+        source = sources.open_source(resolved.path, dataclasses.replace(settings, span=None))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
 
@@ -65,7 +67,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _refuse_missing_classes(counts, settings.classes or source.classes() or counts.classes, settings, named)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
-        resolved = spans.resolve(exec_properties["data_path"], settings.span)
         examples.span, examples.version = resolved.span or 0, resolved.version or 0
         examples.split_names = artifact_utils.encode_split_names(list(settings.splits))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)

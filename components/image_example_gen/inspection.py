@@ -19,6 +19,7 @@ from components.image_example_gen import resemblance
 from components.image_example_gen.reasons import Reason, UnusableError
 from components.image_example_gen.settings import Settings
 from modules import features, preprocessing
+from modules.errors import said_by_op
 
 with contextlib.suppress(ImportError):  # unless the extra `heif` is installed
     import pillow_heif
@@ -123,7 +124,7 @@ def _decoded(encoded: bytes) -> np.ndarray:
     try:
         return _decoder()(tf.constant(encoded)).numpy()
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
-        raise UnusableError(Reason.TRUNCATED, _said_by_op(error.message)) from None
+        raise UnusableError(Reason.TRUNCATED, _first_line(said_by_op(error.message))) from None
 
 
 def _identify(encoded: bytes, settings: Settings) -> tuple[str, bool]:
@@ -165,9 +166,3 @@ def _bmp_bits(encoded: bytes) -> int | None:
 
 def _first_line(message: str) -> str:
     return message.strip().splitlines()[0][:300] if message.strip() else "no further detail"
-
-
-def _said_by_op(message: str) -> str:
-    """What the op said, out of TensorFlow's account of where in the graph it stands."""
-    before_node = message.split("\n\t [[")[0].strip().splitlines()
-    return before_node[-1][:300] if before_node else "no further detail"

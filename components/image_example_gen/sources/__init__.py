@@ -6,7 +6,7 @@ from typing import Protocol
 
 from components.image_example_gen import settings as settings_
 from components.image_example_gen.settings import Settings
-from components.image_example_gen.sources import files, spans
+from components.image_example_gen.sources import spans
 from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.reading import Reader
 
@@ -45,7 +45,7 @@ def open_source(path: str, settings: Settings) -> Source:
       BadInputError: if there is none, or it is of another kind.
     """
     # Each kind imports what it needs: TFDS's package is no small thing.
-    resolved = spans.resolve(files.plain(path), settings.span).path
+    resolved = spans.resolve(path, settings.span).path
     if settings.source == settings_.MANIFEST:
         from components.image_example_gen.sources.manifest import ManifestSource
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import functools
 import glob
+import hashlib
 import os
 import re
 import stat
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -93,6 +94,21 @@ def read(uri: str) -> bytes:
     """
     with open_file(uri) as file:
         return file.read()
+
+
+def digest(found: Mapping[str, Found]) -> str:
+    """Changes whenever one of these files is renamed or written to, or there is another one.
+
+    Args:
+      found: by the path that they are known by.
+
+    Returns:
+      SHA-256 over every path, size and time of last change, as hexadecimal digits.
+    """
+    made = hashlib.sha256()
+    for path, file in sorted(found.items()):
+        made.update(os.fsencode(f"{path}\0{file.size}\0{file.changed}\0"))
+    return made.hexdigest()
 
 
 def below(root: str, outside: bool) -> Iterator[Found]:

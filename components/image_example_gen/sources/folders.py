@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +28,10 @@ class FolderSource:
 
     def items(self) -> list[Item]:
         """See `sources.Source`; refuses fewer than two classes, and a class folder without any file."""
+        return self._items
+
+    @cached_property
+    def _items(self) -> list[Item]:
         items = sorted(map(self._item, self._found))
         classes = _classes(items)
         if links := [file.parts[0] for file in self._found if len(file.parts) == 1 and file.problem]:
@@ -59,12 +61,8 @@ class FolderSource:
         return FileReader()
 
     def state(self) -> str:
-        """SHA-256 over every path, size and time of last change, as hexadecimal digits."""
         self.items()
-        digest = hashlib.sha256()
-        for file in sorted(self._found, key=lambda file: file.parts):
-            digest.update(os.fsencode(f"{'/'.join(file.parts)}\0{file.size}\0{file.changed}\0"))
-        return digest.hexdigest()
+        return files.digest({"/".join(file.parts): file for file in self._found})
 
     @cached_property
     def _found(self) -> list[files.Found]:

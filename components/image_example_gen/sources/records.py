@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
+from functools import cached_property
 from pathlib import Path
 
 from components.image_example_gen.reasons import Reason
@@ -36,7 +35,7 @@ class TFRecordSource:
     def items(self) -> list[Item]:
         return [
             Item(path, file.uri, split=_split(path), size=file.size, records=True, refused=_refusal(file))
-            for path, file in self._found().items()
+            for path, file in self._found.items()
         ]
 
     def classes(self) -> list[str] | None:
@@ -46,12 +45,9 @@ class TFRecordSource:
         return RecordReader(self._settings.fields, self._settings.classes, self._settings.classes)
 
     def state(self) -> str:
-        """SHA-256 over every file's path, size and time of last change, as hexadecimal digits."""
-        digest = hashlib.sha256()
-        for path, file in self._found().items():
-            digest.update(os.fsencode(f"{path}\0{file.size}\0{file.changed}\0"))
-        return digest.hexdigest()
+        return files.digest(self._found)
 
+    @cached_property
     def _found(self) -> dict[str, files.Found]:
         is_folder = Path(self.path).is_dir() or (files.is_remote(self.path) and "*" not in self.path)
         below = files.below(self.path, self._settings.outside_files) if is_folder else files.matching(self.path)

@@ -30,12 +30,13 @@ def resolve(path: str, span: int | None) -> Resolved:
     """Fills in the newest span and version.
 
     Args:
-      path: may have `{SPAN}` once, and `{VERSION}` once beside it.
+      path: may have `{SPAN}` once, and `{VERSION}` once beside it; may begin with `file://`, which goes.
       span: the one that is wanted; None: the newest.
 
     Raises:
       BadInputError: if no file or folder matches, or the placeholders make no sense.
     """
+    path = files.plain(path)
     spans, versions = path.count(SPAN), path.count(VERSION)
     if spans > 1 or versions > 1 or (versions and not spans):
         raise BadInputError(f"data.path: {SPAN} once, and {VERSION} once beside it, are allowed. Received: {path!r}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cached_property
 from typing import Any
 
@@ -45,15 +44,10 @@ class TFDSSource:
                 raise BadInputError(f"data.fields.{role}: the dataset has {known}. Received: {name!r}")
 
     def items(self) -> list[Item]:
-        found = []
-        for name, split in sorted(self._builder.info.splits.items()):
-            standard = split_names.standard(name)
-            if standard is None:
-                raise BadInputError(f"{self.path}: split {name!r} is none of train, eval (validation) and test")
-            for uri in split.filepaths:
-                path = str(uri).removeprefix(self.path).lstrip("/")
-                found.append(Item(path, str(uri), split=standard, size=self._size(str(uri)), records=True))
-        return sorted(found)
+        return sorted(
+            Item(path, file.uri, split=split, size=file.size, records=True)
+            for path, (split, file) in self._found.items()
+        )
 
     def classes(self) -> list[str] | None:
         return None if self._names is None else sorted(set(self._settings.classes or self._names))
@@ -68,14 +62,19 @@ class TFDSSource:
         return list(names) if names else None
 
     def state(self) -> str:
-        """SHA-256 over the description's splits and each file's size and time of last change."""
-        digest = hashlib.sha256()
-        for item in self.items():
-            (file,) = files.matching(item.uri)
-            digest.update(f"{item.path}\0{file.size}\0{file.changed}\0".encode())
-        return digest.hexdigest()
+        return files.digest({path: file for path, (_, file) in self._found.items()})
 
-    @staticmethod
-    def _size(uri: str) -> int:
-        (file,) = files.matching(uri)
-        return file.size
+    @cached_property
+    def _found(self) -> dict[str, tuple[str, files.Found]]:
+        """Path to split and file."""
+        found = {}
+        for name, split in self._builder.info.splits.items():
+            standard = split_names.standard(name)
+            if standard is None:
+                raise BadInputError(f"{self.path}: split {name!r} is none of train, eval (validation) and test")
+            for uri in map(str, split.filepaths):
+                matching = files.matching(uri)
+                if not matching:
+                    raise BadInputError(f"{self.path}: split {name!r} lacks the file {uri}")
+                found[uri.removeprefix(self.path).lstrip("/")] = standard, matching[0]
+        return found
