@@ -22,8 +22,10 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@if [[ "$(CONFIG)" == "$(DEMO)" ]]; then $(PYTHON) data/prepare_traffic_lights.py; fi
 	@$(PYTHON) -m pipeline.local_runner --config "$(CONFIG)"
 
+# Gigabytes of temporary files, which go with it.
 test: $(VENV)/ready ## run all tests
-	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
+	TMPDIR=$$temporary $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml, which has a section kubeflow, for Kubeflow Pipelines
 	@$(PYTHON) -m kubeflow.compile --config "$(CONFIG)"

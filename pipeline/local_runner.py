@@ -22,7 +22,7 @@ from components import serving_directory
 from components.image_example_gen import sources
 from modules.errors import BadInputError
 from pipeline import config, console
-from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, shown
+from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, shown, temporary_files
 
 if TYPE_CHECKING:
     from typing import TextIO
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         _check_docker(run_config)
         folder = RunFolder(options.workspace, run_config.name)
         _check_production(run_config.push.directory or str(folder.serving))
-        with folder.locked():
+        with folder.locked(), temporary_files():
             return _run(run_config, classes, options, folder)
     except BadInputError as error:
         print(error, file=sys.stderr)

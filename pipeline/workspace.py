@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,6 +73,24 @@ class RunFolder:
                         f"{shown(self.metadata)} is no SQLite database any more; delete it to start afresh "
                         "(every stage runs again, pushed versions stay)"
                     )
+
+
+@contextlib.contextmanager
+def temporary_files() -> Iterator[None]:
+    """While it lasts, temporary files go to a folder that is removed at its end.
+
+    TensorFlow and TFX leave hundreds: the code of AutoGraph, wheels of user modules.
+    """
+    before = os.environ.get("TMPDIR"), tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="regraft-", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"] = tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            variable, tempfile.tempdir = before
+            del os.environ["TMPDIR"]
+            if variable is not None:
+                os.environ["TMPDIR"] = variable
 
 
 def shown(path: str | Path) -> str:

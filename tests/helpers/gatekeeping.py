@@ -22,6 +22,7 @@ from components.pusher import executor as pusher
 from components.serving_directory import ServingDirectory
 from modules import features, signatures
 from pipeline import thresholds
+from pipeline.beam_section import Beam
 from pipeline.config import Gate
 
 CLASSES = ("cyan", "magenta", "yellow")
@@ -184,7 +185,8 @@ class Gatekeeper:
         model_input = {"model": [made["model"]]}
         baseline_model.Executor().Do(model_input, {"baseline_model": [made["baseline_model"]]}, directory)
         gate = Gate.model_validate(self.gate)
-        evaluator.Executor(BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(root))).Do(
+        context = BaseBeamExecutor.Context(beam_pipeline_args=list(Beam().arguments()), tmp_dir=str(root))
+        evaluator.Executor(context).Do(
             inputs,
             {name: [made[name]] for name in ("evaluation", "blessing")},
             {

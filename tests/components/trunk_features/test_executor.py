@@ -13,6 +13,7 @@ from tfx.types import standard_artifacts
 from components.trunk_features import executor
 from modules import trunk_features
 from modules.trunk_features import Extractor, Manifest, Recipe
+from pipeline.beam_section import Beam
 from pipeline.config import Backbone
 
 RECIPE = Recipe(Backbone(image_size=96).model_dump(), layers=10, dtype="float32")
@@ -33,7 +34,7 @@ def execute(tmp_path, transform_output, example_files):
 
     def run(recipe: Recipe) -> Path:
         Path(output.uri).mkdir()
-        context = BaseBeamExecutor.Context(beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(tmp_path))
+        context = BaseBeamExecutor.Context(beam_pipeline_args=list(Beam().arguments()), tmp_dir=str(tmp_path))
         properties = {"recipe": json.dumps(dataclasses.asdict(recipe)), "splits": '["train", "eval"]'}
         executor.Executor(context).Do(
             {"examples": [examples], "transform_graph": [graph]}, {"features": [output]}, properties
