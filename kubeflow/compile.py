@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kubeflow.entrypoint import SHARED_FOLDER
 from kubeflow.package import Package
 from modules.errors import BadInputError
 from pipeline import config, console
 from pipeline.config import Config
-from pipeline.kubeflow_section import STAGES, Kubeflow
+from pipeline.kubeflow_section import BEAM_STAGES, STAGES, Kubeflow
 
 DEFAULT_FOLDER = Path("build/kubeflow")
 BAD_INPUT = 2
@@ -91,16 +92,29 @@ def check(run_config: Config) -> None:
             f"Received: {run_config.serving_check.tf_serving!r}"
         )
     if run_config.beam.runner != "local":
-        raise BadInputError(
-            "beam.runner: workers elsewhere don't see the folders that Kubeflow's launcher copies artifacts to; local"
-            f" is allowed. Received: {run_config.beam.runner!r}"
-        )
+        _check_cluster(run_config, section)
     _check_readers(run_config, section)
     reason = run_config.trains_on_pixels_because()
     named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}
     named |= {stage for secret in section.secrets for stage in secret.stages or []}
     if reason and "TrunkFeatures" in named:
         raise BadInputError(f"kubeflow: names TrunkFeatures, which this pipeline hasn't: {reason}")
+
+
+def _check_cluster(run_config: Config, section: Kubeflow) -> None:
+    """Refuses workers that would not see a stage's artifacts, and accelerators that would see no work."""
+    runner = run_config.beam.runner
+    if section.shared_folder is None:
+        raise BadInputError(
+            f"kubeflow.shared_folder: beam.runner {runner} needs it; workers elsewhere don't see the folders that "
+            "Kubeflow's launcher copies artifacts to. Found: none"
+        )
+    for stage in BEAM_STAGES:
+        if section.stage(stage).gpu:
+            raise BadInputError(
+                f"kubeflow.stages.{stage}.gpu: its pod computes nothing with beam.runner {runner}; 0 is allowed. "
+                f"Found: {section.stage(stage).gpu}"
+            )
 
 
 def _check_readers(run_config: Config, section: Kubeflow) -> None:
@@ -137,7 +151,7 @@ def _compiled(run_config: Config, section: Kubeflow) -> Package:
 
     from pipeline import pipeline
 
-    run_config = _with_paths_of_there(run_config, section)
+    run_config = _as_there(run_config, section)
     defaults = _defaults(run_config)
     given = {name: RuntimeParameter(name=name, ptype=type(value), default=value) for name, value in defaults.items()}
     tfx_pipeline = pipeline.create_pipeline(
@@ -163,10 +177,15 @@ def _compiled(run_config: Config, section: Kubeflow) -> Package:
     return package
 
 
-def _with_paths_of_there(run_config: Config, section: Kubeflow) -> Config:
+def _as_there(run_config: Config, section: Kubeflow) -> Config:
+    """The configuration with the paths of there, and a pod's own resources: Beam works in one process unless told."""
     data = run_config.data.model_copy(update={"path": section.data_path})
     push = run_config.push.model_copy(update={"directory": section.push_directory})
-    return run_config.model_copy(update={"data": data, "push": push})
+    passed = [f"{SHARED_FOLDER}={section.shared_folder}"] if run_config.beam.runner != "local" else []
+    beam = run_config.beam.model_copy(
+        update={"workers": run_config.beam.workers or 1, "options": [*run_config.beam.options, *passed]}
+    )
+    return run_config.model_copy(update={"data": data, "push": push, "beam": beam})
 
 
 def _defaults(run_config: Config) -> dict[str, Any]:

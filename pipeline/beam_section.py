@@ -31,9 +31,10 @@ class Beam(Section):
     runner: Literal["local", "flink", "spark"] = "local"
     """`local` (default): Beam on this machine. `flink`, `spark`: a cluster, through Beam's job server for it; its
     workers must have this package and see the same files at the same paths."""
-    workers: int = Field(1, ge=1, le=1024)
-    """local: how many processes work at once, each with 1 GB or more; 1 is the stage's own, which decodes in as many
-    threads as there are cores. flink, spark: how many slots of the cluster. 1 or more; default 1."""
+    workers: int | None = Field(None, ge=1, le=1024)
+    """local: how many processes work at once, each with 1.5 GB or more; 1 is the stage's own, which decodes in as many
+    threads as there are cores. flink, spark: how many slots of the cluster. 1 or more; null (default): 1, but
+    ImageExampleGen of a run here takes as many as there are cores, and memory for, if it has 10,000 images or more."""
     job_endpoint: Address | None = None
     """flink, spark: host:port of Beam's job server."""
     artifact_endpoint: Address | None = None
@@ -68,9 +69,8 @@ class Beam(Section):
         return (*runner, *_FOR_WORKERS, *self.options)
 
     def _local(self) -> list[str]:
-        if self.workers == 1:
-            return ["--runner=FnApiRunner"]  # Beam's DirectRunner would first try to download a Prism binary
-        return ["--runner=pipeline.beam_process.ProcessRunner", f"--direct_num_workers={self.workers}"]
+        runner = "--runner=pipeline.beam_process.ProcessRunner"  # Beam's own would first try to download a Prism binary
+        return [runner, f"--direct_num_workers={self.workers or 0}"]  # 0: ImageExampleGen picks one, the others take 1
 
     def _portable(self) -> list[str]:
         arguments = ["--runner=PortableRunner", f"--job_endpoint={self.job_endpoint}"]
@@ -81,4 +81,4 @@ class Beam(Section):
             arguments += ["--environment_type=PROCESS", f"--environment_config={process}"]
         else:
             arguments += ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
-        return [*arguments, f"--parallelism={self.workers}", f"--environment_cache_millis={_KEPT_MILLISECONDS}"]
+        return [*arguments, f"--parallelism={self.workers or 1}", f"--environment_cache_millis={_KEPT_MILLISECONDS}"]

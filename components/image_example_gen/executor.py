@@ -20,7 +20,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components.image_example_gen import deciding, looking, quarantine, report, sources, writing
+from components.image_example_gen import deciding, looking, quarantine, report, sources, workers, writing
 from components.image_example_gen.settings import TEST, TRAIN, Settings
 from components.image_example_gen.sources import spans
 from modules import features
@@ -35,6 +35,8 @@ _CONFLICTS, _WRITTEN, _FOUND = "conflicts.jsonl", "written.jsonl", "found.jsonl"
 
 class Executor(base_beam_executor.BaseBeamExecutor):
     """Executor of ImageExampleGen."""
+
+    _beam_pipeline_args: list[str]
 
     def Do(
         self,
@@ -77,6 +79,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> dict[str, list[dict[str, Any]]]:
         """Runs the Beam pipeline; gives what it wrote beside the examples: rows by the name of the report."""
         items, scratch = source.items(), os.path.join(examples_uri, _SCRATCH)
+        self._beam_pipeline_args = workers.settled(self._beam_pipeline_args, items)
         rows: dict[str, beam.PCollection] = {}
         with self._make_beam_pipeline() as pipeline:
             looked = (

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -18,11 +21,6 @@ def load(tmp_path, beam: str) -> config.Config:
 
 def options(arguments: tuple[str, ...]) -> dict[str, str]:
     return dict(argument.removeprefix("--").split("=", 1) for argument in arguments)
-
-
-def test_beam_runs_in_the_process_by_default(tmp_path):
-    """Not with DirectRunner, which would try to download a binary."""
-    assert options(load(tmp_path, "").beam.arguments())["runner"] == "FnApiRunner"
 
 
 @pytest.mark.parametrize("runner", ["flink", "spark"])
@@ -46,12 +44,30 @@ def test_options_of_ones_own_win(tmp_path):
     assert options(arguments)["parallelism"] == "7"
 
 
-def test_several_local_workers_are_processes_of_our_own_runner():
-    from apache_beam.runners.runner import create_runner
+def processes(workers: int | None) -> tuple[int, int]:
+    """Runs a pipeline by the section's arguments: in how many processes besides this one, and in this one."""
+    import apache_beam as beam
 
-    given = options(Beam(workers=3).arguments())
-    assert given["direct_num_workers"] == "3"
-    assert create_runner(given["runner"])._default_environment.command_string.endswith(" -m pipeline.beam_process")
+    seen: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        with beam.Pipeline(argv=list(Beam(workers=workers).arguments())) as pipeline:
+            numbers = pipeline | beam.Create(range(64)) | beam.Reshuffle()
+            numbers | beam.Map(lambda _: os.getpid()) | beam.Distinct() | beam.io.WriteToText(f"{folder}/pids")
+        for file in Path(folder).iterdir():
+            seen += map(int, file.read_text().split())
+    return len(set(seen) - {os.getpid()}), len(set(seen) & {os.getpid()})
+
+
+def test_beam_runs_in_the_process_by_default():
+    assert processes(None) == (0, 1)
+    assert processes(1) == (0, 1)
+
+
+@pytest.mark.slow
+def test_several_local_workers_are_processes():
+    others, own = processes(2)
+    assert own == 0
+    assert 1 <= others <= 2
 
 
 @pytest.mark.parametrize(
