@@ -7,21 +7,24 @@ helpers it calls; kubeflow/executor_io.py says what differs.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from kubeflow import executor_io
+from kubeflow import executor_io, shared_folder
 from modules.errors import BadInputError
 
 _log = logging.getLogger("regraft.kubeflow")
 
 BAD_INPUT = 2
+SHARED_FOLDER = "--shared_folder"  # option that kubeflow/compile.py sets
 GPUS = "REGRAFT_GPUS"  # variable: how many the stage was given, if any; kubeflow/platform.py sets it
 
 
@@ -31,12 +34,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--executor_class_path", required=True)
     parser.add_argument("--json_serialized_invocation_args", required=True, type=json.loads)
     parser.add_argument("--json_serialized_inputs_spec_args", default={}, type=json.loads)
+    parser.add_argument(SHARED_FOLDER, help="passed on by a Beam stage whose workers are not in its pod")
     options, beam_args = parser.parse_known_args(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("regraft").setLevel(logging.INFO)  # the libraries' own talk stays out of the pod's log
     executor_input = options.json_serialized_invocation_args
     try:
-        output = _run(options.executor_class_path, executor_input, options.json_serialized_inputs_spec_args, beam_args)
+        output = _run(options, executor_input, beam_args)
     except BadInputError as error:
         _log.error("%s", error)
         return BAD_INPUT
@@ -44,19 +48,16 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _run(
-    class_path: str, executor_input: Mapping[str, Any], inputs_spec: Mapping[str, Any], beam_args: list[str]
-) -> dict[str, Any]:
+def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_args: list[str]) -> dict[str, Any]:
     """Runs the executor and gives the launcher's `ExecutorOutput`."""
     from absl import flags
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
-    from tfx.dsl.components.base import base_beam_executor, base_executor
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
     from tfx.orchestration.portable import outputs_utils
-    from tfx.utils import import_utils
 
     flags.FLAGS(["entrypoint"])  # executors ask for absl's flags
+    inputs_spec = options.json_serialized_inputs_spec_args
     message = json_format.ParseDict(
         executor_io.for_executor(executor_input, inputs_spec), pipeline_spec_pb2.ExecutorInput()
     )
@@ -68,20 +69,33 @@ def _run(
     for (artifact,) in outputs.values():
         Path(artifact.uri).mkdir(parents=True, exist_ok=True)
     _look_for_gpus()
-    executor_class = import_utils.import_class_by_path(class_path)
-    with tempfile.TemporaryDirectory(prefix="stage-") as temporary:
-        if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
-            context = base_beam_executor.BaseBeamExecutor.Context(
-                beam_pipeline_args=beam_args, tmp_dir=temporary, unique_id="1"
-            )
-        else:
-            context = base_executor.BaseExecutor.Context(extra_flags=beam_args, tmp_dir=temporary, unique_id="1")
-        executor_class(context).Do(inputs, outputs, properties)
+    _execute(options, beam_args, inputs, outputs, properties)
     outputs_utils.tag_output_artifacts_with_version(outputs)
     _name_models(outputs, names)
     translated = utils.translate_executor_output(outputs, names)
     answer = pipeline_spec_pb2.ExecutorOutput(artifacts=translated)
     return executor_io.for_launcher(json_format.MessageToDict(answer), executor_input)
+
+
+def _execute(
+    options: argparse.Namespace,
+    beam_args: list[str],
+    inputs: dict[str, list[Any]],
+    outputs: dict[str, list[Any]],
+    properties: dict[str, Any],
+) -> None:
+    from tfx.dsl.components.base import base_beam_executor, base_executor
+    from tfx.utils import import_utils
+
+    executor_class = import_utils.import_class_by_path(options.executor_class_path)
+    folder: AbstractContextManager[str] = tempfile.TemporaryDirectory(prefix="stage-")
+    context = functools.partial(base_executor.BaseExecutor.Context, extra_flags=beam_args)
+    if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
+        context = functools.partial(base_beam_executor.BaseBeamExecutor.Context, beam_pipeline_args=beam_args)
+        if options.shared_folder:
+            folder = shared_folder.holding(options.shared_folder, inputs, outputs)
+    with folder as temporary:
+        executor_class(context(tmp_dir=temporary, unique_id="1")).Do(inputs, outputs, properties)
 
 
 def _look_for_gpus() -> None:

@@ -30,6 +30,7 @@ StageName = Literal[
 ]
 STAGES: tuple[str, ...] = get_args(StageName)
 ON_GPU = ("TrunkFeatures", "Trainer")
+BEAM_STAGES = ("ImageExampleGen", "StatisticsGen", "Transform", "TrunkFeatures", "Evaluator")
 
 # A label of Kubernetes, https://kubernetes.io/docs/concepts/overview/working-with-objects/names/#dns-label-names
 _DNS_LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -306,6 +307,10 @@ class Kubeflow(Section):
     state_directory: ContainerPath | None = None
     """Where the state of an unfinished training is kept, so that a Trainer that was evicted goes on: an absolute path
     in the container, below a volume's mount; default: nowhere, it starts over."""
+    shared_folder: ContainerPath | None = None
+    """With `beam.runner` flink or spark: the folder that the artifacts of Beam stages pass through, an absolute path
+    below the mount of a volume that the cluster's workers mount at the same place; default: none, which is an error
+    with those."""
     service_account: ResourceName | None = None
     """What the pods run as; default: the server's own."""
     labels: dict[str, str] = {}
@@ -363,6 +368,7 @@ class Kubeflow(Section):
             ("data_path", ("OutsideState", "ImageExampleGen")),
             ("push_directory", ("ExampleValidator", "BaselineModel", "Pusher")),
             ("state_directory", ("Trainer",)),
+            ("shared_folder", BEAM_STAGES),
         ):
             path = getattr(self, field)
             if path and "://" not in path:
@@ -372,7 +378,7 @@ class Kubeflow(Section):
 
     @pydantic.model_validator(mode="after")
     def _folders_are_apart(self) -> Kubeflow:
-        fields = ("data_path", "push_directory", "state_directory")
+        fields = ("data_path", "push_directory", "state_directory", "shared_folder")
         given = [
             (field, PurePosixPath(path)) for field in fields if (path := getattr(self, field)) and "://" not in path
         ]

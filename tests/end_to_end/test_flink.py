@@ -1,24 +1,35 @@
-"""A Beam stage on a real Flink: a session cluster of two workers, Beam's job server, and Python workers it starts."""
+"""Beam stages on a real Flink: a session cluster of two workers, Beam's job server, and Python workers it starts."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import io
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import flink_cluster
 import numpy as np
+import packages
+import pod
 import pytest
+from cluster import SKIPPED, SUCCEEDED, Cluster
 from ingesting import ingest
 from PIL import Image
 
+from kubeflow import compile as compiler
+
 TOOLS = ("java", "mvn", "setpriv")
 MISSING = [tool for tool in TOOLS if shutil.which(tool) is None]
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+    pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not()),
+]
 
 HERE = Path(__file__).parents[1] / "flink"
 PARTS = HERE.parents[1] / "build" / "flink"  # 400 MB, kept for the next time
@@ -61,10 +72,8 @@ def _unpack(archive: Path, libraries: Path) -> None:
     unfinished.rename(libraries)
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def photos(root: Path) -> Path:
     """JPEGs of three classes, all distinct but one, and one that is none."""
-    root = tmp_path_factory.mktemp("many") / "photos"
     noise = np.random.default_rng(0)
     for number in range(IMAGES):
         folder = root / f"class{number % 3}"
@@ -77,19 +86,28 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="module")
-def cluster(parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[flink_cluster.Cluster]:
-    with flink_cluster.running(*parts, tmp_path_factory.mktemp("flink"), workers=2) as running:
-        yield running
-
-
-def test_a_stage_on_flink_writes_the_very_files_that_it_writes_here(cluster, photos, tmp_path):
-    here = ingest(photos, tmp_path / "here")
-    there = ingest(photos, tmp_path / "there", cluster.beam)
-    assert there.files == here.files
-    assert (there.counts.found, there.counts.duplicates, there.counts.quarantined) == (IMAGES + 2, 1, 1)
-
-    jobs = cluster.get("jobs/overview")["jobs"]
-    assert [job["state"] for job in jobs] == ["FINISHED"]
-    vertices = cluster.get(f"jobs/{jobs[0]['jid']}")["vertices"]
+def test_stages_in_kubeflows_pods_have_flink_write_the_very_files_that_they_write_here(parts, tmp_path):
+    """Flink's workers are in pods of their own, which have nothing in common with the stages' but the volume."""
+    volume = tmp_path / "volume"
+    photos(volume / "photos")
+    with flink_cluster.running(*parts, tmp_path / "flink", workers=2, volumes={"/data": volume}) as flink:
+        kubeflow = {"shared_folder": "/data/shared", "stages": {"TrunkFeatures": {"gpu": 0}}}
+        run_config = compiler.load(
+            str(packages.write(tmp_path, kubeflow, beam=flink.beam.model_dump(exclude_unset=True)))
+        )
+        cluster = Cluster(tmp_path, {"photos": volume})
+        tasks = cluster.run(compiler.build(run_config), until="StatisticsGen")
+        jobs = flink.get("jobs/overview")["jobs"]
+        vertices = [vertex for job in jobs for vertex in flink.get(f"jobs/{job['jid']}")["vertices"]]
+    assert not {name: task.said[-3000:] for name, task in tasks.items() if task.state not in (SUCCEEDED, SKIPPED)}
+    assert [job["state"] for job in jobs] == ["FINISHED"] * 2
     assert max(vertex["parallelism"] for vertex in vertices) == 2
+    assert list((volume / "shared").iterdir()) == []
+
+    here = ingest(volume / "photos", tmp_path / "here", **dataclasses.asdict(run_config.ingestion()))
+    assert (here.counts.found, here.counts.duplicates, here.counts.quarantined) == (IMAGES + 2, 1, 1)
+    for name, artifact in tasks["ImageExampleGen"].artifacts.items():
+        folder = cluster.stored(artifact["uri"])
+        there = {f"{name}/{file.relative_to(folder)}": file for file in folder.rglob("*") if file.is_file()}
+        hashes = {path: hashlib.sha256(file.read_bytes()).hexdigest() for path, file in there.items()}
+        assert hashes == {path: value for path, value in here.files.items() if path.startswith(f"{name}/")}

@@ -80,6 +80,7 @@ class Cluster:
         package: Package,
         parameters: Mapping[str, Any] | None = None,
         kill: Mapping[str, Callable[[], bool]] | None = None,
+        until: str | None = None,
     ) -> dict[str, Task]:
         """Runs all tasks, two at a time.
 
@@ -87,13 +88,14 @@ class Cluster:
           package: what was compiled.
           parameters: of the run.
           kill: task to when its first try is killed.
+          until: the one task that is wanted: others run only if it needs them, and are SKIPPED if not.
 
         Returns:
           the tasks by name.
         """
         json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
         run = _Run(self, package, dict(parameters or {}), dict(kill or {}), f"run-{next(self._runs)}")
-        return run.tasks()
+        return run.tasks(until)
 
     def stored(self, uri: str) -> Path:
         """Where the object store has what is at this address."""
@@ -122,9 +124,11 @@ class _Run:
         executors = package.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
         self._kubernetes = lambda name: executors.get(package.component(name)["executorLabel"], {})
 
-    def tasks(self) -> dict[str, Task]:
+    def tasks(self, until: str | None = None) -> dict[str, Task]:
         upstream = {name: self._upstream(task) for name, task in self._package.tasks.items()}
-        left = dict(upstream)
+        wanted = _with_all_before(until, upstream) if until else set(upstream)
+        self._done = {name: Task(SKIPPED) for name in upstream if name not in wanted}
+        left = {name: needed for name, needed in upstream.items() if name in wanted}
         under_way: dict[concurrent.futures.Future[Task], str] = {}
         with concurrent.futures.ThreadPoolExecutor(2) as pods:
             while left or under_way:
@@ -272,6 +276,10 @@ class _Run:
             metadata = {k: _as_ml_metadata_gives_it(v) for k, v in about.get("metadata", {}).items()}
             metadata |= {"display_name": key, "store_session_info": '{"Provider":"s3"}'}
             task.artifacts[key] = {"name": self._cluster.new_id(), "uri": uri, "metadata": metadata}
+
+
+def _with_all_before(name: str, upstream: Mapping[str, set[str]]) -> set[str]:
+    return {name}.union(*(_with_all_before(before, upstream) for before in upstream[name]))
 
 
 def _in_pod(folder: Path, uri: str) -> Path:

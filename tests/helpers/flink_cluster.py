@@ -20,10 +20,12 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pod
 
 from pipeline.beam_section import Beam
 
@@ -94,7 +96,13 @@ class _Ports:
 
 
 @contextlib.contextmanager
-def running(libraries: Path, job_server_jar: Path, scratch: Path, workers: int = 2) -> Iterator[Cluster]:
+def running(
+    libraries: Path,
+    job_server_jar: Path,
+    scratch: Path,
+    workers: int = 2,
+    volumes: Mapping[str, Path] | None = None,
+) -> Iterator[Cluster]:
     """Starts a cluster, yields it once all its task slots are offered, and stops it whatever happens.
 
     Each worker is a task manager of one slot with a Python process of its own. Slots of one task manager would share
@@ -105,6 +113,7 @@ def running(libraries: Path, job_server_jar: Path, scratch: Path, workers: int =
       job_server_jar: Beam's job server for the same minor version of Flink.
       scratch: for configuration, logs and what Flink spills and stages; made if need be, and not removed.
       workers: how many work at a time.
+      volumes: if given, each Python worker is in a pod (see pod.py) with these mounts.
 
     Raises:
       ClusterError: if one of the processes ends or does not answer in time.
@@ -112,7 +121,7 @@ def running(libraries: Path, job_server_jar: Path, scratch: Path, workers: int =
     scratch = scratch.resolve()
     ports = _Ports(*_free_ports(4))
     conf = _write_conf(scratch, ports)
-    command = _worker_command(scratch)
+    command = _worker_command(scratch, volumes)
     logs = scratch / "log"
     with contextlib.ExitStack() as stack:
 
@@ -128,18 +137,18 @@ def running(libraries: Path, job_server_jar: Path, scratch: Path, workers: int =
         rest = f"http://localhost:{ports.rest}"
         _wait("Flink", [job_manager, *task_managers], lambda: _offered_slots(rest) >= workers, logs)
         _wait("Beam's job server", [job_server], lambda: _listens(ports.job), logs)
-        yield Cluster(rest, _options(ports, workers, command, scratch))
+        yield Cluster(rest, _options(ports, workers, command))
 
 
-def _options(ports: _Ports, workers: int, command: Path, scratch: Path) -> Beam:
+def _options(ports: _Ports, workers: int, command: Path) -> Beam:
     return Beam(
         runner="flink",
         workers=workers,
         job_endpoint=f"localhost:{ports.job}",
         artifact_endpoint=f"localhost:{ports.artifact}",
         worker_command=str(command),
-        # Flink has Beam on its class path already: nothing to upload. An empty list would mean everything.
-        options=[f"--files_to_stage={scratch / 'conf' / 'nothing.txt'}"],
+        # Flink has Beam on its class path already. An empty list would mean all of that; any file will do.
+        options=[f"--files_to_stage={__file__}"],
     )
 
 
@@ -175,16 +184,19 @@ def _memory(heap: str) -> tuple[str, ...]:
     return (f"-Xmx{heap}", "-XX:MaxMetaspaceSize=192m", "-XX:ReservedCodeCacheSize=64m", "-XX:+UseSerialGC")
 
 
-def _worker_command(scratch: Path) -> Path:
+def _worker_command(scratch: Path, volumes: Mapping[str, Path] | None) -> Path:
     """Writes the command that task managers start Python workers with: one path, with no room for arguments.
 
     Workers import from where this process does.
     """
     command = scratch / "worker"
-    path = shlex.quote(os.pathsep.join(os.path.abspath(entry) for entry in sys.path))
-    words = map(shlex.quote, [sys.executable, "-m", "pipeline.beam_worker"])
+    words = [sys.executable, "-m", "pipeline.beam_worker"]
+    if volumes is not None:
+        (root := scratch / "root").mkdir()  # each pod puts a file system of its own over it
+        words = pod.inside(str(root), volumes, words)
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
     log = shlex.quote(str(scratch / "log"))
-    script = f'#!/bin/sh\nPYTHONPATH={path} exec {" ".join(words)} "$@" > {log}/worker-$$.log 2>&1\n'
+    script = f'#!/bin/sh\nPYTHONPATH={shlex.quote(path)} exec {shlex.join(words)} "$@" > {log}/worker-$$.log 2>&1\n'
     command.write_text(script, encoding="utf-8")
     command.chmod(0o755)
     return command
@@ -221,10 +233,11 @@ def _write_conf(scratch: Path, ports: _Ports) -> Path:
         "taskmanager.memory.managed.size": "128m",
         "taskmanager.memory.network.min": "192m",
         "taskmanager.memory.network.max": "192m",
+        # Of 32 kB each, for every shuffle of a job at once; by default 512, which is 16 MB a shuffle.
+        "taskmanager.network.sort-shuffle.min-buffers": 32,
     }
     lines = [f"{name}: {value}\n" for name, value in settings.items()]
     (conf / "config.yaml").write_text("".join(lines), encoding="utf-8")
-    (conf / "nothing.txt").touch()
     (conf / "log4j.properties").write_text(_LOGGING, encoding="utf-8")
     return conf
 

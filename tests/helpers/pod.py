@@ -50,7 +50,6 @@ def run(
     Returns:
       the exit code; negative if it was killed by a signal.
     """
-    pairs = [argument for place, folder in mounts.items() for argument in (str(folder), place)]
     variables = {
         **ENVIRONMENT,
         "PYTHONPATH": str(CODE),
@@ -58,9 +57,8 @@ def run(
         **environment,
     }
     with tempfile.TemporaryDirectory(prefix="pod-") as root, log.open("ab") as output:
-        arguments = [root, str(CODE), sys.prefix, *pairs, "--", *command]
         process = subprocess.Popen(
-            ["unshare", "-rm", "--propagation", "private", "sh", str(_SCRIPT), *arguments],
+            inside(root, mounts, command),
             stdout=output,
             stderr=subprocess.STDOUT,
             env=variables,
@@ -73,6 +71,18 @@ def run(
             return process.wait()
         finally:
             ended.set()
+
+
+def inside(root: str, mounts: Mapping[str, Path], command: Sequence[str]) -> list[str]:
+    """What is run here for a command to run in a pod.
+
+    Args:
+      root: an empty folder.
+      mounts, command: see `run`.
+    """
+    pairs = [argument for place, folder in mounts.items() for argument in (str(folder), place)]
+    arguments = [root, str(CODE), sys.prefix, *pairs, "--", *command]
+    return ["unshare", "-rm", "--propagation", "private", "sh", str(_SCRIPT), *arguments]
 
 
 def _kill(process: subprocess.Popen, when: Callable[[], bool], ended: threading.Event) -> None:

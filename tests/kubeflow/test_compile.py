@@ -19,9 +19,10 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from kubeflow import compile as compiler
 from kubeflow.package import Package
 from modules.errors import BadInputError
-from pipeline.kubeflow_section import Kubeflow, Schedule, Secret, Stage, Toleration, Volume
+from pipeline.kubeflow_section import BEAM_STAGES, Kubeflow, Schedule, Secret, Stage, Toleration, Volume
 
 Json = dict[str, Any]
+FLINK = {"runner": "flink", "job_endpoint": "flink:8099", "worker_pool": "localhost:50000", "workers": 4}
 
 
 @pytest.fixture(scope="module")
@@ -286,11 +287,27 @@ def test_volumes_are_mounted_where_they_are_wanted(tmp_path):
 
 def test_every_field_is_tested():
     assert set(OF_A_STAGE) == set(Stage.model_fields)
-    assert set(IN_ALL) == set(Kubeflow.model_fields) - {"schedule", "service_account"}  # tests/kubeflow/test_submit.py
+    elsewhere = {"schedule", "service_account"}  # tests/kubeflow/test_submit.py
+    assert set(IN_ALL) == set(Kubeflow.model_fields) - elsewhere - {"shared_folder"}
     assert set(Volume.model_fields) == {"claim", "mount", "sub_path", "stages"}
     assert set(Secret.model_fields) == {"name", "key", "env", "stages"}
     assert set(Toleration.model_fields) == {"key", "operator", "value", "effect", "seconds"}
     assert set(Schedule.model_fields) == {"cron", "interval_minutes", "max_concurrency", "start", "end"}
+
+
+def test_beam_stages_on_a_cluster_get_its_runner_and_the_shared_folder(tmp_path):
+    kubeflow = {"shared_folder": "/data/shared", "stages": {"TrunkFeatures": {"gpu": 0}}}
+    compiled = packages.compiled(tmp_path, kubeflow, beam=FLINK)
+    for stage in BEAM_STAGES:
+        assert {"--runner=PortableRunner", "--shared_folder=/data/shared"} <= set(compiled.container(stage)["args"])
+
+
+def test_a_pod_gets_no_processes_that_nobody_asked_for(package, tmp_path):
+    """Its limits are its own; the cores and the memory that the stage would see are the whole node's."""
+    assert "--direct_num_workers=1" in package.container("ImageExampleGen")["args"]
+    assert not [part for part in package.container("ImageExampleGen")["args"] if part.startswith("--shared_folder")]
+    told = packages.compiled(tmp_path, beam={"workers": 3})
+    assert "--direct_num_workers=3" in told.container("ImageExampleGen")["args"]
 
 
 def test_a_verdict_is_not_tried_again(tmp_path):
@@ -314,6 +331,17 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "models on no volume": ({"push_directory": "/models"}, "push_directory"),
     "training state on no volume": ({"state_directory": "/state"}, "state_directory"),
+    "a shared folder on no volume": ({"shared_folder": "/shared"}, "shared_folder"),
+    "a shared folder that a Beam stage doesn't mount": (
+        {
+            "shared_folder": "/shared",
+            "volumes": [
+                {"claim": "photos", "mount": "/data"},
+                {"claim": "shared", "mount": "/shared", "stages": ["ImageExampleGen", "StatisticsGen"]},
+            ],
+        },
+        "shared_folder: '/shared' is below no volume that is mounted into Transform",
+    ),
     "a volume of no stage": ({"volumes": [{"claim": "photos", "mount": "/data", "stages": []}]}, "volumes.0.stages"),
     "a volume of an unknown stage": (
         {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Tuner"]}]},
@@ -450,8 +478,13 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
     "TF Serving in Docker": ({}, {"serving_check": {"tf_serving": "2.19.0"}}, "serving_check.tf_serving"),
     "Beam workers that see other folders": (
         {},
-        {"beam": {"runner": "flink", "job_endpoint": "flink:8099", "worker_pool": "localhost:50000"}},
-        "beam.runner",
+        {"beam": FLINK},
+        "kubeflow.shared_folder: beam.runner flink needs it",
+    ),
+    "a GPU that has nothing to do": (
+        {"shared_folder": "/data/shared"},
+        {"beam": FLINK},
+        "kubeflow.stages.TrunkFeatures.gpu: its pod computes nothing with beam.runner flink",
     ),
     "a stage that isn't there": (
         {"stages": {"TrunkFeatures": {"cpu": "1"}}},
