@@ -25,7 +25,7 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 # Gigabytes of temporary files, which go with it.
 test: $(VENV)/ready ## run all tests
 	@temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
-	TMPDIR=$$temporary $(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	TMPDIR=$$temporary $(PYTHON) -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml, which has a section kubeflow, for Kubeflow Pipelines
 	@$(PYTHON) -m kubeflow.compile --config "$(CONFIG)"
