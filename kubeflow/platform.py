@@ -10,7 +10,7 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kubeflow.entrypoint import GPUS
 from kubeflow.own_tasks import OUTSIDE_STATE, VERDICT
 from kubeflow.package import Package
-from pipeline.kubeflow_section import Kubeflow, Stage
+from pipeline.kubeflow_section import Kubeflow, Stage, amount
 
 # Their result depends on more than what they are given: the data folder, the push destination.
 NEVER_CACHED = (OUTSIDE_STATE, "ExampleValidator", "BaselineModel", "Pusher", VERDICT)
@@ -43,15 +43,19 @@ def apply(package: Package, settings: Kubeflow) -> Package:
 
 
 def _resources(stage: Stage) -> dict[str, Any]:
-    limits = {
-        "resourceCpuLimit": stage.cpu,
-        "resourceCpuRequest": stage.cpu_request or stage.cpu,
-        "resourceMemoryLimit": stage.memory,
-        "resourceMemoryRequest": stage.memory_request or stage.memory,
-    }
-    resources: dict[str, Any] = {key: value for key, value in limits.items() if value}
+    """Limits and requests, twice, as Kubeflow's SDK has them: text, and numbers for servers that know no other."""
+    resources: dict[str, Any] = {}
+    for kind, unit, limit, request in (
+        ("Cpu", 1, stage.cpu, stage.cpu_request),
+        ("Memory", 1e9, stage.memory, stage.memory_request),
+    ):
+        for bound, value in (("Limit", limit), ("Request", request or limit)):
+            if value:
+                resources[f"resource{kind}{bound}"] = value
+                resources[f"{kind.lower()}{bound}"] = amount(value) / unit
     if stage.gpu:
-        resources["accelerator"] = {"resourceType": stage.gpu_type or _GPU, "resourceCount": str(stage.gpu)}
+        kind, count = stage.gpu_type or _GPU, str(stage.gpu)
+        resources["accelerator"] = {"resourceType": kind, "resourceCount": count, "type": kind, "count": count}
     return resources
 
 
@@ -80,15 +84,12 @@ def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutor
             fields["toleration_seconds"] = seconds
         config.tolerations.add(**fields)
     for volume in settings.volumes_of(name):
-        mount = config.pvc_mount.add(constant=volume.claim, mount_path=volume.mount, sub_path=volume.sub_path or "")
-        mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
+        config.pvc_mount.add(constant=volume.claim, mount_path=volume.mount, sub_path=volume.sub_path or "")
     for secret in settings.secrets_of(name):
         given = config.secret_as_env.add(secret_name=secret.name)
-        given.secret_name_parameter.runtime_value.constant.string_value = secret.name
         given.key_to_env.add(secret_key=secret.key, env_var=secret.env)
     for pull_secret in settings.image_pull_secrets:
-        given = config.image_pull_secret.add(secret_name=pull_secret)
-        given.secret_name_parameter.runtime_value.constant.string_value = pull_secret
+        config.image_pull_secret.add(secret_name=pull_secret)
     config.pod_metadata.labels.update(settings.labels)
     config.pod_metadata.annotations.update(settings.annotations)
     if settings.image_pull_policy:

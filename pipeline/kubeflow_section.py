@@ -57,18 +57,19 @@ def _written(value: Any) -> Any:
 
 
 def _cpu(value: str) -> str:
-    if not _QUANTITY.fullmatch(value) or not _LEAST_CPU <= _number(value) <= _MOST_CPU:
+    if not _QUANTITY.fullmatch(value) or not _LEAST_CPU <= amount(value) <= _MOST_CPU:
         raise ValueError("CPUs as a Kubernetes quantity, from 1m to 512, are expected, such as 4 or 500m")
     return value
 
 
 def _memory(value: str) -> str:
-    if not _QUANTITY.fullmatch(value) or _number(value) < _LEAST_MEMORY:
+    if not _QUANTITY.fullmatch(value) or amount(value) < _LEAST_MEMORY:
         raise ValueError("bytes as a Kubernetes quantity, 16Mi or more, are expected, such as 16Gi or 1.5T")
     return value
 
 
-def _number(quantity: str) -> float:
+def amount(quantity: str) -> float:
+    """A Kubernetes quantity as a number: CPUs, bytes."""
     from kubernetes.utils.quantity import parse_quantity  # takes a second, which only this section costs
 
     return float(parse_quantity(quantity))
@@ -169,7 +170,7 @@ class Stage(Section):
     def _requests_fit(self) -> Stage:
         for part, whole in (("cpu_request", "cpu"), ("memory_request", "memory"), ("shared_memory", "memory")):
             request, limit = getattr(self, part), getattr(self, whole)
-            if request and limit and _number(request) > _number(limit):
+            if request and limit and amount(request) > amount(limit):
                 raise ValueError(f"{part}: at most {whole} is allowed. Received: {request} of {limit}")
         return self
 

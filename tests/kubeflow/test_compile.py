@@ -102,6 +102,8 @@ def test_only_what_training_is_on_gets_a_gpu(package):
     assert package.container("Trainer")["resources"]["accelerator"] == {
         "resourceType": "nvidia.com/gpu",
         "resourceCount": "1",
+        "type": "nvidia.com/gpu",
+        "count": "1",
     }
     hidden = {"name": "CUDA_VISIBLE_DEVICES", "value": "-1"}
     assert {name for name in package.tasks if hidden in package.container(name)["env"]} == set(package.tasks) - with_gpu
@@ -222,7 +224,6 @@ IN_ALL: dict[str, tuple[Json, Seen, Any]] = {
             "Pusher": [
                 {
                     "secretName": "s3",
-                    "secretNameParameter": {"runtimeValue": {"constant": "s3"}},
                     "keyToEnv": [{"secretKey": "access", "envVar": "AWS_ACCESS_KEY_ID"}],
                 }
             ]
