@@ -36,10 +36,7 @@ from pipeline.beam_section import Beam
 
 _SIZES = ((160, 120), (320, 240), (480, 360), (640, 480), (1024, 768))
 _PLAIN, _IMPORT, _ONE, _PROCESSES = "tf.data", "ImportExampleGen", "one worker", "two processes"
-_WORKERS = {
-    _ONE: [],
-    _PROCESSES: list(Beam(workers=2).arguments()),
-}
+_WORKERS = {_ONE: 1, _PROCESSES: 2}
 _SIDES = (_PLAIN, _IMPORT, *_WORKERS)
 
 
@@ -185,10 +182,10 @@ def _import_example_gen(folder: Path) -> Callable[[], None]:
         "output_file_format": example_gen_pb2.FORMAT_TFRECORDS_GZIP,
     }
     outputs = _outputs(folder, {"examples": standard_artifacts.Examples})
-    return lambda: executor.Executor(_context([])).Do({}, outputs, properties)
+    return lambda: executor.Executor(_context(1)).Do({}, outputs, properties)
 
 
-def _image_example_gen(folder: Path, workers: list[str]) -> Callable[[], None]:
+def _image_example_gen(folder: Path, workers: int) -> Callable[[], None]:
     from tfx.types import standard_artifacts
 
     from components import artifacts
@@ -211,10 +208,10 @@ def _outputs(folder: Path, kinds: dict[str, Any]) -> dict[str, list[Any]]:
     return outputs
 
 
-def _context(workers: list[str]) -> Any:
+def _context(workers: int) -> Any:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 
-    return BaseBeamExecutor.Context(beam_pipeline_args=[*Beam().arguments(), *workers])
+    return BaseBeamExecutor.Context(beam_pipeline_args=list(Beam(workers=workers).arguments()))
 
 
 if __name__ == "__main__":

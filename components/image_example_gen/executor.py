@@ -20,6 +20,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components import progress
 from components.image_example_gen import deciding, looking, quarantine, report, sources, workers, writing
 from components.image_example_gen.settings import TEST, TRAIN, Settings
 from components.image_example_gen.sources import spans
@@ -81,7 +82,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         items, scratch = source.items(), os.path.join(examples_uri, _SCRATCH)
         self._beam_pipeline_args = workers.settled(self._beam_pipeline_args, items)
         rows: dict[str, beam.PCollection] = {}
-        with self._make_beam_pipeline() as pipeline:
+        looked_at, written = os.path.join(scratch, "looked_at"), os.path.join(scratch, "written")
+        with (
+            progress.followed(looked_at, "looked at", _log),
+            progress.followed(written, "written", _log),
+            self._make_beam_pipeline() as pipeline,
+        ):
             looked = (
                 pipeline
                 | "Items" >> beam.Create(items)
@@ -89,7 +95,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Batch" >> beam.BatchElements(min_batch_size=looking.BATCH, max_batch_size=looking.BATCH)
                 | "Look"
                 >> beam.ParDo(
-                    looking.Look(source.reader(), settings, scratch, sum(map(looking.work, items)))
+                    looking.Look(source.reader(), settings, scratch, looked_at, sum(map(looking.work, items)))
                 ).with_outputs(looking.REFUSED, main="seen")
             )
             decided = looked["seen"] | "Decide" >> deciding.Decide(settings)
@@ -97,7 +103,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             rows[report.DUPLICATES] = decided["duplicates"]
             rows[report.NEAR_DUPLICATES] = decided["near_duplicates"]
             rows[_CONFLICTS] = decided["conflicts"]
-            rows[_WRITTEN] = decided["examples"] | "Write" >> writing.Write(examples_uri)
+            rows[_WRITTEN] = decided["examples"] | "Write" >> writing.Write(examples_uri, written)
             rows[_FOUND] = _number((looked["seen"], looked[looking.REFUSED]))
             for name, collection in rows.items():
                 _write_report(collection, os.path.join(report_uri, name))

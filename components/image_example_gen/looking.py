@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 
+from components import progress
 from components.image_example_gen import inspection, threads
 from components.image_example_gen.reasons import Reason, UnusableError
 from components.image_example_gen.settings import IGNORE, Settings
@@ -19,9 +17,6 @@ from components.image_example_gen.sources import files
 from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.reading import Place, RawImage, Reader
 
-_log = logging.getLogger("regraft.ingest")
-
-_PROGRESS_SECONDS = 10.0
 BATCH = 64  # items that a worker takes at a time
 REFUSED = "refused"  # the other output's tag
 
@@ -58,20 +53,21 @@ class Refused(NamedTuple):
 class Look(beam.DoFn):
     """Batches of Item to Seen, or to Refused under its tag."""
 
-    def __init__(self, reader: Reader, settings: Settings, scratch: str, total: int):
+    def __init__(self, reader: Reader, settings: Settings, scratch: str, tallies: str, total: int):
         """Notes how to read.
 
         Args:
           reader: of the source.
           settings: what an image has to be.
           scratch: see `Reader`.
+          tallies: where the workers say how far they are.
           total: all there is to do, as `work` counts it.
         """
         self._reader, self._settings, self._scratch = reader, settings, scratch
-        self._total = total
+        self._tallies, self._total = tallies, total
 
     def setup(self) -> None:
-        self._progress = Progress.of(self._scratch, self._total)
+        self._tally = progress.Tally.of(self._tallies, self._total)
         self._pools = {count: ThreadPoolExecutor(count) for count in (threads.AT_ONCE, threads.AT_ONCE_REMOTE)}
 
     def teardown(self) -> None:
@@ -88,15 +84,15 @@ class Look(beam.DoFn):
             if item.records:
                 images = self._reader.images(item, self._scratch)
                 yield from threads.ordered(self._pools[count], self._looked_at, images, count)
-                self._progress.count(0, work(item))
+                self._tally.add(0, work(item))
 
     def _of_file(self, item: Item) -> list[Any]:
         found = [self._looked_at(image) for image in self._reader.images(item, self._scratch)]
-        self._progress.count(0, work(item))
+        self._tally.add(0, work(item))
         return found
 
     def _looked_at(self, image: RawImage) -> Any:
-        self._progress.count(1, 0)
+        self._tally.add(1, 0)
         refused = image.refused
         if refused is None:
             try:
@@ -112,32 +108,3 @@ class Look(beam.DoFn):
 def work(item: Item) -> int:
     """How much of all there is to do an item is: files of records by their bytes, others by number."""
     return item.size if item.records else 1
-
-
-class Progress:
-    """How far all workers of a process have come together; says so every ten seconds."""
-
-    _shared: ClassVar[dict[str, Progress]] = {}
-    _lock = threading.Lock()
-
-    def __init__(self, total: int):
-        self._total, self._images, self._done = total, 0, 0
-        self._start = self._said = time.monotonic()
-
-    @classmethod
-    def of(cls, name: str, total: int) -> Progress:
-        """The one of this name; made if there is none."""
-        with cls._lock:
-            return cls._shared.setdefault(name, cls(total))
-
-    def count(self, images: int, done: int) -> None:
-        """Adds images that were looked at, and the part of the whole that they are."""
-        with self._lock:
-            self._images, self._done = self._images + images, self._done + done
-            now = time.monotonic()
-            if now - self._said < _PROGRESS_SECONDS:
-                return
-            self._said, passed = now, now - self._start
-            share = self._done / self._total if self._total else 0
-        left = f", {passed * (1 - share) / share:.0f} s left" if share else ""
-        _log.info("  %d images (%.0f%%), %.0f images/s%s", self._images, 100 * share, self._images / passed, left)

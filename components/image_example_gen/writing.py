@@ -17,6 +17,7 @@ from typing import Any
 import apache_beam as beam
 import tensorflow as tf
 
+from components import progress
 from components.image_example_gen import inspection, report, threads
 from components.image_example_gen.looking import Seen
 from components.image_example_gen.sources import files, reading
@@ -31,9 +32,15 @@ _STORED = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=0)
 class Write(beam.PTransform):
     """Writes (split, Seen) as examples; gives one row a shard of what was written."""
 
-    def __init__(self, uri: str):
+    def __init__(self, uri: str, tallies: str):
+        """Notes where.
+
+        Args:
+          uri: of the examples.
+          tallies: where the workers say how far they are.
+        """
         super().__init__()
-        self._uri = uri
+        self._uri, self._tallies = uri, tallies
 
     def expand(self, examples: beam.PCollection) -> beam.PCollection:
         splits = examples | "Splits" >> beam.Map(lambda example: example[0])
@@ -42,7 +49,7 @@ class Write(beam.PTransform):
             examples
             | "Shard" >> beam.Map(_sharded, sizes)
             | "ByShard" >> beam.GroupByKey()
-            | "WriteShard" >> beam.Map(_written, self._uri)
+            | "WriteShard" >> beam.Map(_written, self._uri, self._tallies, sizes)
         )
 
 
@@ -53,7 +60,9 @@ def _sharded(example: tuple[str, Seen], sizes: Mapping[str, int]) -> tuple[tuple
     return (split, int(image.key[:16], 16) % shards, shards), image
 
 
-def _written(shard: tuple[tuple[str, int, int], Iterable[Seen]], uri: str) -> dict[str, Any]:
+def _written(
+    shard: tuple[tuple[str, int, int], Iterable[Seen]], uri: str, tallies: str, sizes: Mapping[str, int]
+) -> dict[str, Any]:
     (split, index, shards), images = shard[0], sorted(shard[1], key=lambda image: image.key)
     folder = os.path.join(uri, f"Split-{split}")
     tf.io.gfile.makedirs(folder)
@@ -61,9 +70,11 @@ def _written(shard: tuple[tuple[str, int, int], Iterable[Seen]], uri: str) -> di
     temporary = os.path.join(uri, f".{split}-{index}.tmp")
     remote = any(files.is_remote(image.place.uri) for image in images)
     at_once = threads.AT_ONCE_REMOTE if remote else threads.AT_ONCE
+    tally = progress.Tally.of(tallies, sum(sizes.values()))
     with tf.io.TFRecordWriter(temporary, _STORED) as writer, ThreadPoolExecutor(at_once) as pool:
         for serialized in threads.ordered(pool, _serialized, images, at_once):
             writer.write(serialized)
+            tally.add(1, 1)
     tf.io.gfile.rename(temporary, path, overwrite=True)
     return {
         "path": path,

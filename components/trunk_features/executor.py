@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +17,13 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components import progress
 from components.trunk_features import model_handler
 from modules import trunk_features
 from modules.errors import BadInputError
 from modules.trunk_features import Recipe
+
+_log = logging.getLogger("regraft.trunk_features")
 
 _TRAIN = "train"  # the split whose images are augmented
 
@@ -56,14 +60,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         manifest = model_handler.extractor(exec_properties["recipe"], transform_graph).manifest
         if manifest.mode == trunk_features.CACHED:
+            patterns = {
+                split: io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)) for split in splits
+            }
+            images = sum(map(_count, patterns.values()))
+            folder = os.path.join(features.uri, ".progress")
             pipeline = self._make_beam_pipeline()
-            for split in splits:
-                pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
+            for split, pattern in patterns.items():
                 views = recipe.views if split == _TRAIN else 1
-                handler = model_handler.TrunkHandler(exec_properties["recipe"], transform_graph, views, _count(pattern))
+                handler = model_handler.TrunkHandler(exec_properties["recipe"], transform_graph, views, images, folder)
                 prefix = os.path.join(artifact_utils.get_split_uri([features], split), "features")
                 _compute(pipeline, split, pattern, handler, prefix)
-            _refuse_overflow(pipeline.run(), recipe)
+            with progress.followed(folder, "computed", _log):
+                _refuse_overflow(pipeline.run(), recipe)
         model_handler.extractor.cache_clear()
         manifest.write(features.uri)
 

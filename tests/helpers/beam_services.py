@@ -101,6 +101,7 @@ def process(command: Sequence[str], log: Path) -> Iterator[subprocess.Popen[byte
     with open(log, "wb") as output:
         process = subprocess.Popen(
             [*_DYING_WITH_US, *command],
+            env={**os.environ, "JAVA_TOOL_OPTIONS": f"-Djava.io.tmpdir={log.parent}"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
