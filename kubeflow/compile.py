@@ -109,8 +109,9 @@ def _check_cluster(run_config: Config, section: Kubeflow) -> None:
             f"kubeflow.shared_folder: beam.runner {runner} needs it; workers elsewhere don't see the folders that "
             "Kubeflow's launcher copies artifacts to. Found: none"
         )
+    absent = {"TrunkFeatures"} if run_config.trains_on_pixels_because() else set()
     for stage in BEAM_STAGES:
-        if section.stage(stage).gpu:
+        if stage not in absent and section.stage(stage).gpu:
             raise BadInputError(
                 f"kubeflow.stages.{stage}.gpu: its pod computes nothing with beam.runner {runner}; 0 is allowed. "
                 f"Found: {section.stage(stage).gpu}"

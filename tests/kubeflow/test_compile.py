@@ -303,6 +303,13 @@ def test_beam_stages_on_a_cluster_get_its_runner_and_the_shared_folder(tmp_path)
         assert {"--runner=PortableRunner", "--shared_folder=/data/shared"} <= set(compiled.container(stage)["args"])
 
 
+def test_a_stage_that_isnt_there_needs_no_gpu_of_0(tmp_path):
+    compiled = packages.compiled(
+        tmp_path, {"shared_folder": "/data/shared"}, beam=FLINK, trunk_features={"mode": "pixels"}
+    )
+    assert "TrunkFeatures" not in compiled.tasks
+
+
 def test_a_pod_gets_no_processes_that_nobody_asked_for(package, tmp_path):
     """Its limits are its own; the cores and the memory that the stage would see are the whole node's."""
     assert "--direct_num_workers=1" in package.container("ImageExampleGen")["args"]

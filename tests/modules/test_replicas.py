@@ -17,6 +17,9 @@ trainer.run_fn(types.SimpleNamespace(**pickle.load(sys.stdin.buffer)))
 """
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize("augmentation", [{}, {"flip": "horizontal", "rotation": 10, "brightness": 0.1, "mixup": 0.2}])
 def test_two_devices_share_each_batch_and_the_model_serves_on_one(
     transform_output, example_files, tmp_path, augmentation
