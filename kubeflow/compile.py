@@ -93,6 +93,11 @@ def check(run_config: Config) -> None:
         )
     if run_config.beam.runner != "local":
         _check_cluster(run_config, section)
+    elif section.shared_folder is not None:
+        raise BadInputError(
+            "kubeflow.shared_folder: is for beam.runner flink and spark; null is allowed with local. Found: "
+            f"{section.shared_folder!r}"
+        )
     _check_readers(run_config, section)
     reason = run_config.trains_on_pixels_because()
     named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}
@@ -111,7 +116,13 @@ def _check_cluster(run_config: Config, section: Kubeflow) -> None:
         )
     absent = {"TrunkFeatures"} if run_config.trains_on_pixels_because() else set()
     for stage in BEAM_STAGES:
-        if stage not in absent and section.stage(stage).gpu:
+        if stage in absent:
+            continue
+        try:
+            section.check_mounted("shared_folder", section.shared_folder, stage)
+        except ValueError as error:
+            raise BadInputError(f"kubeflow.{error}") from None
+        if section.stage(stage).gpu:
             raise BadInputError(
                 f"kubeflow.stages.{stage}.gpu: its pod computes nothing with beam.runner {runner}; 0 is allowed. "
                 f"Found: {section.stage(stage).gpu}"

@@ -10,7 +10,7 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kubeflow.entrypoint import GPUS
 from kubeflow.own_tasks import OUTSIDE_STATE, VERDICT
 from kubeflow.package import Package
-from pipeline.kubeflow_section import Kubeflow, Stage, amount
+from pipeline.kubeflow_section import SHARED_MEMORY, TEMPORARY, Kubeflow, Stage, amount
 
 # Their result depends on more than what they are given: the data folder, the push destination.
 NEVER_CACHED = (OUTSIDE_STATE, "ExampleValidator", "BaselineModel", "Pusher", VERDICT)
@@ -95,10 +95,10 @@ def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutor
     if settings.image_pull_policy:
         config.image_pull_policy = settings.image_pull_policy
     # The stages write nowhere else, so that the image's file system may be read-only.
-    config.empty_dir_mounts.add(volume_name="temporary", mount_path="/tmp")  # noqa: S108
+    config.empty_dir_mounts.add(volume_name=TEMPORARY, mount_path="/tmp")  # noqa: S108
     if stage.shared_memory:
         config.empty_dir_mounts.add(
-            volume_name="shared-memory",
+            volume_name=SHARED_MEMORY,
             mount_path="/dev/shm",  # noqa: S108
             medium="Memory",
             size_limit=stage.shared_memory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Literal
 
 import pydantic
@@ -10,7 +11,30 @@ from pydantic import Field
 
 from pipeline.section import Section
 
-Address = Annotated[str, Field(pattern=r"^[-A-Za-z0-9._]+:\d{1,5}$")]
+
+def _address(given: str) -> str:
+    host, _, port = given.rpartition(":")
+    if not re.fullmatch(r"[-A-Za-z0-9._]+", host) or not re.fullmatch(r"\d{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise ValueError("host:port is expected, such as flink-jobs:8099")
+    return given
+
+
+# What the fields of the section say, or the entrypoint of Kubeflow's containers is given.
+_NOT_OPTIONS = (
+    *("runner", "direct_num_workers", "job_endpoint", "artifact_endpoint", "environment_type", "environment_config"),
+    *("shared_folder", "executor_class_path", "json_serialized_invocation_args", "json_serialized_inputs_spec_args"),
+)
+
+
+def _option(given: str) -> str:
+    if not re.match(r"--\w+", given):
+        raise ValueError("--name=value is expected")
+    if given.removeprefix("--").partition("=")[0] in _NOT_OPTIONS:
+        raise ValueError("an option that no field of beam or kubeflow stands for is expected")
+    return given
+
+
+Address = Annotated[str, pydantic.AfterValidator(_address)]
 
 _FOR_WORKERS = (
     # They have this package: TFX packs an sdist of itself for them in each stage, unless an image is named.
@@ -33,7 +57,7 @@ class Beam(Section):
     workers must have this package and see the same files at the same paths."""
     workers: int | None = Field(None, ge=1, le=1024)
     """local: how many processes work at once, each with 1.5 GB or more; 1 is the stage's own, which decodes in as many
-    threads as there are cores. flink, spark: how many slots of the cluster. 1 or more; null (default): 1, but
+    threads as there are cores. flink: how many slots of the cluster. 1 to 1024; null (default): 1, but
     ImageExampleGen of a run here takes as many as there are cores, and memory for, if it has 10,000 images or more."""
     job_endpoint: Address | None = None
     """flink, spark: host:port of Beam's job server."""
@@ -45,8 +69,8 @@ class Beam(Section):
     worker_pool: Address | None = None
     """flink, spark: host:port at which a machine of the cluster finds its own pool of Python workers (`python -m
     apache_beam.runners.worker.worker_pool_main`), mostly a sidecar's: localhost:50000."""
-    options: list[Annotated[str, Field(pattern=r"^--\w+")]] = []
-    """Further options of Beam, each as `--name=value`; they win."""
+    options: list[Annotated[str, pydantic.AfterValidator(_option)]] = []
+    """Further options of Beam, each as `--name=value`; they win. Beam ignores those that it doesn't know."""
 
     @pydantic.model_validator(mode="after")
     def _fields_of_this_runner(self) -> Beam:
@@ -56,6 +80,11 @@ class Beam(Section):
                 if name in self.model_fields_set:
                     raise ValueError(f"{name} is an option of runner flink and spark. Received: runner={self.runner!r}")
             return self
+        if self.runner == "spark" and self.workers is not None:
+            raise ValueError(
+                "workers: Spark's own spark.default.parallelism says it; null is allowed with runner spark. "
+                f"Received: {self.workers}"
+            )
         if self.job_endpoint is None:
             raise ValueError(f"runner {self.runner} needs job_endpoint. Received: none")
         if (self.worker_command is None) == (self.worker_pool is None):
@@ -81,4 +110,5 @@ class Beam(Section):
             arguments += ["--environment_type=PROCESS", f"--environment_config={process}"]
         else:
             arguments += ["--environment_type=EXTERNAL", f"--environment_config={self.worker_pool}"]
-        return [*arguments, f"--parallelism={self.workers or 1}", f"--environment_cache_millis={_KEPT_MILLISECONDS}"]
+        slots = [f"--parallelism={self.workers or 1}"] if self.runner == "flink" else []
+        return [*arguments, *slots, f"--environment_cache_millis={_KEPT_MILLISECONDS}"]

@@ -16,7 +16,7 @@ from typing import TextIO
 
 import rich.console
 
-_FILE_WIDTH = 200  # columns; a table in a file or a pipe is not broken at the 80 of a terminal of old
+_FILE_WIDTH = 1000  # columns: in a file or a pipe, whose rows programs read, no path is broken
 
 
 def tables(terminal: TextIO) -> rich.console.Console:

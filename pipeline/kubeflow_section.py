@@ -46,6 +46,8 @@ _TAKEN = (
     *("/bin", "/dev", "/etc", "/lib", "/lib64", "/opt/venv", "/proc", "/root", "/run", "/sbin", "/sys", "/tmp"),  # noqa: S108
     *("/usr", "/var", "/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config"),
 )
+TEMPORARY, SHARED_MEMORY = "temporary", "shared-memory"  # the pods' own volumes
+OWN_VARIABLES = ("CUDA_VISIBLE_DEVICES", "REGRAFT_GPUS")  # say which GPUs a stage has
 _LEAST_CPU, _MOST_CPU = 0.001, 512
 _LEAST_MEMORY = 16 * 2**20  # less is a unit that was forgotten
 _ROOT_SCHEMES = ("gs", "s3", "minio")
@@ -99,6 +101,22 @@ Cpu = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator
 Memory = Annotated[str, pydantic.BeforeValidator(_written), pydantic.AfterValidator(_memory)]
 ContainerPath = Annotated[str, pydantic.AfterValidator(_absolute)]
 DataPath = Annotated[str, pydantic.AfterValidator(_absolute_or_uri)]
+
+
+def _inside(path: str) -> str:
+    if not path or path.startswith("/") or ".." in PurePosixPath(path).parts or re.search(r"[{}:\x00-\x1f]", path):
+        raise ValueError("a path inside the claim is expected, without .., braces and colons, such as team/photos")
+    return path
+
+
+def _volume_name(claim: str) -> str:
+    if not re.fullmatch(_DNS_LABEL, claim):
+        raise ValueError("at most 63 small letters, digits and hyphens are expected, such as regraft-data")
+    if claim in (TEMPORARY, SHARED_MEMORY):
+        raise ValueError(f"anything but {TEMPORARY} and {SHARED_MEMORY}, volumes of each pod's own, is allowed")
+    return claim
+
+
 ResourceName = Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}$", max_length=253)]
 
 
@@ -182,12 +200,14 @@ class Stage(Section):
 class Volume(Section):
     """A PersistentVolumeClaim, mounted into pods."""
 
-    claim: ResourceName
-    """The claim's name, in the run's namespace."""
+    claim: Annotated[str, pydantic.AfterValidator(_volume_name)]
+    """The claim's name, in the run's namespace; Kubeflow names the pod's volume after it, so without dots, and each is
+    mounted once into a stage."""
     mount: ContainerPath
     """Where it is mounted: an absolute path in the container."""
-    sub_path: Annotated[str, Field(pattern=r"^[^/{}:][^{}:]*$")] | None = None
-    """Which folder of the claim is mounted; default: all of it."""
+    sub_path: Annotated[str, pydantic.AfterValidator(_inside)] | None = None
+    """Which folder of the claim is mounted; default: all of it. Kubeflow Pipelines took it up in 2026
+    (https://github.com/kubeflow/pipelines/pull/12595); the pods of an older backend don't start with it."""
     stages: Annotated[list[StageName], Field(min_length=1)] | None = None
     """In which stages; default: every one."""
 
@@ -365,16 +385,22 @@ class Kubeflow(Section):
                     f"volumes.{mounts[volume.mount]}"
                 )
             mounts[volume.mount] = number
+        for stage in STAGES:
+            claims = [volume.claim for volume in self.volumes_of(stage)]
+            for claim in claims:
+                if claims.count(claim) > 1:
+                    raise ValueError(
+                        f"volumes: each claim is mounted once into a stage. Received: {claim!r} twice into {stage}"
+                    )
         for field, readers in (
             ("data_path", ("OutsideState", "ImageExampleGen")),
             ("push_directory", ("ExampleValidator", "BaselineModel", "Pusher")),
             ("state_directory", ("Trainer",)),
-            ("shared_folder", BEAM_STAGES),
         ):
             path = getattr(self, field)
             if path and "://" not in path:
                 for stage in readers:
-                    self._check_mounted(field, path, stage)
+                    self.check_mounted(field, path, stage)
         return self
 
     @pydantic.model_validator(mode="after")
@@ -398,7 +424,12 @@ class Kubeflow(Section):
                 raise ValueError(f"stages.{name}: with every_stage's settings: {told}") from None
         return self
 
-    def _check_mounted(self, field: str, path: str, stage: str) -> None:
+    def check_mounted(self, field: str, path: str, stage: str) -> None:
+        """Refuses a path that a stage would not see.
+
+        Raises:
+          ValueError: naming the field.
+        """
         mounted = [volume.mount for volume in self.volumes_of(stage)]
         if not any(PurePosixPath(path).is_relative_to(mount) for mount in mounted):
             found = ", ".join(mounted) or "none"
@@ -406,6 +437,11 @@ class Kubeflow(Section):
 
     @pydantic.model_validator(mode="after")
     def _names_of_environment_differ(self) -> Kubeflow:
+        for name in (*self.env, *(secret.env for secret in self.secrets)):
+            if name in OWN_VARIABLES:
+                raise ValueError(
+                    f"env and secrets: anything but {', '.join(OWN_VARIABLES)} is allowed. Received: {name}"
+                )
         names = list(self.env)
         for number, secret in enumerate(self.secrets):
             if secret.env in names:

@@ -41,8 +41,8 @@ def photos(root: Path, number: int) -> Path:
 
 
 @pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())
-def test_stages_in_kubeflows_pods_have_flink_write_the_very_files_that_they_write_here(tmp_path):
-    """Flink's workers are in pods of their own, which have nothing in common with the stages' but the volume."""
+def test_a_stage_in_kubeflows_pod_has_flink_write_the_very_files_that_it_writes_here(tmp_path):
+    """Flink's workers are in pods of their own, which have nothing in common with the stage's but the volume."""
     volume = tmp_path / "volume"
     photos(volume / "photos", IMAGES)
     with flink_cluster.running(tmp_path / "flink", workers=2, volumes={"/data": volume}) as flink:
@@ -51,11 +51,11 @@ def test_stages_in_kubeflows_pods_have_flink_write_the_very_files_that_they_writ
             str(packages.write(tmp_path, kubeflow, beam=flink.beam.model_dump(exclude_unset=True)))
         )
         cluster = Cluster(tmp_path, {"photos": volume})
-        tasks = cluster.run(compiler.build(run_config), until="StatisticsGen")
+        tasks = cluster.run(compiler.build(run_config), until="ImageExampleGen")
         jobs = flink.get("jobs/overview")["jobs"]
         vertices = [vertex for job in jobs for vertex in flink.get(f"jobs/{job['jid']}")["vertices"]]
     assert not {name: task.said[-3000:] for name, task in tasks.items() if task.state not in (SUCCEEDED, SKIPPED)}
-    assert [job["state"] for job in jobs] == ["FINISHED"] * 2
+    assert [job["state"] for job in jobs] == ["FINISHED"]
     assert max(vertex["parallelism"] for vertex in vertices) == 2
     assert list((volume / "shared").iterdir()) == []
 

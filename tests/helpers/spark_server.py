@@ -46,7 +46,6 @@ def running(scratch: Path) -> Iterator[Beam]:
         beam_services.wait("Beam's job server", [server], lambda: beam_services.listens(job), scratch / "log")
         yield Beam(
             runner="spark",
-            workers=2,
             job_endpoint=f"localhost:{job}",
             artifact_endpoint=f"localhost:{artifact}",
             worker_command=str(beam_services.worker_command(scratch, None)),

@@ -339,17 +339,6 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "models on no volume": ({"push_directory": "/models"}, "push_directory"),
     "training state on no volume": ({"state_directory": "/state"}, "state_directory"),
-    "a shared folder on no volume": ({"shared_folder": "/shared"}, "shared_folder"),
-    "a shared folder that a Beam stage doesn't mount": (
-        {
-            "shared_folder": "/shared",
-            "volumes": [
-                {"claim": "photos", "mount": "/data"},
-                {"claim": "shared", "mount": "/shared", "stages": ["ImageExampleGen", "StatisticsGen"]},
-            ],
-        },
-        "shared_folder: '/shared' is below no volume that is mounted into Transform",
-    ),
     "a volume of no stage": ({"volumes": [{"claim": "photos", "mount": "/data", "stages": []}]}, "volumes.0.stages"),
     "a volume of an unknown stage": (
         {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Tuner"]}]},
@@ -363,6 +352,23 @@ REFUSED: dict[str, tuple[Json, str]] = {
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "/data/"}]},
         "volumes.1.mount",
     ),
+    "a claim twice in a pod": (
+        {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "photos", "mount": "/x", "stages": ["Pusher"]}]},
+        "kubeflow.volumes: each claim is mounted once into a stage. Received: 'photos' twice into Pusher",
+    ),
+    "a claim that no volume can be named after": (
+        {"volumes": [{"claim": "regraft.data", "mount": "/data"}]},
+        "volumes.0.claim",
+    ),
+    "a claim named as the pod's own volume": (
+        {"volumes": [{"claim": "temporary", "mount": "/data"}]},
+        "volumes.0.claim",
+    ),
+    "a sub-path that leaves the claim": (
+        {"volumes": [{"claim": "photos", "mount": "/data", "sub_path": "a/../.."}]},
+        "volumes.0.sub_path",
+    ),
+    "GPUs shown by hand": ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "CUDA_VISIBLE_DEVICES"),
     "a claim that can't be one": ({"volumes": [{"claim": "Photos", "mount": "/data"}]}, "volumes.0.claim"),
     "an unknown stage": ({"stages": {"Tuner": {"cpu": "1"}}}, "stages.Tuner"),
     "CPU in words": (trainer(cpu="four"), "stages.Trainer.cpu"),
@@ -488,6 +494,23 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
         {},
         {"beam": FLINK},
         "kubeflow.shared_folder: beam.runner flink needs it",
+    ),
+    "a shared folder that nobody shares": ({"shared_folder": "/data/shared"}, {}, "kubeflow.shared_folder: is for"),
+    "a shared folder on no volume": (
+        {"shared_folder": "/shared"},
+        {"beam": FLINK},
+        "kubeflow.shared_folder: '/shared' is below no volume",
+    ),
+    "a shared folder that a Beam stage doesn't mount": (
+        {
+            "shared_folder": "/shared",
+            "volumes": [
+                {"claim": "photos", "mount": "/data"},
+                {"claim": "shared", "mount": "/shared", "stages": ["ImageExampleGen", "StatisticsGen"]},
+            ],
+        },
+        {"beam": FLINK},
+        "kubeflow.shared_folder: '/shared' is below no volume that is mounted into Transform",
     ),
     "a GPU that has nothing to do": (
         {"shared_folder": "/data/shared"},

@@ -25,10 +25,11 @@ def options(arguments: tuple[str, ...]) -> dict[str, str]:
 
 @pytest.mark.parametrize("runner", ["flink", "spark"])
 def test_a_cluster_is_reached_through_its_job_server(tmp_path, runner):
-    given = options(load(tmp_path, f"runner: {runner}, workers: 3, {CLUSTER}").beam.arguments())
+    workers = "workers: 3, " if runner == "flink" else ""
+    given = options(load(tmp_path, f"runner: {runner}, {workers}{CLUSTER}").beam.arguments())
     assert (given["runner"], given["job_endpoint"]) == ("PortableRunner", "flink:8099")
     assert (given["environment_type"], given["environment_config"]) == ("EXTERNAL", "localhost:50000")
-    assert given["parallelism"] == "3"
+    assert given.get("parallelism") == ("3" if runner == "flink" else None)
     assert "artifact_endpoint" not in given
 
 
@@ -82,6 +83,10 @@ def test_several_local_workers_are_processes():
         (f"runner: dataflow, {CLUSTER}", "beam.runner"),
         ("runner: flink, job_endpoint: flink, worker_pool: 'localhost:50000'", "beam.job_endpoint"),
         ("options: [parallelism]", r"beam\.options\.0"),
+        ("options: [--runner=DirectRunner]", r"beam\.options\.0: an option that no field"),
+        ("options: [--executor_class_path=os.system]", r"beam\.options\.0: an option that no field"),
+        ("runner: flink, job_endpoint: 'flink:65536', worker_pool: 'x:1'", "beam.job_endpoint: host:port is expected"),
+        (f"runner: spark, workers: 4, {CLUSTER}", "workers: Spark's own"),
     ],
 )
 def test_what_does_not_go_together_is_refused_by_field(tmp_path, beam, told):
