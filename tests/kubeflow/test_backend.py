@@ -27,7 +27,7 @@ Backend = Callable[[Path], subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def backend() -> Backend:
-    """Runs it over a package; the first time, and if its modules are nowhere near, they are downloaded (500 MB)."""
+    """Runs it over a package; the first time, and if its modules are nowhere near, they are downloaded (1.4 GB)."""
     modules = subprocess.run(["go", "mod", "download"], cwd=SOURCE, env=GO, capture_output=True, text=True)
     if modules.returncode:
         pytest.skip(f"the Go module proxy doesn't give Kubeflow's module: {modules.stderr.strip()[-300:]}")
