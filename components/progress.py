@@ -121,4 +121,8 @@ def said(workers: Sequence[Done], what: str) -> str:
     rate = sum(worker.images / worker.seconds for worker in workers)
     speed = sum(worker.share / worker.seconds for worker in workers)
     left = f", {max(0.0, 1 - share) / speed:.0f} s left" if speed else ""
-    return f"{images:,} images {what} ({min(share, 1):.0%}), {rate:.3g} images/s{left}"
+    return f"{images:,} images {what} ({min(share, 1):.0%}), {_rounded(rate)} images/s{left}"
+
+
+def _rounded(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.2g}"

@@ -25,6 +25,11 @@ def test_workers_are_added_up():
     assert told == "250 images written (25%), 30 images/s, 25 s left"
 
 
+@pytest.mark.parametrize(("images", "rate"), [(26_512, "2,651"), (124, "12"), (33, "3.3"), (1, "0.1")])
+def test_a_rate_is_as_exact_as_anybody_wants(images, rate):
+    assert f" {rate} images/s" in progress.said([Done(images, 0.5, 10.0)], "written")
+
+
 def test_nothing_is_said_before_there_is_something():
     assert progress.said([], "written") == ""
     assert progress.said([Done(0, 0.0, 3.0)], "written") == ""
