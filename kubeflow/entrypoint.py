@@ -20,12 +20,12 @@ from typing import Any
 
 from kubeflow import executor_io, shared_folder
 from modules.errors import BadInputError
+from pipeline.kubeflow_section import GPUS
 
 _log = logging.getLogger("regraft.kubeflow")
 
 BAD_INPUT = 2
 SHARED_FOLDER = "--shared_folder"  # option that kubeflow/compile.py sets
-GPUS = "REGRAFT_GPUS"  # variable: how many the stage was given, if any; kubeflow/platform.py sets it
 
 
 def main(arguments: Sequence[str]) -> int:

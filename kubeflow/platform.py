@@ -7,15 +7,14 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 
-from kubeflow.entrypoint import GPUS
 from kubeflow.own_tasks import OUTSIDE_STATE, VERDICT
 from kubeflow.package import Package
-from pipeline.kubeflow_section import SHARED_MEMORY, TEMPORARY, Kubeflow, Stage, amount
+from pipeline.kubeflow_section import GPUS, SHARED_MEMORY, TEMPORARY, VISIBLE_GPUS, Kubeflow, Stage, amount
 
 # Their result depends on more than what they are given: the data folder, the push destination.
 NEVER_CACHED = (OUTSIDE_STATE, "ExampleValidator", "BaselineModel", "Pusher", VERDICT)
 _GPU = "nvidia.com/gpu"
-_NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
+_NO_GPU = {VISIBLE_GPUS: "-1"}
 
 
 def apply(package: Package, settings: Kubeflow) -> Package:

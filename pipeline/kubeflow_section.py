@@ -47,7 +47,7 @@ _TAKEN = (
     *("/usr", "/var", "/gcs", "/s3", "/minio", "/kfp-launcher", "/.local", "/.cache", "/.config"),
 )
 TEMPORARY, SHARED_MEMORY = "temporary", "shared-memory"  # the pods' own volumes
-OWN_VARIABLES = ("CUDA_VISIBLE_DEVICES", "REGRAFT_GPUS")  # say which GPUs a stage has
+GPUS, VISIBLE_GPUS = "REGRAFT_GPUS", "CUDA_VISIBLE_DEVICES"  # variables: how many GPUs a stage was given, which it sees
 _LEAST_CPU, _MOST_CPU = 0.001, 512
 _LEAST_MEMORY = 16 * 2**20  # less is a unit that was forgotten
 _ROOT_SCHEMES = ("gs", "s3", "minio")
@@ -77,8 +77,12 @@ def amount(quantity: str) -> float:
     return float(parse_quantity(quantity))
 
 
+def _has_odd_parts(path: str) -> bool:
+    return ".." in PurePosixPath(path).parts or re.search(r"[{}:\x00-\x1f]", path) is not None
+
+
 def _absolute(path: str) -> str:
-    if not path.startswith("/") or ".." in PurePosixPath(path).parts or re.search(r"[{}:\x00-\x1f]", path):
+    if not path.startswith("/") or _has_odd_parts(path):
         raise ValueError("an absolute path in the container is expected, without .., braces and colons")
     return _normal(path)
 
@@ -104,7 +108,7 @@ DataPath = Annotated[str, pydantic.AfterValidator(_absolute_or_uri)]
 
 
 def _inside(path: str) -> str:
-    if not path or path.startswith("/") or ".." in PurePosixPath(path).parts or re.search(r"[{}:\x00-\x1f]", path):
+    if not path or path.startswith("/") or _has_odd_parts(path):
         raise ValueError("a path inside the claim is expected, without .., braces and colons, such as team/photos")
     return path
 
@@ -438,9 +442,9 @@ class Kubeflow(Section):
     @pydantic.model_validator(mode="after")
     def _names_of_environment_differ(self) -> Kubeflow:
         for name in (*self.env, *(secret.env for secret in self.secrets)):
-            if name in OWN_VARIABLES:
+            if name in (GPUS, VISIBLE_GPUS):
                 raise ValueError(
-                    f"env and secrets: anything but {', '.join(OWN_VARIABLES)} is allowed. Received: {name}"
+                    f"env and secrets: anything but {VISIBLE_GPUS} and {GPUS} is allowed. Received: {name}"
                 )
         names = list(self.env)
         for number, secret in enumerate(self.secrets):

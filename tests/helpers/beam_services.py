@@ -67,6 +67,18 @@ def job_server(runner: str) -> Path:
     return jar
 
 
+def job_server_options(job_port: int, artifact_port: int, scratch: Path) -> list[str]:
+    """What every job server is told, whatever it hands jobs to."""
+    options = {
+        "--job-host": "localhost",
+        "--job-port": job_port,
+        "--artifact-port": artifact_port,
+        "--expansion-port": 0,
+        "--artifacts-dir": scratch / "artifacts",
+    }
+    return [str(word) for option in options.items() for word in option]
+
+
 def fetch(command: Sequence[str]) -> None:
     """Runs a command that needs the network; skips the test if it can't be had."""
     done = subprocess.run(command, capture_output=True, text=True)

@@ -166,15 +166,8 @@ def _flink(classpath: str, conf: Path, main: str, heap: str) -> list[str]:
 
 
 def _job_server(jar: Path, ports: _Ports, scratch: Path) -> list[str]:
-    options = {
-        "--job-host": "localhost",
-        "--job-port": ports.job,
-        "--artifact-port": ports.artifact,
-        "--expansion-port": 0,
-        "--flink-master": f"localhost:{ports.rest}",
-        "--artifacts-dir": scratch / "artifacts",
-    }
-    words = [str(word) for option in options.items() for word in option]
+    words = beam_services.job_server_options(ports.job, ports.artifact, scratch)
+    words += ["--flink-master", f"localhost:{ports.rest}"]
     # Its default, INFO, prints every metric of every job.
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     return [

@@ -30,15 +30,7 @@ def running(scratch: Path) -> Iterator[Beam]:
     """
     (scratch / "log").mkdir(parents=True)
     job, artifact = beam_services.free_ports(2)
-    options = {
-        "--job-host": "localhost",
-        "--job-port": job,
-        "--artifact-port": artifact,
-        "--expansion-port": 0,
-        "--spark-master-url": "local[2]",
-        "--artifacts-dir": scratch / "artifacts",
-    }
-    words = [str(word) for option in options.items() for word in option]
+    words = [*beam_services.job_server_options(job, artifact, scratch), "--spark-master-url", "local[2]"]
     modules = [*beam_services.JAVA_MODULES, *_JAVA_MODULES]
     jar = beam_services.job_server("spark")
     command = ["java", *beam_services.memory("768m"), *modules, "-cp", str(jar), _DRIVER, *words]
