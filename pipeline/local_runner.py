@@ -21,7 +21,7 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
 from components import serving_directory
 from components.image_example_gen import sources
 from modules.errors import BadInputError
-from pipeline import config, console
+from pipeline import config, console, worker_errors
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, shown, temporary_files
 
 if TYPE_CHECKING:
@@ -116,15 +116,16 @@ def _run(run_config: config.Config, classes: list[str] | None, options: argparse
                 _check_model(run_config, classes, config_path)
             return _run_stages(run_config, options, folder, terminal)
         except stage_runner.StageFailedError as failure:
-            what, cause = failure.stage, failure.__cause__
+            what, cause = failure.stage, failure.__cause__ or failure
         except BadInputError as error:
             print(error, file=terminal)
             return BAD_INPUT
         except Exception as error:
             what, cause = "the run", error
         logging.error("%s failed", what, exc_info=cause)
-        print(f"{what} failed: {cause}", file=terminal)
-        return BAD_INPUT if isinstance(cause, BadInputError) else FAILED
+        found = worker_errors.failure(cause)
+        print(f"{what} failed: {found.message}", file=terminal)
+        return BAD_INPUT if found.bad_input else FAILED
 
 
 def _check_docker(run_config: config.Config) -> None:
