@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from kubeflow import executor_io, shared_folder
-from modules.errors import BadInputError
+from pipeline import worker_errors
 from pipeline.kubeflow_section import GPUS
 
 _log = logging.getLogger("regraft.kubeflow")
 
-BAD_INPUT = 2
+FAILED, BAD_INPUT = 1, 2
 SHARED_FOLDER = "--shared_folder"  # option that kubeflow/compile.py sets
 
 
@@ -41,9 +41,12 @@ def main(arguments: Sequence[str]) -> int:
     executor_input = options.json_serialized_invocation_args
     try:
         output = _run(options, executor_input, beam_args)
-    except BadInputError as error:
-        _log.error("%s", error)
-        return BAD_INPUT
+    except Exception as error:
+        found = worker_errors.failure(error)
+        if not found.bad_input:
+            _log.error("the stage failed", exc_info=error)
+        _log.error("%s", found.message)
+        return BAD_INPUT if found.bad_input else FAILED
     _write(output, Path(executor_io.local_path(executor_input["outputs"]["outputFile"])))
     return 0
 

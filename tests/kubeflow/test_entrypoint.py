@@ -1,0 +1,39 @@
+"""How a stage that fails in its pod is reported."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+import pytest
+
+from kubeflow import entrypoint
+from modules.errors import BackboneError
+
+ARGUMENTS = ["--executor_class_path=x", "--json_serialized_invocation_args={}"]
+
+
+def from_worker(error: Exception) -> RuntimeError:
+    try:
+        raise error
+    except Exception:
+        return RuntimeError(traceback.format_exc())
+
+
+@pytest.mark.parametrize("wrapped", [lambda error: error, from_worker], ids=["in the pod", "in a worker of Beam"])
+@pytest.mark.parametrize(
+    ("error", "exit_code", "line"),
+    [
+        (BackboneError("w.h5: bad [while running 'Trunk/Load']"), 2, "w.h5: bad"),
+        (ZeroDivisionError("by zero [while running 'Step']"), 1, "ZeroDivisionError: by zero"),
+    ],
+)
+def test_a_stage_ends_with_the_line_and_exit_code_of_its_error(monkeypatch, caplog, wrapped, error, exit_code, line):
+    def failing(*_):
+        raise wrapped(error)
+
+    monkeypatch.setattr(entrypoint, "_run", failing)
+    with caplog.at_level(logging.INFO, "regraft"):
+        assert entrypoint.main(ARGUMENTS) == exit_code
+    assert caplog.messages[-1] == line
+    assert ("Traceback" in caplog.text) == (exit_code == 1)
