@@ -1,0 +1,96 @@
+"""An error in Beam's worker processes ends a run as it does in this process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import beam_services
+import failing
+import flink_cluster
+import pytest
+import spark_server
+import yaml
+from drawing import colour_tree
+
+from pipeline import worker_errors
+from pipeline.beam_section import Beam
+
+pytestmark = pytest.mark.slow
+
+HELPERS = Path(failing.__file__).parent
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that has ended: its exit code, the lines of its terminal, and its log."""
+
+    exit_code: int
+    lines: list[str]
+    log: str
+
+
+def run(folder: Path, workers: int, sabotage: str) -> Ended:
+    photos = colour_tree(folder / "photos", per_class=10)
+    config = folder / "run.yaml"
+    content = {"name": "colours", "data": {"path": str(photos)}, "beam": {"workers": workers}}
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    command = [sys.executable, "-m", "pipeline.local_runner", "--config", config, "--workspace", folder / "workspace"]
+    sabotaged = {"PYTHONPATH": f"{ROOT}:{HELPERS / 'sabotage'}", "SABOTAGE": sabotage and str(photos / sabotage)}
+    done = subprocess.run(
+        command,
+        env={**os.environ, **sabotaged},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    (log,) = (folder / "workspace" / "colours" / "logs").iterdir()
+    return Ended(done.returncode, done.stdout.splitlines(), log.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(
+    ("sabotage", "exit_code", "line", "logged"),
+    [
+        (
+            "cyan/3.png",
+            2,
+            "cyan/3.png: has changed while it was read; the run has to be started again",
+            "modules.errors.BadInputError: cyan/3.png: has changed while it was read",
+        ),
+        ("", 1, "OSError: [Errno 28] No space left on device: 'examples'", "OSError: [Errno 28] No space left"),
+    ],
+    ids=["bad input", "other"],
+)
+def test_a_run_ends_with_one_line_and_its_log_has_the_traceback(tmp_path, workers, sabotage, exit_code, line, logged):
+    ended = run(tmp_path, workers, sabotage)
+    assert ended.exit_code == exit_code, ended.lines
+    introduction, loading, *rest = ended.lines
+    assert introduction.startswith("colours: ") and loading == "loading TFX"
+    assert rest == [f"ImageExampleGen failed: {line}"]
+    assert logged in ended.log and "Traceback (most recent call last):" in ended.log
+    assert "ImageExampleGen failed" in ended.log
+    assert ("RuntimeError: Traceback (most recent call last):" in ended.log) == (workers == 2)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("step", [failing.several_lines, failing.subclass, failing.after_bad_input])
+def test_beams_own_error_is_read(monkeypatch, workers, step):
+    monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{HELPERS}")
+    message, bad_input = failing.EXPECTED[step]
+    error = failing.caught(step, Beam(workers=workers))
+    assert worker_errors.failure(error) == worker_errors.Failure(message, bad_input)
+
+
+@pytest.mark.skipif(bool(beam_services.why_not()), reason=beam_services.why_not())
+@pytest.mark.parametrize("cluster", ["flink", "spark"])
+def test_a_clusters_error_is_read(tmp_path, cluster):
+    running = flink_cluster.running if cluster == "flink" else spark_server.running
+    with running(tmp_path / cluster) as started:
+        error = failing.caught(failing.several_lines, started.beam if cluster == "flink" else started)
+    assert "failed in state FAILED" in str(error)
+    assert worker_errors.failure(error) == worker_errors.Failure(*failing.EXPECTED[failing.several_lines])
