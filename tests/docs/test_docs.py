@@ -8,7 +8,20 @@ from modules import heads
 from modules.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[2]
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for folder in (".", "data", "docs", "examples") for path in (ROOT / folder).glob("*.md")
+)
 GENERATED = runpy.run_path(str(ROOT / "docs" / "generate.py"))
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def sections(page: Path) -> set[str]:
+    """The anchors that GitHub makes of a page's headings."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", [page for page in GENERATED["PAGES"] if page != "backbones.md"])
@@ -24,10 +37,33 @@ def test_the_page_on_backbones_has_a_line_for_each_and_says_what_the_code_says()
     assert page == GENERATED["backbones_text"](lines), "stale: run `make docs`"
 
 
-@pytest.mark.parametrize("page", ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))])
+@pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_links_to_is_there(page):
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / page).read_text())
-    assert [link for link in links if not ((ROOT / page).parent / link).exists()] == []
+    broken = []
+    for link, section in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]*))?\)", text(page)):
+        target = (ROOT / page).parent / link if link else ROOT / page
+        if not target.exists() or (section and section not in sections(target)):
+            broken.append(f"{link}#{section}")
+    assert broken == []
+
+
+def test_the_readme_is_short():
+    assert len(text("README.md").splitlines()) <= 150
+
+
+def test_every_page_is_in_the_index():
+    pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    assert set(re.findall(r"^\| \[.*?\]\(([^)]+)\)", text("docs/README.md"), re.MULTILINE)) == pages
+
+
+def test_the_readme_has_a_table_of_all_pages():
+    named = set(re.findall(r"\(docs/([^)#]+)\)", text("README.md")))
+    assert named >= {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
+
+
+def test_every_example_is_in_the_table_of_examples():
+    table = re.findall(r"^\| \[.*?\]\(([^)]+)\) \|", text("examples/README.md"), re.MULTILINE)
+    assert sorted(table) == sorted(path.name for path in (ROOT / "examples").glob("*.yaml"))
 
 
 def test_the_readme_names_only_targets_that_make_has():
