@@ -11,7 +11,7 @@ from setuptools import find_packages, setup
 setup(
     name="regraft",
     version="0.3.0",
-    description="Retrains image classifiers and lets none into production that hasn't proved itself.",
+    description="Retrains image classifiers, and promotes a model only after it passes every check.",
     long_description=(Path(__file__).parent / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
