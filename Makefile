@@ -1,4 +1,4 @@
-# Two commands do all: `make run` and `make test`. Each builds .venv first, if requirements.lock has changed.
+# The main commands are `make run` and `make test`. Each first builds .venv if requirements.lock has changed.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+REGRAFT := $(VENV)/bin/regraft
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
 LOCK := $(VENV)/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --allow-unsafe --no-annotate --no-header --upgrade
 DEMO := data/traffic_lights.yaml
@@ -20,15 +21,15 @@ help: ## show this list
 
 run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@if [[ "$(CONFIG)" == "$(DEMO)" ]]; then $(PYTHON) data/prepare_traffic_lights.py; fi
-	@$(PYTHON) -m pipeline.local_runner --config "$(CONFIG)"
+	@$(REGRAFT) run "$(CONFIG)"
 
-# Gigabytes of temporary files, which go with it.
+# The tests write gigabytes of temporary files, which are deleted at the end.
 test: $(VENV)/ready ## run all tests
 	@temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
 	TMPDIR=$$temporary $(PYTHON) -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
-kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml, which has a section kubeflow, for Kubeflow Pipelines
-	@$(PYTHON) -m kubeflow.compile --config "$(CONFIG)"
+kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml for Kubeflow Pipelines; it needs a section kubeflow
+	@$(REGRAFT) kubeflow compile "$(CONFIG)"
 
 lint: $(VENV)/ready ## check style, formatting and types
 	@$(VENV)/bin/ruff check .
@@ -39,12 +40,12 @@ format: $(VENV)/ready ## format the code
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
 
-docs: $(VENV)/ready ## write the pages of docs/ that are made from the code
+docs: $(VENV)/ready ## write the generated pages of docs/
 	@$(PYTHON) docs/generate.py
 
-# The image's lock is a part of requirements.lock: what it holds is what the tests have seen. Of what TensorFlow asks for
-# on GPUs, gpu.lock keeps what requirements.lock hasn't: NVIDIA's libraries.
-lock: $(VENV)/ready ## resolve requirements*.in and overrides.txt anew into requirements.lock, and the image's locks
+# The image's lock has the same versions as requirements.lock, with which the tests run. gpu.lock has the packages that
+# TensorFlow needs on GPUs and requirements.lock lacks: NVIDIA's libraries.
+lock: $(VENV)/ready ## update requirements.lock and the image's locks from requirements*.in and overrides.txt
 	@$(LOCK) --override overrides.txt --output-file requirements.lock requirements.in requirements-dev.in
 	@$(LOCK) --override overrides.txt --constraint requirements.lock --output-file kubeflow/requirements.lock requirements.in
 	@gpu=$$(mktemp); $(LOCK) --constraint requirements.lock kubeflow/gpu.in > "$$gpu"; \
@@ -52,20 +53,20 @@ lock: $(VENV)/ready ## resolve requirements*.in and overrides.txt anew into requ
 		requirements.lock "$$gpu" > kubeflow/gpu.lock; \
 	rm "$$gpu"
 
-image: ## build the container image as IMAGE, for ACCELERATOR=cpu or gpu; needs Docker
+image: ## build the container image IMAGE for ACCELERATOR=cpu or gpu; needs Docker
 	@docker build --platform linux/amd64 --file kubeflow/Dockerfile --tag "$(IMAGE)" --build-arg ACCELERATOR="$(ACCELERATOR)" \
 		--build-arg GIT_REVISION="$$(git describe --always --dirty --abbrev=40 --exclude='*')" .
 
-clean: ## remove .venv and what was built; workspace/ stays
+clean: ## delete .venv and everything that was built; workspace/ stays
 	@rm -rf $(VENV) build *.egg-info
 
-# Each marker file is written last: an interrupted build starts over. The first step installs what builds and installs
-# the rest, so that nothing is fetched but what the lock names; each step checks the hashes.
+# Each marker file is written last, so an interrupted build starts again. The first step installs the packages that
+# build and install the others, so only packages in the lock are downloaded. Each step checks the hashes.
 $(VENV)/dependencies: requirements.lock
 	@python=$$(sh find_python.sh); \
 	echo "building $(VENV) with $$python (about 3 GB, a few minutes)"; \
 	rm -rf $(VENV); \
-	"$$python" -m venv $(VENV) || { echo "$$python can't make a virtual environment; on Debian and Ubuntu: apt install python3.11-venv" >&2; exit 1; }; \
+	"$$python" -m venv $(VENV) || { echo "$$python cannot create a virtual environment; on Debian and Ubuntu: apt install python3.11-venv" >&2; exit 1; }; \
 	awk '/^[a-z]/ { wanted = /^(pip|setuptools|wheel)==/ } wanted' requirements.lock > $(VENV)/first.lock; \
 	$(INSTALL) --require-hashes -r $(VENV)/first.lock; \
 	$(INSTALL) --require-hashes -r requirements.lock; \

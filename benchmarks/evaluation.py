@@ -1,7 +1,8 @@
 """What Evaluator costs against plain predictions: `python -m benchmarks.evaluation`.
 
-Both answer the same test images with the same SavedModel, in processes of their own, in turn; what is compared is CPU
-time from the loading of the model to the end, libraries imported. Evaluator does more: it measures, slices, validates.
+The two run in turn, each in its own process, and answer the same test images with the same SavedModel. The benchmark
+compares their CPU time after the libraries are imported, from the loading of the model to the end. Evaluator does more:
+it measures, slices and validates.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contest
+from benchmarks import harness
 from benchmarks.training import CASES
 
 _BATCH = 32
@@ -26,7 +27,7 @@ _CASE = CASES["lite0-conv-10"]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=1484, help="photos to lay out; 8 of 10 are evaluated")
+    parser.add_argument("--images", type=int, default=1484, help="number of photos; 8 of 10 are evaluated")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--measure", choices=_SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
@@ -39,12 +40,12 @@ def main() -> None:
 
 
 def _compare(folder: Path, images: int, rounds: int) -> None:
-    config = contest.configuration(contest.photos(folder, images), _CASE.backbone, _CASE.head, (2, 0))
+    config = harness.configuration(harness.photos(folder, images), _CASE.backbone, _CASE.head, (2, 0))
     config["data"]["splits"] = {"train": 1, "eval": 1, "test": 8}
-    contest.pipeline(config, folder, folder / "workspace")
+    harness.pipeline(config, folder, folder / "workspace")
     run = folder / "workspace" / config["name"]
     seconds: dict[str, list[float]] = {side: [] for side in _SIDES}
-    for _ in contest.rounds(rounds):
+    for _ in harness.rounds(rounds):
         for side, measured in seconds.items():
             command = [sys.executable, "-m", "benchmarks.evaluation", "--measure", side, "--folder", str(run)]
             done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -72,12 +73,10 @@ def _newest(run: Path, stage: str, output: str) -> Path:
 def _evaluator(run: Path) -> Callable[[], None]:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
     from tfx.types import standard_artifacts
-    from tfx.utils import proto_utils
 
     from components.evaluator import executor
-    from pipeline import thresholds
-    from pipeline.beam_section import Beam
-    from pipeline.config import Gate
+    from config.beam import BeamConfig
+    from config.gate import GateConfig
 
     def artifact(kind: type, path: str | Path, **properties: int) -> Any:
         made = kind()
@@ -100,13 +99,9 @@ def _evaluator(run: Path) -> Callable[[], None]:
         "evaluation": [artifact(standard_artifacts.ModelEvaluation, scratch / "evaluation")],
         "blessing": [artifact(standard_artifacts.ModelBlessing, scratch / "blessing")],
     }
-    properties = {
-        "eval_config": proto_utils.proto_to_json(thresholds.eval_config(Gate())),
-        "example_splits": '["test"]',
-        "allow_new_classes": 0,
-    }
-    context = BaseBeamExecutor.Context(beam_pipeline_args=list(Beam().arguments()), tmp_dir=str(scratch))
-    return lambda: executor.Executor(context).Do(inputs, outputs, properties)
+    exec_properties = {"gate": GateConfig().serialized(), "example_splits": '["test"]'}
+    context = BaseBeamExecutor.Context(beam_pipeline_args=list(BeamConfig().arguments()), tmp_dir=str(scratch))
+    return lambda: executor.Executor(context).Do(inputs, outputs, exec_properties)
 
 
 def _plain(run: Path) -> Callable[[], None]:

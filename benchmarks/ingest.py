@@ -1,13 +1,14 @@
 """What ImageExampleGen costs: `python -m benchmarks.ingest`.
 
-Generates JPEGs of mixed size in three classes, and reads the same bytes, in processes of their own and in turn, with
+It generates JPEGs of several sizes in three classes. Each side reads the same bytes in its own process, one after the
+other:
 
 - a plain tf.data loop that reads and decodes each file, two at a time, and does nothing else;
-- TFX's ImportExampleGen, which copies tf.Examples into splits and never looks at an image;
-- ImageExampleGen with one Beam worker, which is the stage's own process, and with two in processes of their own.
+- TFX's ImportExampleGen, which copies tf.Examples into splits and never decodes an image;
+- ImageExampleGen with one Beam worker, which is the stage's own process, and with two worker processes.
 
-Prints images per second from the first byte read to the last one written, libraries imported, and the peak of resident
-memory, the processes' summed; ratios are medians over the rounds.
+It prints images per second after the libraries are imported, from the first byte read to the last one written, and the
+peak of the resident memory of all processes together. Ratios are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ import numpy as np
 import psutil
 from PIL import Image
 
-from benchmarks import contest
-from pipeline.beam_section import Beam
+from benchmarks import harness
+from config.beam import BeamConfig
 
 _SIZES = ((160, 120), (320, 240), (480, 360), (640, 480), (1024, 768))
 _PLAIN, _IMPORT, _ONE, _PROCESSES = "tf.data", "ImportExampleGen", "one worker", "two processes"
@@ -60,7 +61,7 @@ def _compare(folder: Path, images: int, rounds: int, sides: list[str]) -> None:
     _generate(folder / "photos", images)
     _as_records(folder / "photos", folder / "records")
     found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
-    for _ in contest.rounds(rounds):
+    for _ in harness.rounds(rounds):
         for side in sides:
             command = [sys.executable, "-m", "benchmarks.ingest", "--measure", side, "--folder", str(folder)]
             done = subprocess.run(command, capture_output=True, text=True)
@@ -125,7 +126,7 @@ def _measured(side: str, folder: Path) -> dict[str, float]:
 
 
 class _Peak:
-    """The most resident memory of this process and its children together, looked at twenty times a second."""
+    """The peak resident memory of this process and its children together, measured 20 times per second."""
 
     def __enter__(self) -> _Peak:
         self.bytes, self._done = 0, threading.Event()
@@ -170,7 +171,7 @@ def _import_example_gen(folder: Path) -> Callable[[], None]:
     from tfx.utils import proto_utils
 
     splits = [
-        example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=share) for name, share in contest.SPLITS.items()
+        example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=share) for name, share in harness.SPLITS.items()
     ]
     config = example_gen_pb2.Input(splits=[example_gen_pb2.Input.Split(name="all", pattern="*")])
     output = example_gen_pb2.Output(split_config=example_gen_pb2.SplitConfig(splits=splits))
@@ -190,11 +191,15 @@ def _image_example_gen(folder: Path, workers: int) -> Callable[[], None]:
 
     from components import artifacts
     from components.image_example_gen import executor
-    from components.image_example_gen.settings import Settings
+    from config.data import IngestionConfig
 
     kinds = {"examples": standard_artifacts.Examples, "schema": standard_artifacts.Schema}
     outputs = _outputs(folder, {**kinds, "report": artifacts.IngestReport})
-    properties = {"data_path": str(folder / "photos"), "settings": Settings().serialized()}
+    properties = {
+        "data_path": str(folder / "photos"),
+        "ingestion": IngestionConfig().serialized(),
+        "allow_untested_classes": 1,
+    }
     return lambda: executor.Executor(_context(workers)).Do({}, outputs, properties)
 
 
@@ -211,7 +216,7 @@ def _outputs(folder: Path, kinds: dict[str, Any]) -> dict[str, list[Any]]:
 def _context(workers: int) -> Any:
     from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 
-    return BaseBeamExecutor.Context(beam_pipeline_args=list(Beam(workers=workers).arguments()))
+    return BaseBeamExecutor.Context(beam_pipeline_args=list(BeamConfig(workers=workers).arguments()))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How much memory training on many images' activations takes: `python -m benchmarks.memory`.
+"""How much memory training on the kept activations of many images takes: `python -m benchmarks.memory`.
 
-Writes random activations of MobileNetV2's at 160 pixels, 5×5×160 float16, as TrunkFeatures would, and trains one epoch
-of each phase on them. Prints the process's peak of resident memory, and the seconds of each step.
+It writes random activations as TrunkFeatures would, 5×5×160 float16 like those of MobileNetV2 at 160 pixels, and trains
+each phase on them for one epoch. It prints the process's peak of resident memory and the seconds of each step.
 """
 
 from __future__ import annotations
@@ -17,40 +17,61 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modules import heads, losses, material, phases, trunk, trunk_features
-from modules.backbones import build
-from modules.batches import Batches
-from modules.feature_table import FeatureTable
-from modules.resume import TrainingState
+from config.classifier import ClassifierConfig
+from modules import classifier, trunk
+from modules.classifier import Classifier
+from modules.data import trunk_features
+from modules.data.cached_features import FeatureTable
+from modules.data.input_pipeline import Batches
+from modules.data.training_data import PhasesOnFeatures
+from modules.data.trunk_features import Manifest
+from modules.training import losses, phases
+from modules.training.training_state import TrainingState
 
+_CLASSES = ("a", "b", "c")
 _LAYERS = 20
-_PHASE = {"optimizer": "adam", "schedule": "constant", "clip_norm": None, "patience": 1, "epochs": 1}
+_CONFIG = ClassifierConfig.model_validate(
+    {
+        "backbone": {"name": "MobileNetV2", "image_size": 160, "weights": "none"},
+        "training": {"head": {"epochs": 1}, "fine_tune": {"epochs": 1, "layers": _LAYERS}},
+    }
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--images", type=int, default=100_000, help="training images (default: 100000)")
     parser.add_argument("--memory-gib", type=float, default=2.0, help="trunk_features.memory_gib")
     options = parser.parse_args()
-    keras.utils.set_random_seed(0)
-    backbone = build("MobileNetV2", 160, "none")
-    kept, _ = trunk.cut_backbone(backbone, _LAYERS)
-    shape = tuple(kept.output.shape[1:])
-    manifest = trunk_features.Manifest(
-        trunk_features.CACHED, "", kept.layers[-1].name, False, shape, "float16", 1, trunk.digest(kept)
-    )
+    keras.utils.set_random_seed(_CONFIG.training.seed)
+    built = classifier.build(_CONFIG, _CLASSES)
+    manifest = _manifest(built)
     memory = int(options.memory_gib * 2**30)
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
-        _write(Path(folder, "train"), options.images, shape)
-        _write(Path(folder, "eval"), 1000, shape)
+        _write(Path(folder, "train"), options.images, manifest.shape)
+        _write(Path(folder, "eval"), 1000, manifest.shape)
         start = _say("written", start)
         train, evaluation = (
-            FeatureTable.read([f"{folder}/{split}"], manifest, 3, memory) for split in ("train", "eval")
+            FeatureTable.read([f"{folder}/{split}"], manifest, len(_CLASSES), memory) for split in ("train", "eval")
         )
         start = _say("read", start)
-        _train(backbone, manifest, train, evaluation, memory, folder)
+        _train(built, manifest, (train, evaluation), memory, folder)
         _say("trained", start)
+
+
+def _manifest(built: Classifier) -> Manifest:
+    kept, _ = trunk.cut_backbone(built.backbone, _LAYERS)
+    return Manifest(
+        mode=trunk_features.CACHED,
+        reason="",
+        cut=kept.layers[-1].name,
+        pooled=False,
+        shape=tuple(kept.output.shape[1:]),
+        dtype="float16",
+        views=1,
+        weights=trunk.digest(kept),
+    )
 
 
 def _write(path: Path, images: int, shape: tuple[int, ...]) -> None:
@@ -58,33 +79,33 @@ def _write(path: Path, images: int, shape: tuple[int, ...]) -> None:
     with tf.io.TFRecordWriter(str(path)) as writer:
         for number in range(images):
             activations = rng.random((1, *shape), np.float32).astype(np.float16)
-            writer.write(trunk_features.encode(b"%d" % number, number % 3, 1.0, activations))
+            writer.write(trunk_features.encode(b"%d" % number, number % len(_CLASSES), 1.0, activations))
 
 
 def _train(
-    backbone: keras.Model,
-    manifest: trunk_features.Manifest,
-    train: FeatureTable,
-    evaluation: FeatureTable,
-    memory: int,
-    folder: str,
+    built: Classifier, manifest: Manifest, tables: tuple[FeatureTable, FeatureTable], memory: int, folder: str
 ) -> None:
-    head = heads.build(heads.HeadOptions(), tuple(backbone.output.shape[1:]), 3, seed=0)
-    batches = Batches(seed=0, size=32, labels=losses.Labels(3, "softmax"), drop_remainder=False)
-    left = memory - train.held - evaluation.held
-    fitting = phases.Fitting(
-        backbone=backbone,
-        material=material.from_features(backbone, head, _LAYERS, manifest, train, evaluation, batches, left),
-        images=train.images,
-        steps=batches.steps(train.images),
-        compile_with=lambda: {"loss": losses.loss("softmax"), "metrics": [losses.accuracy("softmax")]},
-        settings={
-            "head": {**_PHASE, "learning_rate": 1e-3},
-            "fine_tune": {**_PHASE, "learning_rate": 1e-5, "layers": _LAYERS},
-        },
-        log_dir=f"{folder}/logs",
+    output, loss = _CONFIG.head.output, _CONFIG.training.loss
+    batches = Batches(
+        seed=0,
+        size=_CONFIG.training.batch_size,
+        labels=losses.Labels(len(_CLASSES), output),
+        drop_remainder=False,
     )
-    phases.fit(fitting, TrainingState(None, {}))
+    left = memory - sum(table.held for table in tables)
+    train, _ = tables
+    phases.fit(
+        phases.Fitting(
+            backbone=built.backbone,
+            phase_data=PhasesOnFeatures(built, _LAYERS, manifest, *tables, batches, left).of_phase(),
+            images=train.images,
+            steps=batches.steps(train.images),
+            compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
+            training=_CONFIG.training,
+            log_dir=f"{folder}/logs",
+            state=TrainingState(None, {}),
+        )
+    )
 
 
 def _say(what: str, start: float) -> float:

@@ -1,6 +1,7 @@
-"""What the whole job costs against a plain Keras script, and where: `python -m benchmarks.overhead`.
+"""What a whole run costs against a plain Keras script, and in which stages: `python -m benchmarks.overhead`.
 
-At each number of images, interleaved pairs of whole processes; medians over the rounds, and the seconds of every stage.
+For each number of images, pipeline and script run in turn, each in its own process. It prints medians over the rounds,
+and the seconds of each stage.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import contest
+from benchmarks import harness
 from benchmarks.training import CASES
 
 
@@ -27,14 +28,14 @@ def main() -> None:
 
 
 def _measure(images: int, case: str, rounds: int, folder: Path) -> None:
-    photos = contest.photos(folder, images)
-    splits = contest.in_splits(photos, folder / "splits")
+    photos = harness.photos(folder, images)
+    splits = harness.in_splits(photos, folder / "splits")
     chosen = CASES[case]
     pairs = []
-    for number in contest.rounds(rounds):
-        config = contest.configuration(photos, chosen.backbone, chosen.head, chosen.epochs, seed=number)
-        ours = contest.pipeline(config, folder, folder / f"workspace-{number}")
-        pairs.append((ours, contest.script(config, folder, splits)))
+    for number in harness.rounds(rounds):
+        config = harness.configuration(photos, chosen.backbone, chosen.head, chosen.epochs, seed=number)
+        ours = harness.pipeline(config, folder, folder / f"workspace-{number}")
+        pairs.append((ours, harness.script(config, folder, splits)))
     ratio = statistics.median(theirs.whole / ours.whole for ours, theirs in pairs)
     training = statistics.median(theirs.training / ours.training for ours, theirs in pairs)
     whole = [statistics.median(pair[side].whole for pair in pairs) for side in (0, 1)]

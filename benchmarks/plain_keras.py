@@ -1,7 +1,7 @@
-"""The alternative: two-phase fine-tuning as a plain Keras script does it, without caching anything.
+"""What the pipeline is compared with: two-phase fine-tuning as a plain Keras script, which caches nothing.
 
-The same backbone, head, optimizer, seed, batches and epochs as the pipeline it is compared with, and like it without
-tf.data's autotune, which stalls the ends of epochs, and with deterministic ops. Prints one JSON object.
+It uses the same backbone, head, optimizer, seed, batches and epochs as the pipeline. Like the pipeline it runs with
+deterministic ops and without tf.data's autotune, which stalls the ends of epochs. It prints one JSON object.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import yaml
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="the pipeline's configuration")
-    parser.add_argument("folders", type=Path, help="holds train/, eval/ and test/, each with one folder a class")
-    parser.add_argument("model", type=Path, help="where the SavedModel goes")
+    parser.add_argument("folders", type=Path, help="holds train/, eval/ and test/, each with one folder per class")
+    parser.add_argument("model", type=Path, help="folder for the SavedModel")
     options = parser.parse_args()
     config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
     training = config["training"]
@@ -70,10 +70,10 @@ def _dataset(folder: Path, size: int, training: dict, split: str) -> tf.data.Dat
 
 
 def _backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
-    if section["name"].startswith("EfficientNetLite"):  # keras.applications hasn't got it
-        from modules import backbones
+    if section["name"].startswith("EfficientNetLite"):  # keras.applications does not have it
+        from modules.backbones import builders
 
-        return backbones.build(section["name"], section["image_size"], section["weights"]), lambda x: (x - 127) / 128
+        return builders.build(section["name"], section["image_size"], section["weights"]), lambda x: (x - 127) / 128
     library = {"MobileNetV2": keras.applications.mobilenet_v2, "ResNet50": keras.applications.resnet50}
     shape = (section["image_size"], section["image_size"], 3)
     weights = None if section["weights"] == "none" else section["weights"]

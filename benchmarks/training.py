@@ -1,8 +1,8 @@
 """How much faster Regraft trains than a plain Keras script: `python -m benchmarks.training --case …`.
 
-Interleaved pairs of whole processes; each figure is the median over the rounds, ratios are of each round's pair. Every
-round's seed is another one on both sides, which also gives the accuracies' spread. Each round starts with an empty
-cache; a round of `tuning` is several trials that share it, as tuning does.
+Pipeline and script run in turn, each in its own process. Each figure is the median over the rounds; ratios are those of
+the rounds' pairs. Each round has another seed, the same on both sides, which shows how much accuracies vary. Each round
+starts with an empty cache. A round of `tuning` is several trials that share the cache, as tuning does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contest
+from benchmarks import harness
 
 _MOBILENET = {"name": "MobileNetV2", "image_size": 160, "weights": "none"}
 _LITE = {"name": "EfficientNetLite0", "image_size": 160, "weights": "bundled"}
@@ -27,7 +27,7 @@ _DENSE = {"kind": "dense", "dropout": 0.3}
 
 @dataclass(frozen=True)
 class Case:
-    """What is trained: backbone, head, epochs of both phases, and trials a round."""
+    """What is trained: backbone, head, epochs of both phases, and trials per round."""
 
     backbone: dict[str, Any]
     head: dict[str, Any]
@@ -50,8 +50,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", choices=CASES, action="append", help="may be repeated (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=1484, help="photos to lay out (default: all the demo has)")
-    parser.add_argument("--trials", type=int, help="of each round of `tuning` (default: 20)")
+    parser.add_argument("--images", type=int, default=1484, help="number of photos (default: all of the demo)")
+    parser.add_argument("--trials", type=int, help="trials in each round of `tuning` (default: 20)")
     options = parser.parse_args()
     for name in options.case or CASES:
         case = CASES[name]
@@ -61,30 +61,30 @@ def main() -> None:
             _report(name, _pairs(case, Path(folder), options.rounds, options.images), options.images)
 
 
-def _pairs(case: Case, folder: Path, rounds: int, images: int) -> list[tuple[contest.Result, contest.Result]]:
-    photos = contest.photos(folder, images)
-    splits = contest.in_splits(photos, folder / "splits")
+def _pairs(case: Case, folder: Path, rounds: int, images: int) -> list[tuple[harness.Result, harness.Result]]:
+    photos = harness.photos(folder, images)
+    splits = harness.in_splits(photos, folder / "splits")
     pairs = []
-    for number in contest.rounds(rounds):
+    for number in harness.rounds(rounds):
         ours, theirs = [], []
         for trial in range(case.trials):
             head = {**case.head, "dropout": 0.2 + 0.02 * trial} if case.trials > 1 else case.head
-            config = contest.configuration(photos, case.backbone, head, case.epochs, seed=number)
-            ours.append(contest.pipeline(config, folder, folder / f"workspace-{number}"))
-            theirs.append(contest.script(config, folder, splits))
+            config = harness.configuration(photos, case.backbone, head, case.epochs, seed=number)
+            ours.append(harness.pipeline(config, folder, folder / f"workspace-{number}"))
+            theirs.append(harness.script(config, folder, splits))
         pairs.append((_total(ours), _total(theirs)))
     return pairs
 
 
-def _total(results: list[contest.Result]) -> contest.Result:
+def _total(results: list[harness.Result]) -> harness.Result:
     accuracy = statistics.mean(result.accuracy for result in results)
     whole, training = (sum(getattr(result, name) for result in results) for name in ("whole", "training"))
     phases = {name: sum(result.phases[name] for result in results) for name in results[0].phases}
     stages = {name: sum(result.stages[name] for result in results) for name in results[0].stages}
-    return contest.Result(whole, training, accuracy, phases, stages)
+    return harness.Result(whole, training, accuracy, phases, stages)
 
 
-def _report(name: str, pairs: list[tuple[contest.Result, contest.Result]], images: int) -> None:
+def _report(name: str, pairs: list[tuple[harness.Result, harness.Result]], images: int) -> None:
     lines = [f"{name}: {images} photos, {len(pairs)} rounds"]
     for figure in ("training", "whole"):
         ours, theirs = ([getattr(pair[side], figure) for pair in pairs] for side in (0, 1))

@@ -1,9 +1,9 @@
-"""Artifact types that TFX doesn't have."""
+"""Artifact types that TFX lacks."""
 
 from tfx.types import artifact
 
 
 class IngestReport(artifact.Artifact):
-    """What became of every file: the files that image_example_gen/report.py describes."""
+    """What happened to each image file. components/image_example_gen/report.py describes its files."""
 
-    TYPE_NAME = "regraft.IngestReport"  # Kubeflow Pipelines wants a dot in the name of a custom type
+    TYPE_NAME = "regraft.IngestReport"  # Kubeflow Pipelines requires a dot in the name of a custom type

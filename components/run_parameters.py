@@ -1,25 +1,25 @@
-"""What can be given to a single run instead of what the configuration says, without another pipeline.
+"""Run parameters: values that replace fields of the configuration in one run, without compiling the pipeline again.
 
-On Kubeflow Pipelines these are the run's parameters, with the configuration's values as defaults; elsewhere nobody
-gives any, and the configuration holds.
+On Kubeflow Pipelines these are the run's parameters, with the configuration's values as defaults. A run on one machine
+has none, and the configuration holds.
 """
 
 from __future__ import annotations
 
-import copy
-import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import pydantic
 from tfx.types import component_spec
 
-from modules.errors import BadInputError
+from config.errors import BadInputError
+from config.section import Section
 
 DATA_PATH = "data_path"
 TRAINING = ("head_epochs", "head_learning_rate", "fine_tune_epochs", "fine_tune_learning_rate")
 GATE = ("min_accuracy", "max_regression")
 
-# Where in a configuration stands what the parameter replaces.
+# The field of the configuration that each parameter replaces.
 PATHS: dict[str, tuple[str, ...]] = {
     DATA_PATH: ("data", "path"),
     "head_epochs": ("training", "head", "epochs"),
@@ -31,78 +31,84 @@ PATHS: dict[str, tuple[str, ...]] = {
 }
 _TYPES: dict[str, type] = {"path": str, "epochs": int}  # by field; all others are numbers
 
+AnySection = TypeVar("AnySection", bound=Section)
+
 
 def specification(*names: str) -> dict[str, component_spec.ExecutionParameter]:
     """The parameters as part of a stage's ComponentSpec."""
     return {name: component_spec.ExecutionParameter(type=_type(name), optional=True) for name in names}
 
 
-def value(config: Mapping[str, Any], name: str) -> Any:
+def configured(config: Section, name: str) -> Any:
     """What the configuration says; None if it has no such section.
 
     Args:
-      config: a configuration's sections, as nested mappings.
+      config: the root of a configuration.
       name: of the parameter.
     """
     found: Any = config
-    for key in PATHS[name]:
+    for field in PATHS[name]:
         if found is None:
             return None
-        found = found[key]
+        found = getattr(found, field)
     return found
 
 
-def applied(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the configuration, or of some of its sections, in which what is given has replaced what was said.
+def applied(section: AnySection, values: Mapping[str, Any], root: tuple[str, ...] = ()) -> AnySection:
+    """A copy of a section in which the values that the run was given have replaced those of the configuration.
 
     Args:
-      config: the sections, as nested mappings; parameters of sections that it lacks are passed over.
-      given: values by name; anything but the parameters is passed over, and so is None.
+      section: a part of the configuration.
+      values: by name of the parameter. Other names, parameters of other sections, and None are passed over.
+      root: path of the section in the configuration; empty for the root.
 
     Raises:
-      BadInputError: as `check` has it, or if the configuration has no such phase.
+      BadInputError: if the section's own field refuses the value, or the configuration has no such phase.
     """
-    check(given)
-    result = copy.deepcopy(dict(config))
-    for name, (*sections, field) in PATHS.items():
-        if given.get(name) is None or sections[0] not in result:
-            continue
-        target: Any = result
-        for key in sections:
-            target = target[key]
-            if target is None:
-                raise BadInputError(f"{name}: this pipeline has no {'.'.join(sections)}. Received: {given[name]!r}")
-        target[field] = given[name]
+    result = section
+    for name, path in PATHS.items():
+        if values.get(name) is not None and path[: len(root)] == root and path[len(root)] in type(section).model_fields:
+            result = _replaced(result, path[len(root) :], name, values[name])
     return result
 
 
-def check(given: Mapping[str, Any]) -> None:
+def check(config: Section, values: Mapping[str, Any]) -> None:
     """Refuses what the configuration would refuse.
 
     Args:
-      given: values by name; anything but the parameters is passed over, and so is None.
+      config: the root of a configuration.
+      values: by name of the parameter; other names and None are passed over.
 
     Raises:
-      BadInputError: if a number is out of its range.
+      BadInputError: as `applied` has it.
     """
-    for name in PATHS:
-        if given.get(name) is not None:
-            _check(name, given[name])
+    applied(config, values)
+
+
+def _replaced(section: AnySection, path: tuple[str, ...], name: str, value: Any) -> AnySection:
+    field, *rest = path
+    inner = getattr(section, field)
+    if rest:
+        if inner is None:
+            raise BadInputError(f"{name}: this pipeline has no {'.'.join(PATHS[name][:-1])}. Received: {value!r}")
+        changed = _replaced(inner, tuple(rest), name, value)
+    else:
+        changed = _typed(value, name)
+    fields = type(section).model_fields
+    said = {fields[key].alias or key: getattr(section, key) for key in section.model_fields_set}
+    try:
+        return type(section).model_validate({**said, fields[field].alias or field: changed})
+    except pydantic.ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise BadInputError(f"{name}: {message[:1].lower()}{message[1:]}. Received: {value!r}") from None
+
+
+def _typed(value: Any, name: str) -> Any:
+    """A whole number where one is expected: Kubeflow's parameters arrive as floating-point numbers."""
+    if _type(name) is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 def _type(name: str) -> type:
     return _TYPES.get(PATHS[name][-1], float)
-
-
-def _check(name: str, given: Any) -> None:
-    if name == DATA_PATH:
-        if not given:
-            raise BadInputError(f"{name}: a folder is expected. Received: {given!r}")
-    elif name in GATE:
-        if not 0 <= given <= 1:
-            raise BadInputError(f"{name}: a share from 0 to 1 is allowed. Received: {given!r}")
-    elif _type(name) is int:
-        if not (given >= 1 and given == int(given)):
-            raise BadInputError(f"{name}: a whole number of 1 or more is allowed. Received: {given!r}")
-    elif not 0 < given < math.inf:
-        raise BadInputError(f"{name}: a number above 0 is allowed. Received: {given!r}")

@@ -1,9 +1,9 @@
-"""The folder that TF Serving watches: numbered versions, each complete from the moment it can be seen.
+"""The push directory, which TF Serving watches: numbered versions, each of which appears when it is complete.
 
-TF Serving serves the highest number, so that is the current version; what makes an earlier one current is a copy of it
-under the next number. Beside the versions stand `.regraft.json` (see `_STATE`) and, while a push is under way,
-`.pushing` and `.lock`; TF Serving ignores names that are no number. Within a version, `assets.extra/regraft.json` is
-its manifest, in the place SavedModel reserves for a user's own files; beside it, what its data was like.
+TF Serving serves the highest number, so that is the current version. An earlier version is made current by a copy of it
+under the next number. Beside the versions there are `.regraft.json` (see `_STATE`) and, during a push, `.pushing` and
+`.lock`; TF Serving ignores names that are not numbers. In a version, `assets.extra/regraft.json` is its manifest;
+SavedModel reserves that folder for a user's own files. The statistics and schema of its training data are beside it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.errors import BadInputError
-from modules.fingerprints import fingerprint
+from config.errors import BadInputError
+from modules.files import atomic_write, fingerprint
 
-_STATE = ".regraft.json"  # `identity`, `last_version`: the highest ever; `withdrawn`: fingerprint to version
+# `identity`; `last_version`: the highest number ever used; `withdrawn`: the fingerprint of each model that was rolled
+# back, and the version that it was. The names are those of earlier releases.
+_STATE = ".regraft.json"
 _LOCK = ".lock"
 _PUSHING = ".pushing"
 _REMOVING = ".removing"
@@ -32,24 +34,24 @@ STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.ex
 
 
 def model_fingerprint(directory: str | Path) -> str:
-    """SHA-256 over the paths and bytes of a SavedModel's files, hexadecimal, without what was added on pushing."""
+    """SHA-256 of the paths and bytes of a SavedModel's files, hexadecimal. Files that a push adds do not count."""
     return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA})
 
 
 @dataclass(frozen=True)
 class DataRecord:
-    """Files on what a version was trained on: the facts' statistics of its training split, and their schema."""
+    """Files about the data that a version was trained on: statistics of its training split, and their schema."""
 
     statistics: Path
     schema: Path
 
 
 class ServingError(BadInputError):
-    """What is asked of a serving directory can't be done with the versions that it has."""
+    """A push directory does not have the versions that a command needs."""
 
 
 class ServingDirectory:
-    """A push destination on the local file system."""
+    """A push directory on the local file system."""
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
@@ -61,26 +63,32 @@ class ServingDirectory:
         return sorted(int(child.name) for child in self.path.iterdir() if child.name.isdecimal() and child.is_dir())
 
     def manifest(self, version: int) -> dict[str, Any]:
-        """What was recorded when the version was pushed; empty for a version that Regraft didn't push."""
+        """What was recorded when the version was pushed; empty for a version that Regraft did not push."""
         path = self.path / str(version) / MANIFEST
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
-    def standing(self, candidate: str) -> int | None:
-        """The newest version, if it is the very model with the fingerprint `candidate`."""
+    def current_version_of(self, candidate: str) -> int | None:
+        """The current version, if its model has the fingerprint `candidate`; None otherwise."""
         newest = self.versions()[-1:]
         return newest[0] if newest and self.manifest(newest[0]).get("fingerprint") == candidate else None
 
     def baseline(self, candidate: str) -> int | None:
-        """The version a candidate must hold its own against: the newest that isn't the candidate, nor rolled back."""
-        not_these = {candidate, *self._state().get("withdrawn", {})}
-        return next((v for v in reversed(self.versions()) if self.fingerprint(v) not in not_these), None)
+        """The version that a candidate is compared with: the newest one of another model that was not rolled back.
+
+        Args:
+          candidate: fingerprint of the candidate's model.
+
+        Returns:
+          the version; None if there is none.
+        """
+        return self._newest_without({candidate, *self._rolled_back()})
 
     def next_version(self) -> int:
-        """One more than any version that is or ever was here."""
+        """The highest version that there is or ever was, plus 1."""
         return max([self._state().get("last_version", 0), *self.versions()]) + 1
 
     def identity(self) -> str:
-        """Names this folder for good; a folder that was deleted and made again is another one.
+        """An id of this folder that never changes. A folder that was deleted and made again has another one.
 
         Makes the folder if it is missing.
         """
@@ -91,12 +99,12 @@ class ServingDirectory:
                     self._write_state({**self._state(), "identity": uuid.uuid4().hex})
         return self._state()["identity"]
 
-    def withdrawn(self, candidate: str) -> int | None:
-        """The version that was rolled back and is the very model with the fingerprint `candidate`."""
-        return self._state().get("withdrawn", {}).get(candidate)
+    def rolled_back_version_of(self, candidate: str) -> int | None:
+        """The version that was rolled back and whose model has the fingerprint `candidate`; None if there is none."""
+        return self._rolled_back().get(candidate)
 
     def data_of_current(self) -> DataRecord | None:
-        """What the version in production was trained on; None if there is none, or it doesn't say."""
+        """The data that the current version was trained on; None if there is no version, or it has no such files."""
         for version in self.versions()[-1:]:
             record = DataRecord(self.path / str(version) / STATISTICS, self.path / str(version) / SCHEMA)
             if record.statistics.is_file() and record.schema.is_file():
@@ -106,19 +114,19 @@ class ServingDirectory:
     def push(
         self, model: str | Path, manifest: dict[str, Any], keep: int | None = None, data: DataRecord | None = None
     ) -> int:
-        """Copies a SavedModel in under the next version; seen by a server only when complete, and on disk.
+        """Copies a SavedModel as the next version. A server sees it when it is complete and on the disk.
 
         Args:
           model: the SavedModel's folder.
-          manifest: what to record with it; `pushed_at` is added.
-          keep: how many versions, the new one among them, stay; None: all.
-          data: copied in with it.
+          manifest: what to record about it; `version`, `fingerprint` and `pushed_at` are added.
+          keep: how many versions stay, including the new one; None: all.
+          data: files to copy with it.
 
         Returns:
           the version.
 
         Raises:
-          OSError: if it can't be written; then no version has appeared.
+          OSError: if it cannot be written; then there is no new version.
         """
         self.identity()
         with self._locked():
@@ -128,13 +136,13 @@ class ServingDirectory:
         return version
 
     def roll_back(self, to: int | None = None) -> tuple[int, int]:
-        """Makes an earlier version current, and sees to it that the one that was is not pushed again by a run.
+        """Makes an earlier version current, and records the one that was, so that no run pushes it again.
 
         Args:
-          to: the version; None: the newest that is another model than the current one, and was not rolled back itself.
+          to: the version; None: the newest one of another model that was not rolled back itself.
 
         Returns:
-          the version that was current, and the new one, a copy of the earlier.
+          the version that was current, and the new one, which is a copy of the earlier one.
 
         Raises:
           ServingError: if there is no such version, it is the current one, or its files are damaged.
@@ -142,80 +150,89 @@ class ServingDirectory:
         with self._locked():
             current = self._current()
             chosen = self._before(current) if to is None else self._existing(to)
-            self._check_whole(chosen)
+            self._check_intact(chosen)
             undone = self.fingerprint(current)
             if self.fingerprint(chosen) == undone:
-                raise ServingError(f"{self.path}: version {chosen} is the very model of the current version {current}")
+                raise ServingError(
+                    f"{self.path}: version {chosen} has the same model as the current version {current}; name another "
+                    "version"
+                )
             version = self._put(self.path / str(chosen), {**self._inherited(chosen), "rolled_back_from": current})
-            withdrawn = {**self._state().get("withdrawn", {}), undone: current}
-            withdrawn.pop(self.fingerprint(chosen), None)
-            self._write_state({**self._state(), "withdrawn": withdrawn})
+            rolled_back = {**self._rolled_back(), undone: current}
+            rolled_back.pop(self.fingerprint(chosen), None)
+            self._write_state({**self._state(), "withdrawn": rolled_back})
         return current, version
 
     def promote(self, version: int, source: ServingDirectory | None = None) -> int:
-        """Makes a version current, of this folder or another, whether it was rolled back or not.
+        """Makes a version of this folder or another one current, whether it was rolled back or not.
 
         Args:
           version: which.
           source: the folder that has it; None: this one.
 
         Returns:
-          the new version, a copy of it.
+          the new version, which is a copy of it.
 
         Raises:
           ServingError: if there is no such version, it is the current one, or its files are damaged.
         """
         source = source or self
         model = source.path / str(source._existing(version))
-        source._check_whole(version)
+        source._check_intact(version)
         if self.path.exists() and not self.path.is_dir():
-            raise ServingError(f"{self.path}: a folder is expected; this is a file")
+            raise ServingError(f"{self.path}: this is a file; name a folder")
         self.identity()
         with self._locked():
             promoted = source.fingerprint(version)
-            standing = self.standing(promoted)
-            if standing is not None and self.damage(standing) is None:
-                raise ServingError(f"{self.path}: version {self._current()} is this model, and current")
+            current = self.current_version_of(promoted)
+            if current is not None and self.damage(current) is None:
+                raise ServingError(f"{self.path}: the current version {current} has this model already")
             new = self._put(model, {**source._inherited(version), "promoted_from": str(model)})
-            withdrawn = {key: value for key, value in self._state().get("withdrawn", {}).items() if key != promoted}
-            self._write_state({**self._state(), "withdrawn": withdrawn})
+            rolled_back = {key: value for key, value in self._rolled_back().items() if key != promoted}
+            self._write_state({**self._state(), "withdrawn": rolled_back})
         return new
 
     def damage(self, version: int) -> str | None:
-        """What is wrong with a version's files; None if they are those that were pushed, as far as can be known."""
+        """What is wrong with a version's files; None if nothing is known to be wrong."""
         model = self.path / str(version)
         if not (model / "saved_model.pb").is_file():
             return "it has no saved_model.pb"
         pushed = self.manifest(version).get("fingerprint")
         if pushed and model_fingerprint(model) != pushed:
-            return "its files are not those that were pushed"
+            return "its files are not the ones that were pushed"
         return None
 
     def check_in_production(self, version: int) -> None:
-        """Raises ServingError if nothing can be held against this version."""
+        """Checks the files of the version in production.
+
+        Raises:
+          ServingError: if they are damaged, so that no candidate can be compared with the version.
+        """
         if damage := self.damage(version):
             raise ServingError(
-                f"{self.path / str(version)}: is in production, but {damage}; no candidate can be held against it. "
-                "Restore it, promote an intact version (python -m pipeline.models promote), or remove the folder"
+                f"{self.path / str(version)}: this version is in production, but {damage}; restore it, promote an "
+                f"intact version with `regraft versions promote {self.path} VERSION`, or remove the folder"
             )
 
-    def _check_whole(self, version: int) -> None:
+    def _check_intact(self, version: int) -> None:
         if damage := self.damage(version):
-            raise ServingError(f"{self.path / str(version)}: can't be made current: {damage}")
+            raise ServingError(
+                f"{self.path / str(version)}: this version cannot be made current, because {damage}; name another one"
+            )
 
     def fingerprint(self, version: int) -> str:
-        """Of a version's model; computed for a version that Regraft didn't push."""
+        """The fingerprint of a version's model; computed for a version that Regraft did not push."""
         return self.manifest(version).get("fingerprint") or model_fingerprint(self.path / str(version))
 
     def _put(self, model: str | Path, manifest: dict[str, Any], data: DataRecord | None = None) -> int:
         pushing = self.path / _PUSHING
-        shutil.rmtree(pushing, ignore_errors=True)  # what a push left that was killed
+        shutil.rmtree(pushing, ignore_errors=True)  # left by a push that was killed
         shutil.copytree(model, pushing)
         version = self.next_version()
         pushed_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        about = {"version": version, "fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
+        complete = {"version": version, "fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
         (pushing / MANIFEST).parent.mkdir(exist_ok=True)
-        (pushing / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        (pushing / MANIFEST).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
         if data:
             shutil.copyfile(data.statistics, pushing / STATISTICS)
             shutil.copyfile(data.schema, pushing / SCHEMA)
@@ -226,51 +243,54 @@ class ServingDirectory:
         return version
 
     def _remove(self, version: int) -> None:
-        """Out of a server's sight at once, then from the disk."""
+        """Hides a version from servers at once, then deletes its files."""
         removing = self.path / _REMOVING
         shutil.rmtree(removing, ignore_errors=True)
         (self.path / str(version)).rename(removing)
         shutil.rmtree(removing)
 
     def _inherited(self, version: int) -> dict[str, Any]:
-        """Of a version's manifest, what is as true of a copy."""
+        """The part of a version's manifest that is true of a copy too."""
         own = ("version", "fingerprint", "pushed_at", "rolled_back_from", "promoted_from")
         return {key: value for key, value in self.manifest(version).items() if key not in own}
 
     def _current(self) -> int:
         if not self.versions():
-            raise ServingError(f"{self.path}: no version has been pushed here")
+            raise ServingError(f"{self.path}: this folder has no versions; push one first")
         return self.versions()[-1]
 
     def _existing(self, version: int) -> int:
         if version not in self.versions():
-            found = ", ".join(map(str, self.versions())) or "none"
-            raise ServingError(f"{self.path}: versions here are {found}. Received: {version}")
+            versions = ", ".join(map(str, self.versions())) or "none"
+            raise ServingError(f"{self.path}: the versions in this folder are {versions}. Received: {version}")
         return version
 
     def _before(self, current: int) -> int:
-        not_these = {self.fingerprint(current), *self._state().get("withdrawn", {})}
-        for version in reversed(self.versions()):
-            if self.fingerprint(version) not in not_these:
-                return version
-        raise ServingError(
-            f"{self.path}: there is no other model than that of version {current} to go back to, but what was rolled "
-            "back itself; --to may name that"
-        )
+        version = self._newest_without({self.fingerprint(current), *self._rolled_back()})
+        if version is None:
+            raise ServingError(
+                f"{self.path}: there is no model before version {current} that was not rolled back itself; name a "
+                "version with --to"
+            )
+        return version
+
+    def _newest_without(self, fingerprints: Collection[str]) -> int | None:
+        return next((v for v in reversed(self.versions()) if self.fingerprint(v) not in fingerprints), None)
+
+    def _rolled_back(self) -> dict[str, int]:
+        """Fingerprint to version of each model that was rolled back."""
+        return self._state().get("withdrawn", {})
 
     def _state(self) -> dict[str, Any]:
         path = self.path / _STATE
         return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
     def _write_state(self, state: dict[str, Any]) -> None:
-        temporary = self.path / f"{_STATE}.tmp"
-        temporary.write_text(json.dumps(state) + "\n", encoding="utf-8")
-        _sync(temporary)
-        temporary.replace(self.path / _STATE)
+        atomic_write(self.path / _STATE, json.dumps(state) + "\n", durable=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """One push at a time; the lock goes with the process that holds it."""
+        """Allows one push at a time. The lock ends with the process that holds it."""
         with open(self.path / _LOCK, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield

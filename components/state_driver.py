@@ -1,7 +1,7 @@
-"""A driver that puts the state of something outside the pipeline into a stage's cache key.
+"""A driver that makes the state of something outside the pipeline part of a stage's cache key.
 
-TFX runs a component's driver before it asks the cache; what the driver adds to the execution properties is hashed with
-them. Without that, a stage that reads a folder would be answered from the cache though the folder has changed.
+TFX runs a component's driver before it looks in the cache, and the properties that the driver adds are part of the
+cache key. Without them, the cache would answer for a stage that reads a folder although the folder has changed.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ class StateDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver, abc.A
     """Sets the execution property `outside_state`."""
 
     def __init__(self, metadata_handle: object):
-        # TFX's compiler asks for the older driver class, its launcher calls the portable one.
+        # TFX's compiler requires the older driver class, its launcher calls the portable one.
         portable_base_driver.BaseDriver.__init__(self, metadata_handle)
 
     @abc.abstractmethod
     def state(self, execution_info: data_types.ExecutionInfo) -> str:
-        """Describes what the stage will read, so that two states that give two results have two descriptions."""
+        """Describes what the stage will read. States that lead to different results have different descriptions."""
 
     def run(self, execution_info: data_types.ExecutionInfo) -> driver_output_pb2.DriverOutput:
         output = driver_output_pb2.DriverOutput()

@@ -43,7 +43,7 @@ def prepare(folder: Path) -> int:
             for photo in sorted((source / part / name).iterdir()):
                 target = unfinished / name / f"{part.removeprefix('dataset_')}_{photo.name}"
                 if target.exists():
-                    raise FileExistsError(f"two photos want to be called {target.name}")
+                    raise FileExistsError(f"two photos have the same name: {target.name}")
                 shutil.copyfile(photo, target)
                 count += 1
     unfinished.rename(folder)
@@ -53,4 +53,4 @@ def prepare(folder: Path) -> int:
 if __name__ == "__main__":
     destination = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER
     if copied := prepare(destination):
-        print(f"{copied} photos laid out in {os.path.relpath(destination)}")
+        print(f"{copied} photos copied to {os.path.relpath(destination)}")

@@ -11,13 +11,14 @@ from pathlib import Path
 import keras
 from keras import layers
 
-from modules import backbones
+from config.backbone_table import BUNDLED
+from modules.backbones import builders
 
 FOLDER = Path(__file__).parent / "models" / "feature_extractor"
 SIZE = 160  # pixels, of both sides
 
 
-def export(folder: Path, weights: str = backbones.BUNDLED) -> None:
+def export(folder: Path, weights: str = BUNDLED) -> None:
     """Writes the SavedModel.
 
     Args:
@@ -26,7 +27,7 @@ def export(folder: Path, weights: str = backbones.BUNDLED) -> None:
     """
     image = keras.Input((SIZE, SIZE, 3), name="image")
     scaled = layers.Rescaling(255 / 128, offset=-127 / 128)(image)
-    features = backbones.build("EfficientNetLite0", SIZE, weights)(scaled)
+    features = builders.build("EfficientNetLite0", SIZE, weights)(scaled)
     keras.Model(image, layers.GlobalAveragePooling2D()(features)).export(folder, verbose=False)
 
 

@@ -1,1 +1,1 @@
-"""The pipeline on Kubeflow Pipelines: compiled, submitted, scheduled; and what its containers run."""
+"""Kubeflow Pipelines: compiles, runs and schedules the pipeline there, and has what its containers run."""

@@ -1,4 +1,4 @@
-"""What is asked of the API server of Kubeflow Pipelines, through kfp.Client."""
+"""Requests to the API server of Kubeflow Pipelines, through kfp.Client."""
 
 from __future__ import annotations
 
@@ -17,20 +17,26 @@ import kfp_server_api
 from kubeflow import connection
 from kubeflow.connection import ServerError
 
-FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")  # states of a run, of which kfp.Client forgets the last
+FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")  # states of a run; kfp.Client does not know the last one
 _VERSION_DIGITS = 12
 _PAGE = 100
 
 
 class _Client(kfp.Client):
     def get_kfp_healthz(self, sleep_duration: int = 5) -> kfp_server_api.V2beta1GetHealthzResponse:
-        """Answers the constructor, which would ask five times, print stack traces and then guess a namespace."""
+        """Answers kfp.Client's constructor, which would ask five times, print stack traces and guess a namespace."""
         return kfp_server_api.V2beta1GetHealthzResponse(multi_user=False)
 
 
 @dataclass(frozen=True)
 class Version:
-    """An uploaded package: its ids on the server, the name that its content gives it, and whether it is new there."""
+    """An uploaded package.
+
+    Attributes:
+      pipeline_id, id: on the server.
+      name: made from the package's content.
+      new: whether the server did not have it before.
+    """
 
     pipeline_id: str
     id: str
@@ -39,22 +45,22 @@ class Version:
 
 
 class Server:
-    """An API server, whose answers are the models of kfp_server_api.
+    """An API server. Its answers are models of kfp_server_api.
 
-    Every method raises ServerError.
+    Every method raises ServerError if the request fails.
     """
 
     def __init__(self, host: str, namespace: str | None, token: str | None, ca_certificate: str | None) -> None:
-        """Looks whether it is one.
+        """Checks that it is one.
 
         Args:
           host: its address, with http:// or https://.
-          namespace: whose experiments and runs; None for a server without separate users.
-          token: sent with every request; None for none.
-          ca_certificate: a file with whoever signed the server's certificate; None for the public ones.
+          namespace: the user's, with the experiments and runs; None on a server for a single user.
+          token: sent with every request; None: none is sent.
+          ca_certificate: file with the certificate of the authority that signed the server's; None: a public authority.
 
         Raises:
-          ServerError: if it isn't one, is too old, doesn't answer, or refuses the token.
+          ServerError: if it is another kind of server, is too old, does not answer, or refuses the token.
         """
         self.host = host.rstrip("/")
         self._has_token = bool(token)
@@ -68,18 +74,18 @@ class Server:
         self._check()
 
     def run_url(self, run_id: str) -> str:
-        """Where a person sees a run."""
+        """The page of a run, for a person."""
         return f"{self.host}/#/runs/details/{run_id}"
 
     def upload(self, name: str, package: Path) -> Version:
-        """Uploads a package as a version of a pipeline, unless that has it already.
+        """Uploads a package as a version of a pipeline, unless the pipeline already has this version.
 
         Args:
-          name: the pipeline's.
+          name: of the pipeline.
           package: the file.
         """
         version = hashlib.sha256(package.read_bytes()).hexdigest()[:_VERSION_DIGITS]
-        with self._asked(f"uploading {name}"):
+        with self._request(f"uploading {name}"):
             pipeline_id = self._pipeline_id(name)
             found = self._client.list_pipeline_versions(pipeline_id, filter=_named(version)).pipeline_versions
             if found:
@@ -88,10 +94,10 @@ class Server:
         return Version(pipeline_id, answer.pipeline_version_id, version, new=True)
 
     def _pipeline_id(self, name: str) -> str:
-        """The pipeline's id; it is created if there is none.
+        """The pipeline's id; the pipeline is created if there is none.
 
-        kfp.Client.upload_pipeline would create it with a first version, but give that the pipeline's name: nothing
-        would tell by its name that it is there already.
+        kfp.Client.upload_pipeline would create it together with a first version. That version would get the pipeline's
+        name, and could not be found again by its content.
         """
         found = self._client.list_pipelines(namespace=self._namespace, filter=_named(name)).pipelines
         if found:
@@ -100,13 +106,13 @@ class Server:
         return kfp_server_api.PipelineServiceApi(self._api).pipeline_service_create_pipeline(wanted).pipeline_id
 
     def experiment(self, name: str) -> str:
-        """The experiment's id; it is created if there is none."""
-        with self._asked(f"experiment {name}"):
+        """The experiment's id; the experiment is created if there is none."""
+        with self._request(f"experiment {name}"):
             return self._client.create_experiment(name, namespace=self._namespace).experiment_id
 
     def find_experiment(self, name: str) -> str | None:
-        """The experiment's id, None if there is none."""
-        with self._asked(f"experiment {name}"):
+        """The experiment's id; None if there is none."""
+        with self._request(f"experiment {name}"):
             found = self._client.list_experiments(namespace=self._namespace, filter=_named(name)).experiments
         return found[0].experiment_id if found else None
 
@@ -119,8 +125,8 @@ class Server:
         pipeline_root: str | None,
         service_account: str | None,
     ) -> str:
-        """Creates a run; gives its id."""
-        with self._asked(f"starting {name}"):
+        """Starts a run, and returns its id."""
+        with self._request(f"starting {name}"):
             answer = self._client.run_pipeline(
                 experiment_id,
                 name,
@@ -134,7 +140,7 @@ class Server:
 
     def run(self, run_id: str) -> Any:
         """A run with its task details."""
-        with self._asked(f"run {run_id}"):
+        with self._request(f"run {run_id}"):
             return self._client.get_run(run_id)
 
     def runs(self, experiment_id: str, count: int) -> list[Any]:
@@ -142,9 +148,9 @@ class Server:
 
         Args:
           experiment_id: of the experiment.
-          count: how many; the server gives 200 at most.
+          count: how many; the server returns at most 200.
         """
-        with self._asked("listing the runs"):
+        with self._request("listing the runs"):
             answer = self._client.list_runs(page_size=count, sort_by="created_at desc", experiment_id=experiment_id)
         return answer.runs or []
 
@@ -153,63 +159,65 @@ class Server:
         found: list[Any] = []
         token = ""
         while True:
-            with self._asked("listing the recurring runs"):
+            with self._request("listing the recurring runs"):
                 answer = self._client.list_recurring_runs(token, _PAGE, experiment_id=experiment_id)
             found += answer.recurring_runs or []
             if not (token := answer.next_page_token or ""):
                 return found
 
     def create_recurring_run(self, experiment_id: str, name: str, version: Version, **settings: Any) -> str:
-        """Creates a recurring run, disabled; gives its id.
+        """Creates a recurring run, disabled, and returns its id.
 
         Args:
           experiment_id: of the experiment.
           name: of the recurring run.
-          version: what runs.
-          **settings: as kfp.Client.create_recurring_run has them.
+          version: the package that runs.
+          **settings: arguments of kfp.Client.create_recurring_run.
         """
-        with self._asked(f"scheduling {name}"):
+        with self._request(f"scheduling {name}"):
             answer = self._client.create_recurring_run(
                 experiment_id, name, pipeline_id=version.pipeline_id, version_id=version.id, enabled=False, **settings
             )
         return answer.recurring_run_id
 
     def enable(self, recurring_run_id: str) -> None:
-        """Has a recurring run make runs."""
-        with self._asked(f"enabling recurring run {recurring_run_id}"):
+        """Enables a recurring run: it starts runs from now on."""
+        with self._request(f"enabling recurring run {recurring_run_id}"):
             self._client.enable_recurring_run(recurring_run_id)
 
     def disable(self, recurring_run_id: str) -> None:
-        """Has a recurring run make no more runs."""
-        with self._asked(f"disabling recurring run {recurring_run_id}"):
+        """Disables a recurring run: it starts no more runs."""
+        with self._request(f"disabling recurring run {recurring_run_id}"):
             self._client.disable_recurring_run(recurring_run_id)
 
     def delete(self, recurring_run_id: str) -> None:
-        """Deletes a recurring run; Kubernetes ends its unfinished runs with it."""
-        with self._asked(f"deleting recurring run {recurring_run_id}"):
+        """Deletes a recurring run; Kubernetes ends those of its runs that have not finished."""
+        with self._request(f"deleting recurring run {recurring_run_id}"):
             self._client.delete_recurring_run(recurring_run_id)
 
     def _check(self) -> None:
         try:
-            with self._asked("asking for its health"):
+            with self._request("checking its health"):
                 kfp_server_api.HealthzServiceApi(self._api).healthz_service_get_healthz()
         except ServerError as error:
             if error.status != 404:
                 raise
             if self._is_old():
-                raise ServerError(f"{self.host}: too old: has no API v2beta1, which came with 2.0", 404) from None
-            raise ServerError(f"{self.host}: not Kubeflow Pipelines: nothing at /apis/v2beta1 (404)", 404) from None
+                raise ServerError(
+                    f"{self.host}: too old; the API v2beta1 came with Kubeflow Pipelines 2.0", 404
+                ) from None
+            raise ServerError(f"{self.host}: not Kubeflow Pipelines; there is no /apis/v2beta1 (404)", 404) from None
 
     def _is_old(self) -> bool:
         try:
-            with self._asked("asking for its version"):
+            with self._request("reading its version"):
                 self._api.call_api("/apis/v1beta1/healthz", "GET", response_type="object", auth_settings=["Bearer"])
         except ServerError:
             return False
         return True
 
-    def _asked(self, what: str) -> contextlib.AbstractContextManager[None]:
-        return connection.asked(self.host, what, self._has_token)
+    def _request(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return connection.request(self.host, what, self._has_token)
 
 
 def _named(name: str) -> str:

@@ -1,179 +1,182 @@
-"""Compiles the pipeline for Kubeflow Pipelines: `make kubeflow CONFIG=FILE`, `python -m kubeflow.compile`."""
+"""Compiles the pipeline for Kubeflow Pipelines: for `regraft kubeflow compile`."""
 
 from __future__ import annotations
 
-import argparse
-import sys
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from config import loading
+from config.errors import BadInputError, ExitCode
+from config.kubeflow import KubeflowConfig
+from config.run import RunConfig
+from config.stages import EXTERNAL_STATE, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES
 from kubeflow.entrypoint import SHARED_FOLDER
 from kubeflow.package import Package
-from modules.errors import BadInputError
-from pipeline import config, console
-from pipeline.config import Config
-from pipeline.kubeflow_section import BEAM_STAGES, STAGES, Kubeflow
+from pipeline import console
 
 DEFAULT_FOLDER = Path("build/kubeflow")
-BAD_INPUT = 2
 
 _ENTRYPOINT = ["python", "-m", "kubeflow.entrypoint"]
 _PUSH_DIRECTORY, _BLESS_ANYWAY = "push_directory", "bless_anyway"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Writes the package that the arguments ask for; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m kubeflow.compile", description=__doc__)
-    parser.add_argument("--config", required=True, help="YAML file with a section kubeflow")
-    parser.add_argument("--output", type=Path, help=f"default: {DEFAULT_FOLDER}/<name>.yaml")
-    options = parser.parse_args(arguments)
-    try:
-        run_config = load(options.config)
-        output = options.output or DEFAULT_FOLDER / f"{run_config.name}.yaml"
-        _check_output(output)
-        with console.redirected(output.with_suffix(".log")):
-            package = build(run_config)
-    except BadInputError as error:
-        print(error, file=sys.stderr)
-        return BAD_INPUT
+def to_file(config_path: str, output: Path | None = None) -> ExitCode:
+    """Compiles the pipeline into a file, and prints what is in it.
+
+    Args:
+      config_path: of the configuration file, which has a section `kubeflow`.
+      output: the file; None: `build/kubeflow/<pipeline name>.yaml`.
+
+    Raises:
+      BadInputError: if the pipeline cannot run on Kubeflow Pipelines, or the file cannot be written.
+    """
+    config = load(config_path)
+    output = output or DEFAULT_FOLDER / f"{config.name}.yaml"
+    _check_output(output)
+    log = output.with_suffix(".log")
+    with console.redirected(log):
+        package = build(config)
     package.write(output)
-    on_gpu = [name for name in STAGES if name in package.tasks and settings(run_config).stage(name).gpu]
+    on_gpu = [name for name in STAGES if name in package.tasks and section_of(config).stage(name).gpu]
     print(f"{output}: {len(package.tasks)} tasks; with a GPU: {', '.join(on_gpu) or 'none'}")
     print(f"parameters: {', '.join(sorted(package.parameters))}")
-    print(f"details: {output.with_suffix('.log')}")
-    return 0
+    print(f"details: {log}")
+    return ExitCode.OK
 
 
 def _check_output(output: Path) -> None:
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise BadInputError(f"--output: {output.parent}: {error.strerror}") from None
+        raise BadInputError(f"--output: {output.parent}: cannot be created: {error.strerror}") from None
     if output.is_dir():
-        raise BadInputError(f"--output: a file is expected; {output} is a folder")
+        raise BadInputError(f"--output: {output}: is a folder; name a file")
 
 
-def load(path: str) -> Config:
+def load(config_path: str) -> RunConfig:
     """Reads a configuration for a run on Kubeflow Pipelines.
 
     Raises:
-      BadInputError: as config.load has it, and if there is no section `kubeflow`, or it disagrees with the others.
+      BadInputError: as `loading.load` has it; also if there is no section `kubeflow`, or it contradicts other sections.
     """
-    run_config = config.load(path, elsewhere=True)
+    config = loading.load(config_path, remote=True)
     try:
-        check(run_config)
+        check(config)
     except BadInputError as error:
-        raise BadInputError(f"{path}: {error}") from None
-    return run_config
+        raise BadInputError(f"{config_path}: {error}") from None
+    return config
 
 
-def settings(run_config: Config) -> Kubeflow:
+def section_of(config: RunConfig) -> KubeflowConfig:
     """The section `kubeflow`.
 
     Raises:
       BadInputError: if there is none.
     """
-    if run_config.kubeflow is None:
+    if config.kubeflow is None:
         raise BadInputError("kubeflow: is required; docs/configuration.md has its fields")
-    return run_config.kubeflow
+    return config.kubeflow
 
 
-def check(run_config: Config) -> None:
-    """Refuses what can't run there.
+def check(config: RunConfig) -> None:
+    """Refuses a configuration that cannot run on Kubeflow Pipelines.
 
     Raises:
       BadInputError: with the field.
     """
-    section = settings(run_config)
-    if run_config.serving_check.tf_serving is not None:
+    section = section_of(config)
+    if config.serving_check.tf_serving is not None:
         raise BadInputError(
-            "serving_check.tf_serving: TFX's InfraValidator doesn't run on Kubeflow Pipelines v2; null is allowed. "
-            f"Received: {run_config.serving_check.tf_serving!r}"
+            "serving_check.tf_serving: TFX's InfraValidator does not run on Kubeflow Pipelines v2; only null is "
+            f"allowed. Received: {config.serving_check.tf_serving!r}"
         )
-    if run_config.beam.runner != "local":
-        _check_cluster(run_config, section)
+    if config.beam.runner != "local":
+        _check_beam_cluster(config, section)
     elif section.shared_folder is not None:
         raise BadInputError(
-            "kubeflow.shared_folder: is for beam.runner flink and spark; null is allowed with local. Found: "
+            "kubeflow.shared_folder: only beam.runner flink and spark use it; null is allowed with local. Received: "
             f"{section.shared_folder!r}"
         )
-    _check_readers(run_config, section)
-    reason = run_config.trains_on_pixels_because()
+    _check_files(config, section)
+    reason = config.reason_for_pixels
     named = {*section.stages, *(stage for volume in section.volumes for stage in volume.stages or [])}
     named |= {stage for secret in section.secrets for stage in secret.stages or []}
-    if reason and "TrunkFeatures" in named:
-        raise BadInputError(f"kubeflow: names TrunkFeatures, which this pipeline hasn't: {reason}")
+    if reason and TRUNK_FEATURES in named:
+        raise BadInputError(f"kubeflow: names {TRUNK_FEATURES}, which this pipeline does not have: {reason}")
 
 
-def _check_cluster(run_config: Config, section: Kubeflow) -> None:
-    """Refuses workers that would not see a stage's artifacts, and accelerators that would see no work."""
-    runner = run_config.beam.runner
+def _check_beam_cluster(config: RunConfig, section: KubeflowConfig) -> None:
+    """Refuses workers that would not see a stage's artifacts, and GPUs of pods that only wait for the cluster."""
+    runner = config.beam.runner
     if section.shared_folder is None:
         raise BadInputError(
-            f"kubeflow.shared_folder: beam.runner {runner} needs it; workers elsewhere don't see the folders that "
-            "Kubeflow's launcher copies artifacts to. Found: none"
+            f"kubeflow.shared_folder: is required with beam.runner {runner}; the cluster's workers do not see the "
+            "folders that Kubeflow's launcher copies artifacts to. Received: none"
         )
-    absent = {"TrunkFeatures"} if run_config.trains_on_pixels_because() else set()
-    for stage in BEAM_STAGES:
-        if stage in absent:
-            continue
+    absent = {TRUNK_FEATURES} if config.reason_for_pixels else set()
+    for stage in (row.name for row in STAGES.values() if row.runs_on_beam and row.name not in absent):
         try:
             section.check_mounted("shared_folder", section.shared_folder, stage)
         except ValueError as error:
             raise BadInputError(f"kubeflow.{error}") from None
         if section.stage(stage).gpu:
             raise BadInputError(
-                f"kubeflow.stages.{stage}.gpu: its pod computes nothing with beam.runner {runner}; 0 is allowed. "
-                f"Found: {section.stage(stage).gpu}"
+                f"kubeflow.stages.{stage}.gpu: the pod only waits for beam.runner {runner}; set it to 0. "
+                f"Received: {section.stage(stage).gpu}"
             )
 
 
-def _check_readers(run_config: Config, section: Kubeflow) -> None:
-    """Refuses a file on a volume that one of its readers doesn't mount; others are taken to be in the image."""
-    for path, readers in _readers_of_files(run_config).items():
+def _check_files(config: RunConfig, section: KubeflowConfig) -> None:
+    """Refuses a file in a volume that a stage which reads the file does not mount. Other files are in the image."""
+    for path, stages in _stages_by_file(config).items():
         mounts = [volume.mount for volume in section.volumes if PurePosixPath(path).is_relative_to(volume.mount)]
-        for stage in ("OutsideState", *readers) if mounts else ():
+        for stage in (EXTERNAL_STATE, *stages) if mounts else ():
             if not any(volume.mount in mounts for volume in section.volumes_of(stage)):
-                raise BadInputError(f"kubeflow.volumes: {path!r} is below {mounts[0]}, which {stage} doesn't mount")
+                raise BadInputError(
+                    f"kubeflow.volumes: {stage} does not mount {mounts[0]}, which has {path!r}; add the stage to that "
+                    "volume"
+                )
 
 
-def build(run_config: Config) -> Package:
-    """Compiles the pipeline: the same as runs anywhere else.
+def build(config: RunConfig) -> Package:
+    """Compiles the pipeline. It is the same one that runs on a single machine.
 
     Args:
-      run_config: as `load` gives it.
+      config: from `load`.
 
     Raises:
-      BadInputError: if something in it can't run there.
+      BadInputError: if it cannot run on Kubeflow Pipelines.
     """
-    check(run_config)
-    from kubeflow import own_tasks, platform  # TFX takes long; all that could be refused without it has been
+    check(config)
+    from kubeflow import extra_tasks, platform  # load TFX, which takes seconds
 
-    section = settings(run_config)
-    package = _compiled(run_config, section)
-    own_tasks.add_outside_state(package, section.image, run_config.ingestion(), _readers_of_files(run_config))
-    own_tasks.add_verdict(package, section.image)
+    section = section_of(config)
+    package = _tfx_package(config, section)
+    extra_tasks.add_external_state(package, section.image, config.data.ingestion, _stages_by_file(config))
+    extra_tasks.add_verdict(package, section.image)
     return platform.apply(package, section)
 
 
-def _compiled(run_config: Config, section: Kubeflow) -> Package:
+def _tfx_package(config: RunConfig, section: KubeflowConfig) -> Package:
+    """What TFX's own compiler makes of the pipeline."""
     from tfx.orchestration.data_types import RuntimeParameter
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
     from pipeline import pipeline
 
-    run_config = _as_there(run_config, section)
-    defaults = _defaults(run_config)
-    given = {name: RuntimeParameter(name=name, ptype=type(value), default=value) for name, value in defaults.items()}
+    config = _for_cluster(config, section)
+    defaults = _defaults(config)
+    parameters = {
+        name: RuntimeParameter(name=name, ptype=type(value), default=value) for name, value in defaults.items()
+    }
     tfx_pipeline = pipeline.create_pipeline(
-        run_config,
+        config,
         pipeline_root=section.pipeline_root or "",
-        push_directory=given.pop(_PUSH_DIRECTORY),
+        push_directory=parameters.pop(_PUSH_DIRECTORY),
         state_directory=section.state_directory,
-        bless_anyway=given.pop(_BLESS_ANYWAY),
-        given=given,
-        elsewhere=True,
+        bless_anyway=parameters.pop(_BLESS_ANYWAY),
+        runtime_parameters=parameters,
+        remote=True,
     )
     runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
         kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
@@ -189,45 +192,38 @@ def _compiled(run_config: Config, section: Kubeflow) -> Package:
     return package
 
 
-def _as_there(run_config: Config, section: Kubeflow) -> Config:
-    """The configuration with the paths of there, and a pod's own resources: Beam works in one process unless told."""
-    data = run_config.data.model_copy(update={"path": section.data_path})
-    push = run_config.push.model_copy(update={"directory": section.push_directory})
-    passed = [f"{SHARED_FOLDER}={section.shared_folder}"] if run_config.beam.runner != "local" else []
-    beam = run_config.beam.model_copy(
-        update={"workers": run_config.beam.workers or 1, "options": [*run_config.beam.options, *passed]}
+def _for_cluster(config: RunConfig, section: KubeflowConfig) -> RunConfig:
+    """The configuration with the cluster's paths. Beam uses one process unless `beam.workers` has another number."""
+    data = config.data.model_copy(update={"path": section.data_path})
+    push = config.push.model_copy(update={"directory": section.push_directory})
+    shared = [f"{SHARED_FOLDER}={section.shared_folder}"] if config.beam.runner != "local" else []
+    beam = config.beam.model_copy(
+        update={"workers": config.beam.workers or 1, "options": [*config.beam.options, *shared]}
     )
-    return run_config.model_copy(update={"data": data, "push": push, "beam": beam})
+    return config.model_copy(update={"data": data, "push": push, "beam": beam})
 
 
-def _defaults(run_config: Config) -> dict[str, Any]:
-    """The run's parameters and what the configuration says of them."""
+def _defaults(config: RunConfig) -> dict[str, Any]:
+    """The run's parameters and their values in the configuration."""
     from components import run_parameters
 
-    sections = run_config.model_dump(mode="json", by_alias=True)
-    said = {name: run_parameters.value(sections, name) for name in run_parameters.PATHS}
-    replaceable = {name: value for name, value in said.items() if value is not None}
-    return {**replaceable, _PUSH_DIRECTORY: run_config.push.directory, _BLESS_ANYWAY: ""}
+    configured = {name: run_parameters.configured(config, name) for name in run_parameters.PATHS}
+    replaceable = {name: value for name, value in configured.items() if value is not None}
+    return {**replaceable, _PUSH_DIRECTORY: config.push.directory, _BLESS_ANYWAY: ""}
 
 
 def _description(name: str) -> str:
     from components import run_parameters
 
     own = {
-        run_parameters.DATA_PATH: "The data, in the container or at a URI.",
-        _PUSH_DIRECTORY: "Where a blessed model goes, in the container.",
-        _BLESS_ANYWAY: "Why a model that is not blessed is to be pushed all the same; empty: it is not.",
+        run_parameters.DATA_PATH: "The data: a path in the container, or a URI.",
+        _PUSH_DIRECTORY: "Where a blessed model is pushed: a path in the container.",
+        _BLESS_ANYWAY: "Why a model that is not blessed shall be pushed; empty: it is not pushed.",
     }
     return own.get(name) or f"{'.'.join(run_parameters.PATHS[name])} of the configuration."
 
 
-def _readers_of_files(run_config: Config) -> dict[str, tuple[str, ...]]:
-    """What stages read beside the data folder: path to their names."""
-    backbone = run_config.backbone
-    of_backbone = (backbone.weights, backbone.saved_model, backbone.keras_model)
-    readers = {path: ("TrunkFeatures", "Trainer") for path in of_backbone if path and Path(path).is_absolute()}
-    return {**readers, **({run_config.data.schema_: ("SchemaGen",)} if run_config.data.schema_ else {})}
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _stages_by_file(config: RunConfig) -> dict[str, tuple[str, ...]]:
+    """The files that stages read besides the data: path to the names of these stages."""
+    stages = dict.fromkeys(config.backbone.files, (TRUNK_FEATURES, TRAINER))
+    return {**stages, **({config.data.schema_: (SCHEMA_GEN,)} if config.data.schema_ else {})}

@@ -1,4 +1,4 @@
-"""What every request to Kubeflow Pipelines needs: an end in time, and errors that are one line."""
+"""Timeouts for every request to Kubeflow Pipelines, and errors of one line."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ CONNECT_SECONDS, READ_SECONDS = 10, 60
 
 
 class ServerError(Exception):
-    """The server refused, or couldn't be asked; the message is one line.
+    """A request to the server failed; the message is one line.
 
     Attributes:
-      status: of HTTP; 0 if there was no answer, or one that isn't the API's.
-      passing: whether it may well be gone in a minute.
+      status: the HTTP status; 0 if there was no answer, or an answer that is not the API's.
+      temporary: whether the same request may succeed a minute later.
     """
 
-    def __init__(self, message: str, status: int = 0, passing: bool = False) -> None:
+    def __init__(self, message: str, status: int = 0, temporary: bool = False) -> None:
         super().__init__(message)
-        self.status, self.passing = status, passing
+        self.status, self.temporary = status, temporary
 
 
 class _NoJsonError(Exception):
-    """An answer that the API can't have given."""
+    """An answer that is not the API's."""
 
 
 @contextlib.contextmanager
-def asked(host: str, what: str, has_token: bool) -> Iterator[None]:
-    """Has errors of kfp.Client, and of what is below it, come as ServerError, and keeps what it prints to itself.
+def request(host: str, what: str, has_token: bool) -> Iterator[None]:
+    """Turns errors of kfp.Client, and of the libraries below it, into ServerError, and hides what they print.
 
     Args:
-      host: whom is asked.
-      what: for the message.
+      host: address of the server.
+      what: the request in words, for the message.
       has_token: whether a token is sent.
 
     Raises:
-      ServerError: instead of theirs.
+      ServerError: if the request fails.
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # kfp.Client prints links
@@ -50,36 +50,36 @@ def asked(host: str, what: str, has_token: bool) -> Iterator[None]:
         raise _refusal(host, what, has_token, error) from None
     except _NoJsonError:
         raise ServerError(
-            f"{host}: doesn't answer as Kubeflow Pipelines' API; if that is its user interface, its path may be "
-            "missing, such as /pipeline; if it is a login page, a token, in KFP_TOKEN"
+            f"{host}: not an answer of Kubeflow Pipelines' API; if this is its user interface, add its path, such as "
+            "/pipeline; if this is a login page, set KFP_TOKEN to a token"
         ) from None
     except urllib3.exceptions.HTTPError as error:
-        raise ServerError(f"{host}: {_cause(error)}", passing=True) from None
+        raise ServerError(f"{host}: {_cause(error)}", temporary=True) from None
 
 
 def _refusal(host: str, what: str, has_token: bool, error: kfp_server_api.ApiException) -> ServerError:
     if error.status == 401:
-        told = "the token in KFP_TOKEN is refused" if has_token else "a token is asked for: set KFP_TOKEN"
-        return ServerError(f"{host}: {told} (401)", 401)
-    told = _told(error.body) or error.reason or "no reason given"
+        reason = "the server refused the token in KFP_TOKEN" if has_token else "a token is required; set KFP_TOKEN"
+        return ServerError(f"{host}: {reason} (401)", 401)
+    reason = _message(error.body) or error.reason or "the server gave no reason"
     if error.status == 403:
-        return ServerError(f"{host}: {what} is not allowed (403): {told}", 403)
-    return ServerError(f"{host}: {what}: {told} ({error.status})", error.status, passing=error.status >= 500)
+        return ServerError(f"{host}: {what} is not allowed (403): {reason}", 403)
+    return ServerError(f"{host}: {what}: {reason} ({error.status})", error.status, temporary=error.status >= 500)
 
 
 def limit(rest_client: Any) -> None:
-    """Has every request come to an end, and nothing but the API's JSON taken for an answer.
+    """Gives every request a timeout, and accepts only JSON as an answer.
 
-    kfp.Client passes no time-out on, so that urllib3 waits for ever; and takes a login page for an empty list.
+    kfp.Client sets no timeout, so urllib3 would wait without end. It also reads a login page as an empty list.
     """
-    request: Callable[..., Any] = rest_client.request
+    original: Callable[..., Any] = rest_client.request
 
     def limited(*args: Any, **kwargs: Any) -> Any:
         kwargs["_request_timeout"] = (CONNECT_SECONDS, READ_SECONDS)
         try:
-            response = request(*args, **kwargs)
+            response = original(*args, **kwargs)
         except kfp_server_api.ApiException as error:
-            error.body = (error.body or b"").decode(errors="replace").encode()  # its caller decodes it, come what may
+            error.body = (error.body or b"").decode(errors="replace").encode()  # kfp decodes it strictly
             raise
         try:
             if not isinstance(json.loads(response.data or "{}"), dict):
@@ -89,28 +89,30 @@ def limit(rest_client: Any) -> None:
         return response
 
     rest_client.request = limited
-    # What isn't named is tried ten times: a certificate that isn't trusted, with pauses, for six minutes.
+    # urllib3 retries ten times where no number is given: six minutes for a certificate that is not trusted.
     rest_client.pool_manager.connection_pool_kw["retries"] = urllib3.Retry(
         connect=2, read=0, redirect=5, status=0, other=0, backoff_factor=0.5, respect_retry_after_header=False
     )
 
 
 def _cause(error: BaseException) -> str:
-    """What a person can understand of urllib3's errors, which wrap each other."""
+    """The cause, for a person: urllib3's errors wrap each other."""
     reason = getattr(error, "reason", None)
     cause = reason if isinstance(reason, BaseException) else error
     if isinstance(cause, urllib3.exceptions.ReadTimeoutError):
         return f"no answer within {READ_SECONDS} s"
-    new = isinstance(cause, urllib3.exceptions.NewConnectionError)  # a kind of the next, though no time-out
+    new = isinstance(cause, urllib3.exceptions.NewConnectionError)  # a subclass of the next, but not a timeout
     if isinstance(cause, urllib3.exceptions.ConnectTimeoutError) and not new:
         return f"no connection within {CONNECT_SECONDS} s"
     if isinstance(cause, urllib3.exceptions.SSLError):
-        return f"no secure connection: {_line(str(cause))}; --ca-certificate names a private authority's file"
-    return f"can't be reached: {_line(str(cause)).rpartition('): ')[2]}"
+        return (
+            f"no secure connection: {_line(str(cause))}; for a private authority, name its file with --ca-certificate"
+        )
+    return f"cannot be reached: {_line(str(cause)).rpartition('): ')[2]}"
 
 
-def _told(body: str | None) -> str:
-    """The server's message: its gateway and its uploads have different ones."""
+def _message(body: str | None) -> str:
+    """The server's message; the key depends on the part of the server that answers."""
     try:
         answer = json.loads(body or "")
     except ValueError:

@@ -1,7 +1,7 @@
-"""What a container of a TFX stage runs: `python -m kubeflow.entrypoint`, with the arguments that TFX compiles in.
+"""Runs a TFX stage in its container: `python -m kubeflow.entrypoint`, with the arguments that TFX compiles in.
 
-It takes the place of tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor, whose arguments it has and whose
-helpers it calls; kubeflow/executor_io.py says what differs.
+It replaces tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor, takes the same arguments and calls the
+same helpers. kubeflow/executor_io.py describes the differences.
 """
 
 from __future__ import annotations
@@ -18,26 +18,31 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from config.errors import ExitCode
+from config.kubeflow import GPUS
 from kubeflow import executor_io, shared_folder
+from modules.files import atomic_write
 from pipeline import worker_errors
-from pipeline.kubeflow_section import GPUS
 
 _log = logging.getLogger("regraft.kubeflow")
 
-FAILED, BAD_INPUT = 1, 2
-SHARED_FOLDER = "--shared_folder"  # option that kubeflow/compile.py sets
+SHARED_FOLDER = "--shared_folder"  # kubeflow/compile.py sets this option
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs one executor; returns the exit code: 2 for bad input, 1 for anything else that fails."""
+def main(arguments: Sequence[str]) -> ExitCode:
+    """Runs one executor.
+
+    Returns:
+      OK, BAD_INPUT or FAILED.
+    """
     parser = argparse.ArgumentParser(prog="python -m kubeflow.entrypoint", allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)
     parser.add_argument("--json_serialized_invocation_args", required=True, type=json.loads)
     parser.add_argument("--json_serialized_inputs_spec_args", default={}, type=json.loads)
-    parser.add_argument(SHARED_FOLDER, help="passed on by a Beam stage whose workers are not in its pod")
+    parser.add_argument(SHARED_FOLDER, help="folder for the artifacts of a Beam stage whose workers run on a cluster")
     options, beam_args = parser.parse_known_args(arguments)
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    logging.getLogger("regraft").setLevel(logging.INFO)  # the libraries' own talk stays out of the pod's log
+    logging.getLogger("regraft").setLevel(logging.INFO)  # the libraries' own messages stay out of the pod's log
     executor_input = options.json_serialized_invocation_args
     try:
         output = _run(options, executor_input, beam_args)
@@ -46,20 +51,20 @@ def main(arguments: Sequence[str]) -> int:
         if not found.bad_input:
             _log.error("the stage failed", exc_info=error)
         _log.error("%s", found.message)
-        return BAD_INPUT if found.bad_input else FAILED
-    _write(output, Path(executor_io.local_path(executor_input["outputs"]["outputFile"])))
-    return 0
+        return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
+    atomic_write(executor_io.local_path(executor_input["outputs"]["outputFile"]), json.dumps(output))
+    return ExitCode.OK
 
 
 def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_args: list[str]) -> dict[str, Any]:
-    """Runs the executor and gives the launcher's `ExecutorOutput`."""
+    """Runs the executor, and returns its `ExecutorOutput` for the launcher."""
     from absl import flags
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
     from tfx.orchestration.portable import outputs_utils
 
-    flags.FLAGS(["entrypoint"])  # executors ask for absl's flags
+    flags.FLAGS(["entrypoint"])  # executors read absl's flags
     inputs_spec = options.json_serialized_inputs_spec_args
     message = json_format.ParseDict(
         executor_io.for_executor(executor_input, inputs_spec), pipeline_spec_pb2.ExecutorInput()
@@ -71,7 +76,7 @@ def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_ar
     properties = utils.parse_execution_properties(message.inputs.parameter_values, {}, spec)
     for (artifact,) in outputs.values():
         Path(artifact.uri).mkdir(parents=True, exist_ok=True)
-    _look_for_gpus()
+    _check_gpus()
     _execute(options, beam_args, inputs, outputs, properties)
     outputs_utils.tag_output_artifacts_with_version(outputs)
     _name_models(outputs, names)
@@ -101,21 +106,21 @@ def _execute(
         executor_class(context(tmp_dir=temporary, unique_id="1")).Do(inputs, outputs, properties)
 
 
-def _look_for_gpus() -> None:
-    """Warns of a GPU that costs money and does nothing: TensorFlow goes on without a word."""
-    given = os.environ.get(GPUS, "0")
-    if given == "0":
+def _check_gpus() -> None:
+    """Warns of a GPU that costs money and is not used: TensorFlow itself continues without a message."""
+    requested = os.environ.get(GPUS, "0")
+    if requested == "0":
         return
     import tensorflow as tf
 
     if not tf.config.list_physical_devices("GPU"):
         _log.warning(
-            "  WARNING: this stage was given %s GPUs and sees none; was the image built with ACCELERATOR=gpu?", given
+            "  WARNING: GPUs requested for this stage: %s, found: none; build the image with ACCELERATOR=gpu", requested
         )
 
 
 def _name_models(outputs: Mapping[str, list[Any]], names: Mapping[int, str]) -> None:
-    """A blessing says by number which models it is about; Kubeflow knows artifacts by name."""
+    """Puts names of models in place of their numbers in a blessing: Kubeflow knows artifacts by name."""
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
     from tfx.types import standard_artifacts
 
@@ -124,15 +129,8 @@ def _name_models(outputs: Mapping[str, list[Any]], names: Mapping[int, str]) -> 
             utils.refactor_model_blessing(artifact, names)
 
 
-def _write(output: Mapping[str, Any], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(output), encoding="utf-8")
-    temporary.replace(path)
-
-
-def _leave(code: int) -> None:
-    """Ends the process without the destructors of TensorFlow and ML Metadata, which may crash a stage that is done."""
+def _exit(code: ExitCode) -> None:
+    """Ends the process without the destructors of TensorFlow and ML Metadata, which can crash after a stage's work."""
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -140,4 +138,4 @@ def _leave(code: int) -> None:
 
 
 if __name__ == "__main__":
-    _leave(main(sys.argv[1:]))
+    _exit(main(sys.argv[1:]))

@@ -1,13 +1,13 @@
-"""Translates between what Kubeflow's open-source launcher gives and takes, and what TFX expects. JSON in, JSON out.
+"""Translates the messages between Kubeflow's open-source launcher and TFX. Both sides are JSON.
 
-TFX 1.21 was written for Vertex AI; on open-source Kubeflow Pipelines its own entrypoint stops at the second task
-(https://github.com/tensorflow/tfx/issues/7768). What differs:
+TFX 1.21 was written for Vertex AI. On open-source Kubeflow Pipelines, its own entrypoint fails at the second task
+(https://github.com/tensorflow/tfx/issues/7768). The differences:
 
-- input artifacts come without their type (`instanceSchema` is empty): it is in the component's specification, which
-  the compiler hands to the container beside them;
-- artifacts lie at `gs://`, `s3://` and `minio://`, which the launcher copies to and from folders of the container; TFX
-  knows only the first, so its executors get the folders, and the outputs' addresses are put back;
-- ML Metadata adds properties of its own, wraps lists and structs, and takes no null.
+- Input artifacts come without their type (`instanceSchema` is empty). The type is in the component's specification,
+  which the compiler passes to the container as well.
+- Artifacts have addresses with `gs://`, `s3://` and `minio://`. The launcher copies them to and from folders of the
+  container. TFX knows only the first scheme, so its executors get the folders, and outputs get their addresses back.
+- ML Metadata adds properties of its own, wraps lists and structs, and does not accept null.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-# Where the launcher keeps its copies: backend/src/v2/component/launcher_v2.go, `LocalPathForURI`.
+# The folders of the launcher's copies: backend/src/v2/component/launcher_v2.go, `LocalPathForURI`.
 _FOLDERS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 
 _ADDED_BY_KUBEFLOW = ("display_name", "store_session_info")
 _WRAPPERS = ("list", "struct")
-_LOGS = "executor-logs"  # an output that the server adds where it keeps logs as artifacts
+_LOGS = "executor-logs"  # an output that a server adds if it stores logs as artifacts
 
-# Titles of artifact types that are no import path, as the compiler asks them to be.
+# Titles of artifact types that are not an import path, although TFX reads them as one.
 _CLASSES = {"regraft.IngestReport": "components.artifacts.IngestReport"}
 
 
 def local_path(uri: str) -> str:
-    """The container's folder for an artifact's address; another path is what it is."""
+    """The container's folder for an artifact's address; any other path is returned unchanged."""
     for scheme, folder in _FOLDERS.items():
         if uri.startswith(scheme):
             return folder + uri.removeprefix(scheme)
@@ -36,11 +36,11 @@ def local_path(uri: str) -> str:
 
 
 def for_executor(executor_input: Mapping[str, Any], inputs_spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of the launcher's message that TFX's functions can read.
+    """The launcher's message as TFX's functions can read it; a copy.
 
     Args:
       executor_input: `ExecutorInput` of pipeline_spec.proto, as JSON.
-      inputs_spec: `ComponentInputsSpec` of the same; its `artifacts` name the types.
+      inputs_spec: `ComponentInputsSpec` of pipeline_spec.proto, as JSON; its `artifacts` name the types.
     """
     result = copy.deepcopy(dict(executor_input))
     artifacts = result.get("inputs", {}).get("artifacts", {})
@@ -57,16 +57,16 @@ def for_executor(executor_input: Mapping[str, Any], inputs_spec: Mapping[str, An
 
 
 def for_launcher(executor_output: Mapping[str, Any], executor_input: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of TFX's answer that the launcher can read.
+    """TFX's answer as the launcher can read it; a copy.
 
     Args:
       executor_output: `ExecutorOutput` of pipeline_spec.proto, as JSON.
       executor_input: the launcher's message, unchanged.
     """
     result = copy.deepcopy(dict(executor_output))
-    asked = executor_input.get("outputs", {}).get("artifacts", {})
+    requested = executor_input.get("outputs", {}).get("artifacts", {})
     for key, several in result.get("artifacts", {}).items():
-        for artifact, original in zip(several["artifacts"], asked[key]["artifacts"], strict=True):
+        for artifact, original in zip(several["artifacts"], requested[key]["artifacts"], strict=True):
             artifact["uri"] = original["uri"]
             artifact["name"] = original.get("name", "")
             artifact["metadata"] = {
@@ -76,8 +76,8 @@ def for_launcher(executor_output: Mapping[str, Any], executor_input: Mapping[str
 
 
 def _input(artifact: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str, Any]:
-    given = artifact.get("type", {})
-    is_typed = given.get("instanceSchema") or str(given.get("schemaTitle", "")).startswith("tfx.")
+    sent = artifact.get("type", {})
+    is_typed = sent.get("instanceSchema") or str(sent.get("schemaTitle", "")).startswith("tfx.")
     metadata = {
         name: _unwrapped(value)
         for name, value in artifact.get("metadata", {}).items()
@@ -86,7 +86,7 @@ def _input(artifact: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str
     return {
         **artifact,
         "uri": local_path(artifact["uri"]),
-        "type": _importable(given if is_typed else expected),
+        "type": _importable(sent if is_typed else expected),
         "metadata": metadata,
     }
 

@@ -1,4 +1,4 @@
-"""What Kubeflow Pipelines takes: a pipeline spec and a Kubernetes platform spec, two documents of one YAML file."""
+"""The file of a compiled pipeline: two YAML documents, a pipeline spec and a platform spec for Kubernetes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from modules.files import atomic_write
+
 
 @dataclass(frozen=True)
 class Package:
@@ -18,7 +20,7 @@ class Package:
 
     Attributes:
       spec: https://github.com/kubeflow/pipelines/blob/master/api/v2alpha1/pipeline_spec.proto, `PipelineSpec`.
-      platform: the same, `PlatformSpec`, of Kubernetes.
+      platform: `PlatformSpec` of the same file, for Kubernetes.
     """
 
     spec: dict[str, Any]
@@ -35,25 +37,21 @@ class Package:
         return self.spec["root"]["dag"]["tasks"]
 
     def component(self, task: str) -> dict[str, Any]:
-        """What a task is an instance of."""
+        """The component of a task."""
         return self.spec["components"][self.tasks[task]["componentRef"]["name"]]
 
     def container(self, task: str) -> dict[str, Any]:
-        """What a task runs."""
+        """The container of a task."""
         label = self.component(task)["executorLabel"]
         return self.spec["deploymentSpec"]["executors"][label]["container"]
 
     def write(self, path: Path) -> None:
-        """Writes the file, whole or not at all.
+        """Writes the file; readers see the whole file or none.
 
         Raises:
-          google.protobuf.json_format.ParseError: if it has a field that Kubeflow Pipelines doesn't know.
+          google.protobuf.json_format.ParseError: if it has a field that Kubeflow Pipelines does not know.
         """
         json_format.ParseDict(self.spec, pipeline_spec_pb2.PipelineSpec())
         json_format.ParseDict(self.platform, pipeline_spec_pb2.PlatformSpec())
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        documents = json.loads(json.dumps([self.spec, self.platform]))  # what stands twice is written twice, not linked
-        with temporary.open("w", encoding="utf-8") as file:
-            yaml.safe_dump_all(documents, file, sort_keys=True, width=120)
-        temporary.replace(path)
+        documents = json.loads(json.dumps([self.spec, self.platform]))  # a copy, in which YAML finds nothing to link
+        atomic_write(path, yaml.safe_dump_all(documents, sort_keys=True, width=120))

@@ -1,4 +1,4 @@
-"""The parameters that a run is given on the command line."""
+"""The parameters that a run gets on the command line."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pydantic
 
-from modules.errors import BadInputError
-from pipeline.kubeflow_section import Kubeflow
+from config.errors import BadInputError
+from config.kubeflow import KubeflowConfig
+from config.run import RunConfig
 
 if TYPE_CHECKING:
-    from kubeflow.package import Package  # loads kfp
+    from kubeflow.package import Package  # it loads kfp
 
-# By the type in the package; TFX compiles no others.
+# By the type in the package; TFX compiles no other types.
 _PARSERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "NUMBER_INTEGER": (int, "a whole number"),
     "NUMBER_DOUBLE": (float, "a number"),
-    "STRING": (str, "a text"),
+    "STRING": (str, "text"),
 }
 
 
@@ -25,10 +26,10 @@ def split(arguments: Sequence[str]) -> dict[str, str]:
     """The texts by name.
 
     Args:
-      arguments: as given to --parameter, `name=value`.
+      arguments: of --parameter, `name=value`.
 
     Raises:
-      BadInputError: if one has no name or no `=`, or a name is given twice.
+      BadInputError: if one has no name or no `=`, or two have the same name.
     """
     texts: dict[str, str] = {}
     for argument in arguments:
@@ -36,34 +37,34 @@ def split(arguments: Sequence[str]) -> dict[str, str]:
         if not (name and equals):
             raise BadInputError(f"--parameter: name=value is expected. Received: {argument!r}")
         if name in texts:
-            raise BadInputError(f"--parameter {name}: each is given once. Received: {texts[name]!r} and {text!r}")
+            raise BadInputError(f"--parameter {name}: must be set once. Received: {texts[name]!r} and {text!r}")
         texts[name] = text
     return texts
 
 
-def values(texts: Mapping[str, str], package: Package, section: Kubeflow) -> dict[str, Any]:
-    """The values by name, as the configuration would allow them.
+def values(texts: Mapping[str, str], package: Package, config: RunConfig) -> dict[str, Any]:
+    """The values by name.
 
     Args:
-      texts: as `split` gives them.
-      package: what will run.
-      section: of the configuration; its paths may be replaced.
+      texts: from `split`.
+      package: the pipeline that will run.
+      config: that it was compiled from.
 
     Raises:
-      BadInputError: if the package has no such parameter, or the value isn't of its type or out of its range.
+      BadInputError: if the package has no such parameter, or the configuration would refuse the value.
     """
-    from components import run_parameters  # loads TFX, as compiling did
+    from components import run_parameters  # loads TFX, which takes seconds
 
-    given = {name: _value(name, text, package) for name, text in texts.items()}
-    run_parameters.check(given)
-    _check_paths(given, section)
-    return given
+    parsed = {name: _value(name, text, package) for name, text in texts.items()}
+    run_parameters.check(config, parsed)
+    _check_paths(parsed, config.kubeflow)
+    return parsed
 
 
 def _value(name: str, text: str, package: Package) -> Any:
     if name not in package.parameters:
         allowed = ", ".join(sorted(package.parameters))
-        raise BadInputError(f"--parameter {name}: no such parameter; allowed are {allowed}")
+        raise BadInputError(f"--parameter {name}: no such parameter; the parameters are {allowed}")
     parser, expected = _PARSERS[package.parameters[name]["parameterType"]]
     try:
         return parser(text)
@@ -71,12 +72,14 @@ def _value(name: str, text: str, package: Package) -> Any:
         raise BadInputError(f"--parameter {name}: {expected} is expected. Received: {text!r}") from None
 
 
-def _check_paths(given: Mapping[str, Any], section: Kubeflow) -> None:
-    """Refuses a path that is in no volume: the run would find that out when its first container looks for it."""
-    paths = {name: given[name] for name in ("data_path", "push_directory") if name in given}
+def _check_paths(parsed: Mapping[str, Any], section: KubeflowConfig | None) -> None:
+    """Refuses a path that is in no volume. Without this, the run would fail in its first container that needs it."""
+    paths = {name: parsed[name] for name in ("data_path", "push_directory") if name in parsed}
+    if section is None or not paths:
+        return
     try:
-        Kubeflow.model_validate({**section.model_dump(), **paths})
+        KubeflowConfig.model_validate({**section.model_dump(exclude_unset=True), **paths})
     except pydantic.ValidationError as error:
         fault = error.errors()[0]
-        told = ": ".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
-        raise BadInputError(f"--parameter {told}") from None
+        message = ": ".join([*map(str, fault["loc"]), fault["msg"].removeprefix("Value error, ")])
+        raise BadInputError(f"--parameter {message}") from None

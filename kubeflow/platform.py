@@ -1,4 +1,4 @@
-"""What the section `kubeflow` of the configuration means for each task: resources, retries, nodes, volumes, secrets."""
+"""Puts the settings of the section `kubeflow` into each task: resources, retries, nodes, volumes and secrets."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 
-from kubeflow.own_tasks import OUTSIDE_STATE, VERDICT
+from config.kubeflow import GPUS, VISIBLE_GPUS, KubeflowConfig
+from config.pods import SHARED_MEMORY, TEMPORARY, PodConfig, amount
+from config.stages import STAGES, VERDICT
 from kubeflow.package import Package
-from pipeline.kubeflow_section import GPUS, SHARED_MEMORY, TEMPORARY, VISIBLE_GPUS, Kubeflow, Stage, amount
 
-# Their result depends on more than what they are given: the data folder, the push destination.
-NEVER_CACHED = (OUTSIDE_STATE, "ExampleValidator", "BaselineModel", "Pusher", VERDICT)
 _GPU = "nvidia.com/gpu"
 _NO_GPU = {VISIBLE_GPUS: "-1"}
 
 
-def apply(package: Package, settings: Kubeflow) -> Package:
-    """A package whose tasks have what the settings say.
+def apply(package: Package, settings: KubeflowConfig) -> Package:
+    """A package whose tasks have these settings.
 
     Args:
-      package: as the compiler made it; its spec is changed in place.
+      package: from TFX's compiler; its spec is changed in place.
       settings: of the configuration.
     """
     executors = {}
@@ -41,8 +40,8 @@ def apply(package: Package, settings: Kubeflow) -> Package:
     return Package(package.spec, platform)
 
 
-def _resources(stage: Stage) -> dict[str, Any]:
-    """Limits and requests, twice, as Kubeflow's SDK has them: text, and numbers for servers that know no other."""
+def _resources(stage: PodConfig) -> dict[str, Any]:
+    """Limits and requests, as Kubeflow's SDK writes them: as text, and again as numbers for older servers."""
     resources: dict[str, Any] = {}
     for kind, unit, limit, request in (
         ("Cpu", 1, stage.cpu, stage.cpu_request),
@@ -58,15 +57,15 @@ def _resources(stage: Stage) -> dict[str, Any]:
     return resources
 
 
-def _set_caching(name: str, task: dict[str, Any], stage: Stage) -> None:
-    if stage.cache and name not in NEVER_CACHED:
+def _set_caching(name: str, task: dict[str, Any], stage: PodConfig) -> None:
+    if stage.cache and STAGES[name].cacheable:
         task["cachingOptions"] = {"enableCache": True}
     else:
         task.pop("cachingOptions", None)
 
 
-def _set_retries(name: str, task: dict[str, Any], stage: Stage) -> None:
-    if stage.retries and name != VERDICT:  # a verdict is the same the second time
+def _set_retries(name: str, task: dict[str, Any], stage: PodConfig) -> None:
+    if stage.retries and name != VERDICT:  # a retry would give the same verdict
         task["retryPolicy"] = {
             "maxRetryCount": stage.retries,
             "backoffDuration": f"{stage.retry_after_seconds}s",
@@ -74,7 +73,7 @@ def _set_retries(name: str, task: dict[str, Any], stage: Stage) -> None:
         }
 
 
-def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutorConfig:
+def _executor(name: str, stage: PodConfig, settings: KubeflowConfig) -> KubernetesExecutorConfig:
     config = KubernetesExecutorConfig()
     config.node_selector.labels.update(stage.node_selector or {})
     for toleration in stage.tolerations or []:
@@ -85,15 +84,15 @@ def _executor(name: str, stage: Stage, settings: Kubeflow) -> KubernetesExecutor
     for volume in settings.volumes_of(name):
         config.pvc_mount.add(constant=volume.claim, mount_path=volume.mount, sub_path=volume.sub_path or "")
     for secret in settings.secrets_of(name):
-        given = config.secret_as_env.add(secret_name=secret.name)
-        given.key_to_env.add(secret_key=secret.key, env_var=secret.env)
+        added = config.secret_as_env.add(secret_name=secret.name)
+        added.key_to_env.add(secret_key=secret.key, env_var=secret.env)
     for pull_secret in settings.image_pull_secrets:
         config.image_pull_secret.add(secret_name=pull_secret)
     config.pod_metadata.labels.update(settings.labels)
     config.pod_metadata.annotations.update(settings.annotations)
     if settings.image_pull_policy:
         config.image_pull_policy = settings.image_pull_policy
-    # The stages write nowhere else, so that the image's file system may be read-only.
+    # The stages write to no other folder of the image, so its file system may be read-only.
     config.empty_dir_mounts.add(volume_name=TEMPORARY, mount_path="/tmp")  # noqa: S108
     if stage.shared_memory:
         config.empty_dir_mounts.add(

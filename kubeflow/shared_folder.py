@@ -1,7 +1,7 @@
-"""Artifacts of a stage whose Beam workers are not in its pod: they pass through a folder that the workers see, too.
+"""Shares the artifacts of a stage with Beam workers on a cluster, through a folder in a volume that both mount.
 
-Kubeflow's launcher copies artifacts to and from folders of the pod; workers of a Flink or Spark cluster see none of
-these. What they do see is a volume that is mounted in both.
+Kubeflow's launcher copies artifacts to and from folders of the stage's pod, and the workers of a Flink or Spark cluster
+do not see these folders.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from typing import Any
 
 @contextlib.contextmanager
 def holding(folder: str, inputs: Mapping[str, list[Any]], outputs: Mapping[str, list[Any]]) -> Iterator[str]:
-    """While it lasts, the artifacts lie in a folder of their own below the shared one, and say so.
+    """Moves the artifacts to a folder of the stage's own in the shared folder for as long as the context lasts.
 
-    Outputs are copied back at its end, unless it ends with an error; the folder is removed. A pod that is killed leaves
-    its folder, `stage-` and a random name.
+    The artifacts' addresses change with them. At the end, outputs are copied back, unless there was an error, and the
+    folder is removed. If the pod is killed, its folder stays; it is named `stage-` and a random number.
 
     Args:
-      folder: path on the volume.
-      inputs: artifacts by name; one that isn't there, as the first run's baseline, still isn't.
-      outputs: likewise.
+      folder: path in the volume.
+      inputs: artifacts by name; one without files, such as the first run's baseline, has no files there either.
+      outputs: artifacts by name.
 
     Yields:
-      a path below it for other things that workers are to see.
+      a path in the stage's folder for other files that workers need to see.
     """
     own = Path(folder, f"stage-{uuid.uuid4().hex}")
-    places: dict[str, str] = {}
+    originals: dict[str, str] = {}  # by the address in the shared folder
     artifacts = [artifact for several in (*inputs.values(), *outputs.values()) for artifact in several]
     try:
         for number, artifact in enumerate(artifacts):
-            there = str(own / "artifacts" / str(number))
+            shared = str(own / "artifacts" / str(number))
             if Path(artifact.uri).exists():
-                shutil.copytree(artifact.uri, there)
-            places[there], artifact.uri = artifact.uri, there
+                shutil.copytree(artifact.uri, shared)
+            originals[shared], artifact.uri = artifact.uri, shared
         yield str(own / "temporary")
         for several in outputs.values():
             for artifact in several:
-                _forget(artifact, places)
-                shutil.copytree(artifact.uri, places[artifact.uri], dirs_exist_ok=True)
+                _restore_properties(artifact, originals)
+                shutil.copytree(artifact.uri, originals[artifact.uri], dirs_exist_ok=True)
     finally:
         for artifact in artifacts:
-            artifact.uri = places.get(artifact.uri, artifact.uri)
+            artifact.uri = originals.get(artifact.uri, artifact.uri)
         shutil.rmtree(own, ignore_errors=True)
 
 
-def _forget(artifact: Any, places: Mapping[str, str]) -> None:
-    """Puts the artifacts' own addresses where an executor noted others, as Evaluator does in its blessing."""
+def _restore_properties(artifact: Any, originals: Mapping[str, str]) -> None:
+    """Replaces shared addresses that an executor wrote into properties, as Evaluator does in its blessing."""
     for value in artifact.mlmd_artifact.custom_properties.values():
-        if value.string_value in places:
-            value.string_value = places[value.string_value]
+        if value.string_value in originals:
+            value.string_value = originals[value.string_value]

@@ -1,4 +1,4 @@
-"""What runs by itself and what ran, of one experiment: as a table or as JSON."""
+"""The schedule and the last runs of one experiment: as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _RUNS = 10
 
 
 def collect(server: Server, experiment: str) -> dict[str, Any]:
-    """The recurring runs and the last runs, ready for JSON; none of either if there is no such experiment.
+    """The recurring runs and the last runs, ready for JSON; both are empty if there is no such experiment.
 
     Raises:
-      ServerError: if the server refuses.
+      ServerError: if a request fails.
     """
     found = server.find_experiment(experiment)
     recurring = server.recurring_runs(found) if found else []
@@ -48,7 +48,7 @@ def _recurring_run(one: Any) -> dict[str, Any]:
 
 
 def _run(one: Any, server: Server) -> dict[str, Any]:
-    """A run; `seconds` up to now if it hasn't ended."""
+    """A run; its `seconds` count to now if it has not ended."""
     until = one.finished_at if one.state in FINISHED else datetime.datetime.now(datetime.UTC)
     known = _text(one.created_at) and _text(until)
     return {
@@ -62,20 +62,20 @@ def _run(one: Any, server: Server) -> dict[str, Any]:
     }
 
 
-def _text(moment: datetime.datetime | None) -> str | None:
-    """ISO 8601; the server says 1970 where it doesn't know."""
-    return moment.isoformat(timespec="seconds") if moment and moment.timestamp() > 0 else None
+def _text(time: datetime.datetime | None) -> str | None:
+    """ISO 8601; None for 1970, which the server sends for an unknown time."""
+    return time.isoformat(timespec="seconds") if time and time.timestamp() > 0 else None
 
 
 def show(status: dict[str, Any], terminal: TextIO) -> None:
-    """Prints what `collect` gave."""
+    """Prints the result of `collect`."""
     printer = console.tables(terminal)
     if not (status["recurring_runs"] or status["runs"]):
-        print(f"{status['experiment']}: no runs, and none by schedule", file=terminal)
+        print(f"{status['experiment']}: no runs and no schedule", file=terminal)
     if status["recurring_runs"]:
-        table = _table("recurring run", "id", "enabled", "when", "at once", "from", "until")
+        table = _table("recurring run", "id", "enabled", "when", "most runs at once", "from", "until")
         for one in status["recurring_runs"]:
-            cells = one["name"], one["id"], "yes" if one["enabled"] else "no", _rhythm(one), one["max_concurrency"]
+            cells = one["name"], one["id"], "yes" if one["enabled"] else "no", _when(one), one["max_concurrency"]
             table.add_row(*_cells(*cells, one["start"], one["end"]))
         printer.print(table)
     if status["runs"]:
@@ -94,7 +94,7 @@ def _table(*headings: str) -> rich.table.Table:
     return table
 
 
-def _rhythm(one: dict[str, Any]) -> str | None:
+def _when(one: dict[str, Any]) -> str | None:
     if one["interval_seconds"]:
         return f"every {datetime.timedelta(seconds=one['interval_seconds'])}"
     return one["cron"]

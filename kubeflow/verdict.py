@@ -1,4 +1,4 @@
-"""The run's last task: says what the gate found and what became of the model, and fails if nothing was pushed."""
+"""The run's last task: prints the verdict and the pushed version, and fails if nothing was pushed."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.baseline_model import properties
 from components.evaluator import verdict
+from components.pusher import properties as pusher
+from config.errors import ExitCode
 from kubeflow import executor_io
 from pipeline import verdict_table
 
-NOT_BLESSED = 3
 
-
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str]) -> ExitCode:
     """Prints the verdict.
 
     Args:
@@ -22,17 +23,27 @@ def main(arguments: Sequence[str]) -> int:
         `pushed_model`.
 
     Returns:
-      the exit code: 0 pushed or nothing new to push, 3 not blessed.
+      OK if a model was pushed, or there was nothing new to push; NOT_BLESSED otherwise.
     """
     artifacts = json.loads(arguments[0])["inputs"]["artifacts"]
     baseline, pushed = (_only(artifacts, key).get("metadata", {}) for key in ("baseline_model", "pushed_model"))
     found = verdict.load(executor_io.local_path(_only(artifacts, "blessing")["uri"]))
-    verdict_table.show(found, int(baseline.get("version", 0)) or None, sys.stdout)
+    verdict_table.show(found, _version(baseline), sys.stdout)
     if pushed.get("pushed"):
         print(f"pushed: {pushed['pushed_destination']}")
-        return 0
-    print(f"not pushed: refused by {pushed.get('refused_by', 'a rollback')}", file=sys.stderr)
-    return NOT_BLESSED
+        return ExitCode.OK
+    if rolled_back := pushed.get(pusher.ROLLED_BACK):
+        print(f"not pushed: this model is version {int(rolled_back)}, which was rolled back", file=sys.stderr)
+    else:
+        print(f"not pushed: refused by {pushed[pusher.REFUSED_BY]}", file=sys.stderr)
+    return ExitCode.NOT_BLESSED
+
+
+def _version(baseline: Mapping[str, Any]) -> int | None:
+    """The version that the candidate was compared with; None if there was none."""
+    if baseline.get(properties.ABSENT) or properties.VERSION not in baseline:
+        return None
+    return int(baseline[properties.VERSION])
 
 
 def _only(artifacts: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Waits for a run and says what becomes of it."""
+"""Waits until a run ends, and prints its progress."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from config.errors import ExitCode
+from config.stages import VERDICT
 from kubeflow.client import FINISHED, Server
 from kubeflow.connection import ServerError
-from kubeflow.own_tasks import VERDICT
 
-SUCCEEDED, FAILED, NOT_BLESSED = 0, 1, 3
 POLL_SECONDS = 10.0
 PATIENCE_SECONDS = 600.0
-_DRIVER = "-driver"  # a task's preparation is a task detail of its own
+_DRIVER = "-driver"  # the driver of a task has a task detail of its own
 
 
-def wait(server: Server, run_id: str, tasks: Sequence[str]) -> int:
+def wait(server: Server, run_id: str, tasks: Sequence[str]) -> ExitCode:
     """Prints a line whenever something changes, until the run ends.
 
     Args:
       server: where it runs.
       run_id: which.
-      tasks: the pipeline's, by name.
+      tasks: names of the pipeline's tasks.
 
     Returns:
-      the exit code: 0 succeeded, 3 it failed at Verdict, 1 it failed elsewhere or was canceled.
+      OK if the run succeeded, NOT_BLESSED if it failed at Verdict, FAILED if it failed at another task or was canceled.
 
     Raises:
-      ServerError: if the server can't be asked any more.
+      ServerError: if a request fails for good.
     """
     start = time.monotonic()
     seen: tuple[str, list[str]] = ("", [])
@@ -50,41 +50,41 @@ def wait(server: Server, run_id: str, tasks: Sequence[str]) -> int:
 
 
 def _ask(server: Server, run_id: str) -> Any:
-    """The run; a server that is away for a while, as in an upgrade, is waited for."""
-    deadline, told = time.monotonic() + PATIENCE_SECONDS, False
+    """The run. If the server does not answer for a while, as during an upgrade, this tries again."""
+    deadline, warned = time.monotonic() + PATIENCE_SECONDS, False
     while True:
         try:
             return server.run(run_id)
         except ServerError as error:
-            if not error.passing or time.monotonic() > deadline:
+            if not error.temporary or time.monotonic() > deadline:
                 raise
-            if not told:
+            if not warned:
                 print(f"{error}; trying again", file=sys.stderr, flush=True)
-                told = True
+                warned = True
         time.sleep(POLL_SECONDS)
 
 
 def _states(run: Any, tasks: Sequence[str]) -> dict[str, str]:
     """The state of every task that has one.
 
-    A run's details are Argo's nodes: the tasks by name, beside their drivers, their pods (`executor`) and the whole.
+    A run's details are Argo's nodes: the tasks by name, and also their drivers, their pods (`executor`) and the whole.
     """
     found = {detail.display_name: detail.state for detail in (run.run_details and run.run_details.task_details) or []}
     return {name: found[name] for name in tasks if found.get(name)}
 
 
-def _result(run: Any, tasks: Sequence[str]) -> int:
+def _result(run: Any, tasks: Sequence[str]) -> ExitCode:
     if run.state == "SUCCEEDED":
-        return SUCCEEDED
+        return ExitCode.OK
     if run.state != "FAILED":
         print(f"the run was {run.state.lower()}", file=sys.stderr)
-        return FAILED
+        return ExitCode.FAILED
     drivers = [f"{name}{_DRIVER}" for name in tasks]
     failed = [name for name, state in _states(run, [*tasks, *drivers]).items() if state == "FAILED"]
     if failed == [VERDICT]:
-        print(f"not blessed: nothing was pushed; the log of the task {VERDICT} has every check", file=sys.stderr)
-        return NOT_BLESSED
+        print(f"not blessed, nothing was pushed; the log of the task {VERDICT} shows every check", file=sys.stderr)
+        return ExitCode.NOT_BLESSED
     names = ", ".join(dict.fromkeys(name.removesuffix(_DRIVER) for name in failed))
     reason = f": {run.error.message}" if run.error and run.error.message else ""
-    print(f"the run failed at {names or 'no task that the server names'}{reason}", file=sys.stderr)
-    return FAILED
+    print(f"the run failed at {names or 'a task that the server does not name'}{reason}", file=sys.stderr)
+    return ExitCode.FAILED

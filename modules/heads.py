@@ -1,62 +1,45 @@
-"""The table of heads: what is grafted onto a backbone, between its features and the classes."""
+"""The table of heads: the layers between the backbone's features and the classes."""
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from modules.errors import BadInputError
+import keras
+from keras import layers
 
-if TYPE_CHECKING:
-    import keras
+from config.errors import BadInputError
+from config.head import HeadConfig
+from modules.pooling import pool
 
-# A head of a few hundred steps never fills a moving average of momentum 0.99 (Keras's default): after one epoch of 40
-# batches it would still be two thirds its initial value, and the evaluation of the first epochs would mean nothing.
+# A head trains for a few hundred steps, too few for a moving average of momentum 0.99 (Keras's default): after one
+# epoch of 40 batches two thirds of it would still be its initial value, and evaluation would mean nothing.
 BATCH_NORM_MOMENTUM = 0.9
-OUTPUTS = ("softmax", "sigmoid", "logits")
 
-# More parameters than this for each training image draw a warning. The demo's conv head has 1,300 and does well; the
-# count alone proves nothing, so it is no more than a warning.
+# More parameters per training image than this draw a warning. The demo's conv head has 1,300 and does well; the count
+# alone proves nothing, so it is no more than a warning.
 PARAMETERS_PER_IMAGE = 5_000
 
 
 class HeadError(BadInputError):
-    """A head can't be built on this backbone."""
-
-
-@dataclass(frozen=True)
-class HeadOptions:
-    """What a head is built with; the section `head` of a configuration, see pipeline/config.py."""
-
-    kind: str = "conv"
-    pooling: str = "average"
-    filters: Sequence[int] = (128, 64)
-    kernel: int = 3
-    batch_norm: bool = True
-    units: int = 1024
-    function: str | None = None
-    dropout: float = 0.3
-    l2: float = 0.0
-    initializer: str = "glorot_uniform"
-    output: str = "softmax"
+    """A head cannot be built on this backbone."""
 
 
 @dataclass(frozen=True)
 class Head:
-    """One row of the table: how it is built, what it is for, when it is too much; the options that only it reads."""
+    """One row of the table: how the head is built, what it is good for, and when to choose a smaller one."""
 
     build: Callable[[keras.KerasTensor, _Toolbox], keras.KerasTensor]
     purpose: str
     too_much: str
-    options: tuple[str, ...] = ()
 
 
 class _Toolbox:
     """Makes layers with the head's initialiser, regulariser and seeds, each seed used once."""
 
-    def __init__(self, options: HeadOptions, seed: int):
+    def __init__(self, options: HeadConfig, seed: int):
         self.options = options
         self._seed = seed
 
@@ -65,8 +48,6 @@ class _Toolbox:
         return self._seed - 1
 
     def kernel(self) -> dict[str, Any]:
-        import keras
-
         initializer = keras.initializers.get(
             {"class_name": self.options.initializer, "config": {"seed": self.next_seed()}}
         )
@@ -74,28 +55,10 @@ class _Toolbox:
         return {"kernel_initializer": initializer, "kernel_regularizer": regularizer}
 
     def dropout(self, x: keras.KerasTensor) -> keras.KerasTensor:
-        from keras import layers
-
         return layers.Dropout(self.options.dropout, seed=self.next_seed(), name="head_dropout")(x)
 
     def pool(self, x: keras.KerasTensor) -> keras.KerasTensor:
         return pool(x, self.options.pooling)
-
-
-def pool(x: keras.KerasTensor, pooling: str) -> keras.KerasTensor:
-    """[batch, height, width, channels] to [batch, channels]; vectors are left as they are."""
-    from keras import layers
-
-    from modules.gem import GeneralizedMeanPooling2D
-
-    if len(x.shape) == 2:
-        return x
-    layer = {
-        "average": layers.GlobalAveragePooling2D,
-        "max": layers.GlobalMaxPooling2D,
-        "gem": GeneralizedMeanPooling2D,
-    }[pooling]
-    return layer(name="head_pool")(x)
 
 
 def _dense(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
@@ -103,26 +66,22 @@ def _dense(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
 
 
 def _hidden(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
-    from keras import layers
-
     x = tools.pool(features)
     x = layers.Dense(tools.options.units, activation="relu", name="head_hidden", **tools.kernel())(x)
     return tools.dropout(x)
 
 
 def _conv(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
-    from keras import layers
-
     kernel = tools.options.kernel
     if len(features.shape) != 4:
         raise HeadError(
-            f"a conv head needs a feature map; this backbone yields vectors of {features.shape[-1]}. Choose head.kind "
+            f"a conv head needs a feature map; this backbone gives vectors of {features.shape[-1]}. Choose head.kind "
             f"{' or '.join(VECTOR_HEADS)}"
         )
     height, width = features.shape[1:3]
     if min(height, width) < kernel:
         raise HeadError(
-            f"a conv head of kernel {kernel} needs a feature map of {kernel}x{kernel} or more; this backbone yields "
+            f"a conv head of kernel {kernel} needs a feature map of {kernel}x{kernel} or more; this backbone gives "
             f"{height}x{width} at this image size. Raise backbone.image_size or lower head.kernel"
         )
     x = features
@@ -143,8 +102,6 @@ def _conv(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
 
 
 def _custom(features: keras.KerasTensor, tools: _Toolbox) -> keras.KerasTensor:
-    import keras
-
     function = custom_function(tools.options.function or "")
     try:
         x = function(features)
@@ -166,29 +123,22 @@ HEADS = {
     ),
     "hidden": Head(
         _hidden,
-        purpose="Pooling, one hidden layer of ReLUs, a dense layer: for classes that no plane in feature space parts.",
-        too_much="With fewer than some hundred images a class, or where `dense` does as well.",
-        options=("units",),
+        purpose="Pooling, one hidden layer of ReLUs, a dense layer: for classes that are not linearly separable.",
+        too_much="With fewer than a few hundred images per class, or where `dense` does as well.",
     ),
     "conv": Head(
         _conv,
-        purpose="Convolutions over the feature map before pooling: for classes told apart by where things stand.",
-        too_much="With few images; on feature maps of 3x3 or less there is hardly a where. Needs a feature map.",
-        options=("filters", "kernel", "batch_norm"),
+        purpose="Convolutions over the feature map before pooling: for classes that differ in where things are.",
+        too_much="With few images, or on feature maps of 3x3 or less, which have little spatial information left. It "
+        "needs a feature map.",
     ),
     "custom": Head(
         _custom,
-        purpose="Your own function from the features to a vector, before the classes' dense layer.",
+        purpose="A function of yours from the features to a vector, before the dense layer of the classes.",
         too_much="You decide.",
-        options=("function",),
     ),
 }
 VECTOR_HEADS = ("dense", "hidden", "custom")
-
-
-def fixed_pooling(options: HeadOptions) -> str | None:
-    """The pooling that a head begins with, if it has nothing to train; None for any other head."""
-    return options.pooling if options.kind in ("dense", "hidden") and options.pooling in ("average", "max") else None
 
 
 def custom_function(path: str) -> Callable[[keras.KerasTensor], keras.KerasTensor]:
@@ -207,7 +157,7 @@ def custom_function(path: str) -> Callable[[keras.KerasTensor], keras.KerasTenso
     return function
 
 
-def build(options: HeadOptions, features: tuple[int, ...], classes: int, seed: int) -> keras.Model:
+def build(options: HeadConfig, features: tuple[int, ...], classes: int, seed: int) -> keras.Model:
     """Builds a head.
 
     Args:
@@ -222,13 +172,8 @@ def build(options: HeadOptions, features: tuple[int, ...], classes: int, seed: i
       computes in float32 whatever the precision of the others.
 
     Raises:
-      HeadError: if the head doesn't fit the features, or the output the classes.
+      HeadError: if the head does not fit the features, or the output does not fit the classes.
     """
-    import keras
-    from keras import layers
-
-    if options.kind not in HEADS:
-        raise HeadError(f"heads are {', '.join(HEADS)}. Received: {options.kind!r}")
     if options.output == "sigmoid" and classes != 2:
         raise HeadError(f"head.output sigmoid is for two classes; there are {classes}. Choose softmax or logits")
     tools = _Toolbox(options, seed)
@@ -242,7 +187,7 @@ def build(options: HeadOptions, features: tuple[int, ...], classes: int, seed: i
     except ValueError as error:
         if options.kind != "custom":
             raise
-        raise HeadError(f"head.function: {options.function} makes no model ({error})") from error
+        raise HeadError(f"head.function: {options.function} does not give a Keras model ({error})") from error
 
 
 def smaller(features: tuple[int, ...], classes: int, parameters: int) -> dict[str, int]:

@@ -1,10 +1,11 @@
-"""Trainer's module file: grafts a head onto the backbone, fits it in two phases, exports the served model."""
+"""Trainer's module file: puts a head on the backbone, fits it in two phases, exports the served model."""
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,18 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from modules import (
-    assembly,
-    augmentation,
-    devices,
-    heads,
-    input_pipeline,
-    inputs,
-    losses,
-    material,
-    model,
-    phases,
-    reference_answers,
-    signatures,
-    trunk_features,
-)
-from modules.batches import Batches
-from modules.errors import BadInputError
-from modules.input_preprocessing import PREPROCESSING
-from modules.inputs import Inputs
-from modules.resume import TrainingState
-from modules.views import Views
+from config.classifier import ClassifierConfig
+from config.errors import BadInputError
+from modules import classifier, heads
+from modules.classifier import Classifier
+from modules.data import training_data, transform_graph, trunk_features
+from modules.data.input_pipeline import Batches
+from modules.data.normalization import PREPROCESSING
+from modules.data.training_data import PhasesOnFeatures
+from modules.files import atomic_write
+from modules.serving import reference_predictions, signatures
+from modules.training import augmentation, devices, losses, phases
+from modules.training.training_state import TrainingState
 
 _log = logging.getLogger("regraft.trainer")
 
@@ -43,162 +35,170 @@ SHEET = "augmentation.png"
 
 
 class TrainingError(BadInputError):
-    """The data or the settings make no training possible."""
+    """Training is impossible with this data or configuration."""
 
 
 def run_fn(fn_args: Any) -> None:
     """Called by TFX Trainer, https://www.tensorflow.org/tfx/guide/trainer.
 
     Args:
-      fn_args: `train_files` and `eval_files`, of raw examples and, if there are, of trunk features; `transform_output`,
-        `serving_model_dir`, `model_run_dir`; and as `custom_config` the sections `backbone`, `head`, `training`,
-        `augmentation` and `trunk_features` of the run's configuration, `pixels_because`, why there are no trunk
-        features, and `state_directory`, where the state of an unfinished training is kept (or None).
+      fn_args: `train_files` and `eval_files`, of raw examples and, if there are any, of trunk features;
+        `transform_output`, `serving_model_dir`, `model_run_dir`; and `custom_config` with `classifier`, a serialized
+        ClassifierConfig, and `state_directory`, where the state of an unfinished training is kept (or None).
 
     Raises:
-      BadInputError: if a split is empty, there are fewer than two classes, or the model can't be built.
+      BadInputError: if a split is empty, there are fewer than two classes, or the model cannot be built.
       callbacks.NonFiniteLossError: if the loss becomes NaN or infinite.
     """
-    config = fn_args.custom_config
-    training = config["training"]
-    # Layers without names of their own are numbered as they are made: begin anew, so that a layer to fine-tune has the
-    # same name in every process and stage.
-    keras.utils.clear_session()
-    # Both are of the whole process: random initialisers and dropout, and the order in which sums are made.
-    keras.utils.set_random_seed(training["seed"])
-    tf.config.experimental.enable_op_determinism()
-
-    transform_output = tft.TFTransformOutput(fn_args.transform_output)
-    classes = signatures.class_names(transform_output)
-    if len(classes) < 2:
-        raise TrainingError(f"a classifier needs two classes or more; the training split holds {classes}")
-    given = inputs.read(fn_args, transform_output, classes)
-
-    strategy = devices.strategy(training["replicas"])
-    with devices.precision(training["precision"]), strategy.scope():
-        classifier, backbone, head = assembly.build(config, classes)
-        _tell(config, given, classes, backbone, head, strategy)
-        fitting = _fitting(config, given, classifier, backbone, head, classes, strategy, fn_args.model_run_dir)
-        state = TrainingState(config["state_directory"], _depends_on(fn_args))
-        history = phases.fit(fitting, state)
-    _write_json(Path(fn_args.model_run_dir) / HISTORY, {**given.described(config["pixels_because"]), "phases": history})
-    served = _for_serving(config, classes, classifier)
-    reference_answers.write(fn_args.model_run_dir, served, given.images[1], classes)
-    signatures.export(served, transform_output, classes, fn_args.serving_model_dir)
-    state.discard()
+    run = TrainingRun(fn_args)
+    trained = run.fit()
+    run.export(trained)
 
 
-def _fitting(
-    config: Mapping[str, Any],
-    given: Inputs,
-    classifier: keras.Model,
-    backbone: keras.Model,
-    head: keras.Model,
-    classes: Sequence[str],
-    strategy: tf.distribute.Strategy,
-    log_dir: str,
-) -> phases.Fitting:
-    training, output = config["training"], config["head"]["output"]
-    loss, train = training["loss"], given.splits[0]
-    weights = losses.class_weights(loss["class_weights"], classes, train.counts)
-    size = min(training["batch_size"], train.images)
-    batches = Batches(
-        seed=training["seed"],
-        size=size,
-        labels=losses.Labels(len(classes), output, weights, by_example=train.weighted),
-        # A replica that gets no image of a last, smaller batch has no mean loss.
-        drop_remainder=0 < train.images % size < strategy.num_replicas_in_sync,
-    )
-    return phases.Fitting(
-        backbone=backbone,
-        material=_material(config, given, classifier, backbone, head, batches, log_dir),
-        images=train.images,
-        steps=batches.steps(train.images),
-        compile_with=lambda: {
-            "loss": losses.loss(output, loss["label_smoothing"], loss["focal_gamma"]),
-            "metrics": [losses.accuracy(output)],
-        },
-        settings=training,
-        log_dir=log_dir,
-    )
+class TrainingRun:
+    """One training, from what TFX gives it to the served model."""
 
+    def __init__(self, fn_args: Any):
+        """Reads the configuration and the class names.
 
-def _material(
-    config: Mapping[str, Any],
-    given: Inputs,
-    classifier: keras.Model,
-    backbone: keras.Model,
-    head: keras.Model,
-    batches: Batches,
-    log_dir: str,
-) -> Callable[[str], phases.Material]:
-    settings, seed = config["augmentation"], config["training"]["seed"]
-    train, evaluation = given.images
-    if given.features and given.manifest:
-        if given.manifest.views > 1:
-            columns = _views(train, Views(settings, seed), given.manifest.views)
-            augmentation.write_sheet(columns, f"{log_dir}/{SHEET}")
-        layers = phases.layers_to_fine_tune(config["training"])
-        left = inputs.memory_of(config) - sum(table.held for table in given.features)
-        return material.from_features(backbone, head, layers, given.manifest, *given.features, batches, left)
-    augment = augmentation.Augmentation(settings, config["head"]["output"], seed)
-    trainee = classifier
-    if augment:
-        pixels, _ = train.sample(_SHEET_ROWS)
-        augmentation.write_sheet(augmentation.columns(augment, pixels.numpy()), f"{log_dir}/{SHEET}")
-        augment = augmentation.Augmentation(settings, config["head"]["output"], seed)
-        preprocess = PREPROCESSING[config["backbone"]["preprocessing"]]
-        trainee = augmentation.AugmentedClassifier(classifier, augment, preprocess)
-    return material.from_images(trainee, train, evaluation, batches)
+        Args:
+          fn_args: see `run_fn`.
+        """
+        self.config = ClassifierConfig.parse(fn_args.custom_config["classifier"])
+        # Layers without a name of their own are numbered in the order they are made. Start again at 1, so that a layer
+        # to fine-tune has the same name in every process and stage.
+        keras.utils.clear_session()
+        # For the whole process: random initialisers and dropout, and the order in which sums are made.
+        keras.utils.set_random_seed(self.config.training.seed)
+        tf.config.experimental.enable_op_determinism()
+        self.transform_output = tft.TFTransformOutput(fn_args.transform_output)
+        self.classes = transform_graph.class_names(self.transform_output)
+        if len(self.classes) < 2:
+            raise TrainingError(f"a classifier needs two classes or more; the training split holds {self.classes}")
+        self.memory = int(self.config.trunk_features.memory_gib * 2**30)
+        self.data = training_data.read(fn_args, self.transform_output, self.classes, self.memory)
+        self.strategy = devices.strategy(self.config.training.replicas)
+        self.state = TrainingState(fn_args.custom_config["state_directory"], _identity(fn_args))
+        self.model_run = Path(fn_args.model_run_dir)
+        self._serving_model = fn_args.serving_model_dir
 
+    def fit(self) -> keras.Model:
+        """Builds the classifier, fits both phases, and writes their history.
 
-def _views(split: input_pipeline.Split, views: Views, count: int) -> list[np.ndarray]:
-    pixels, keys = split.sample(_SHEET_ROWS)
-    return [views(pixels, keys, view).numpy() for view in range(min(count, augmentation.SHEET_COLUMNS))]
+        Returns:
+          the trained classifier.
+        """
+        training = self.config.training
+        with devices.precision(training.precision), self.strategy.scope():
+            built = classifier.build(self.config, self.classes)
+            self._report(built)
+            batches = self._batches()
+            train = self.data.splits[0]
+            output, loss = self.config.head.output, training.loss
+            fitting = phases.Fitting(
+                backbone=built.backbone,
+                phase_data=self._phase_data(built, batches),
+                images=train.images,
+                steps=batches.steps(train.images),
+                compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
+                training=training,
+                log_dir=str(self.model_run),
+                state=self.state,
+            )
+            history = phases.fit(fitting)
+        content = {**self.data.description(self.config.reason_for_pixels), "phases": history}
+        atomic_write(self.model_run / HISTORY, json.dumps(content, indent=2) + "\n")
+        return built.model
 
+    def export(self, trained: keras.Model) -> None:
+        """Writes the served model, and what the model in memory answers to a few images.
 
-def _tell(
-    config: Mapping[str, Any],
-    given: Inputs,
-    classes: Sequence[str],
-    backbone: keras.Model,
-    head: keras.Model,
-    strategy: tf.distribute.Strategy,
-) -> None:
-    """What is about to be trained, and a warning if the head is large for the data."""
-    (train, evaluation), parameters, replicas = given.splits, head.count_params(), strategy.num_replicas_in_sync
-    _log.info(
-        "  %d training and %d eval images of %d classes; %s head of %s parameters on %s%s",
-        *(train.images, evaluation.images, len(classes), config["head"]["kind"], f"{parameters:,}"),
-        *(backbone.name, f", {replicas} replicas" if replicas > 1 else ""),
-    )
-    if given.manifest and given.manifest.mode == trunk_features.CACHED:
-        views = f" in {given.manifest.views} views" if given.manifest.views > 1 else ""
-        _log.info("  training on kept activations of %s%s", given.manifest.cut, views)
-    else:
-        _log.info("  training on images: %s", given.described(config["pixels_because"])["reason"])
-    if parameters > heads.PARAMETERS_PER_IMAGE * train.images:
-        others = heads.smaller(tuple(backbone.output.shape[1:]), len(classes), parameters)
-        _log.warning(
-            "  warning: the head has %s parameters for %d training images; smaller heads: %s",
-            *(f"{parameters:,}", train.images),
-            "; ".join(f"{name} ({size:,})" for name, size in others.items()) or "none",
+        Args:
+          trained: as `fit` gives it.
+        """
+        served = self._served(trained)
+        reference_predictions.write(self.model_run, served, self.data.images[1], self.classes)
+        signatures.export(served, self.transform_output, self.classes, self._serving_model)
+        self.state.discard()
+
+    def _batches(self) -> Batches:
+        training, train = self.config.training, self.data.splits[0]
+        weights = losses.class_weights(training.loss.class_weights, self.classes, train.counts)
+        size = min(training.batch_size, train.images)
+        return Batches(
+            seed=training.seed,
+            size=size,
+            labels=losses.Labels(len(self.classes), self.config.head.output, weights, by_example=train.weighted),
+            # A replica that gets no image of a last, smaller batch has no mean loss.
+            drop_remainder=0 < train.images % size < self.strategy.num_replicas_in_sync,
         )
 
+    def _phase_data(self, built: Classifier, batches: Batches) -> Callable[[str], phases.PhaseData]:
+        train, evaluation = self.data.images
+        if self.data.features and self.data.manifest:
+            if self.data.manifest.views > 1:
+                augmentation.write_sheet(self._views(self.data.manifest.views), self.model_run / SHEET)
+            remaining_memory = self.memory - sum(table.held for table in self.data.features)
+            return PhasesOnFeatures(
+                built,
+                self.config.training.layers_to_fine_tune,
+                self.data.manifest,
+                *self.data.features,
+                batches,
+                remaining_memory,
+            ).of_phase()
+        trainee = built.model
+        make = functools.partial(
+            augmentation.Augmentation, self.config.augmentation, self.config.head.output, self.config.training.seed
+        )
+        if shown := make():
+            pixels, _ = train.sample(_SHEET_ROWS)
+            augmentation.write_sheet(augmentation.columns(shown, pixels.numpy()), self.model_run / SHEET)
+            preprocess = PREPROCESSING[str(self.config.backbone.preprocessing)]
+            trainee = augmentation.AugmentedClassifier(built.model, make(), preprocess)  # its random state is new
+        return training_data.phases_on_images(trainee, train, evaluation, batches)
 
-def _for_serving(config: Mapping[str, Any], classes: Sequence[str], trained: keras.Model) -> keras.Model:
-    """The classifier in float32, on no device in particular, answering with probabilities."""
-    training = config["training"]
-    classifier = trained
-    if training["precision"] != "float32" or training["replicas"] != 1:
-        classifier, _, _ = assembly.build(config, classes)
-        classifier.set_weights(trained.get_weights())
-    answer = model.probabilities(classifier.output, config["head"]["output"])
-    return keras.Model(classifier.input, answer, name="classifier")
+    def _views(self, count: int) -> list[np.ndarray]:
+        views = augmentation.Views(self.config.augmentation, self.config.training.seed)
+        pixels, keys = self.data.images[0].sample(_SHEET_ROWS)
+        return [views(pixels, keys, view).numpy() for view in range(min(count, augmentation.SHEET_COLUMNS))]
+
+    def _report(self, built: Classifier) -> None:
+        """Says what is about to be trained, and warns if the head is large for the data."""
+        (train, evaluation), parameters = self.data.splits, built.head.count_params()
+        replicas = self.strategy.num_replicas_in_sync
+        _log.info(
+            "  %d training and %d eval images of %d classes; %s head of %s parameters on %s%s",
+            *(train.images, evaluation.images, len(self.classes), self.config.head.kind, f"{parameters:,}"),
+            *(built.backbone.name, f", {replicas} replicas" if replicas > 1 else ""),
+        )
+        manifest = self.data.manifest
+        if manifest and manifest.mode == trunk_features.CACHED:
+            views = f", {manifest.views} views of each image" if manifest.views > 1 else ""
+            _log.info("  training on kept activations of %s%s", manifest.cut, views)
+        else:
+            reason = self.data.description(self.config.reason_for_pixels)["reason"]
+            _log.info("  training on images, because %s", reason)
+        if parameters > heads.PARAMETERS_PER_IMAGE * train.images:
+            others = heads.smaller(tuple(built.backbone.output.shape[1:]), len(self.classes), parameters)
+            _log.warning(
+                "  warning: the head has %s parameters for %d training images; smaller heads: %s",
+                *(f"{parameters:,}", train.images),
+                "; ".join(f"{name} ({size:,})" for name, size in others.items()) or "none",
+            )
+
+    def _served(self, trained: keras.Model) -> keras.Model:
+        """The classifier in float32, on one device, answering with probabilities."""
+        training, model = self.config.training, trained
+        if training.precision != "float32" or training.replicas != 1:
+            model = classifier.build(self.config, self.classes).model
+            model.set_weights(trained.get_weights())
+        answer = classifier.probabilities(model.output, self.config.head.output)
+        return keras.Model(model.input, answer, name="classifier")
 
 
-def _depends_on(fn_args: Any) -> dict[str, Any]:
-    """What makes one training the same as another: its settings and its data."""
+def _identity(fn_args: Any) -> dict[str, Any]:
+    """What makes one training the same as another: its configuration and its data."""
     return {
         "config": fn_args.custom_config,
         "data": [*fn_args.train_files, *fn_args.eval_files],
@@ -217,8 +217,3 @@ def read_history(model_run: str) -> dict[str, Any]:
     """
     history: dict[str, Any] = json.loads(Path(model_run, HISTORY).read_text(encoding="utf-8"))
     return history
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Cuts a classifier in two: the trunk, which nothing trains and which runs once an image, and what trains on it."""
+"""Cuts a model in two: the trunk, which nothing trains and which runs once per image, and the part that trains."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import keras
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-from modules import model as models
+from config.training import Layers
+from modules.backbones import freezing
 
 _LARGEST_FOLDED = 2**28  # parameters: a graph holds up to 2 GiB of constants
-# Of a head, what may belong to the trunk: it has neither weights nor chance.
+# Layers of a head that may be part of the trunk: they have no weights, and nothing random.
 _FIXED = (keras.layers.InputLayer, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 
 
-def cut_backbone(backbone: keras.Model, layers: int | float | str | None) -> tuple[keras.Model, keras.Model]:
+def cut_backbone(backbone: keras.Model, layers: Layers | None) -> tuple[keras.Model, keras.Model]:
     """Cuts a backbone below the first layer that fine-tuning trains.
 
     Args:
@@ -28,26 +29,26 @@ def cut_backbone(backbone: keras.Model, layers: int | float | str | None) -> tup
       trunk and tail, see `cut`.
 
     Raises:
-      model.UnfreezeError: if the layers to fine-tune aren't there.
+      freezing.UnfreezeError: if the layers to fine-tune do not exist.
     """
-    unfrozen = [] if layers is None else models.unfreeze_top(backbone, layers)
-    models.freeze(backbone)
+    unfrozen = [] if layers is None else freezing.unfreeze_top(backbone, layers)
+    freezing.freeze(backbone)
     return cut(backbone, unfrozen)
 
 
-def why_not_keep(trunk: keras.Model, however_large: bool) -> str:
-    """Why a trunk's activations aren't worth keeping; empty if they are.
+def reason_not_to_keep(trunk: keras.Model, required: bool) -> str:
+    """Why a trunk's activations are not worth keeping; empty if they are.
 
     Args:
       trunk: images to activations.
-      however_large: keep them also if they take more room than the images.
+      required: keep them even if they take more room than the images.
     """
     # What a backbone does to pixels before its first kernel (scaling, padding) costs next to nothing.
     computes = any(isinstance(layer, keras.layers.TFSMLayer) for layer in trunk.layers)
     if not computes and not any(len(weight.shape) > 1 for weight in trunk.weights):
         return "fine-tuning reaches down to the backbone's first weights"
     values, pixels = (math.prod(tensor.shape[1:]) for tensor in (trunk.output, trunk.input))
-    if values > pixels and not however_large:
+    if values > pixels and not required:
         return f"an image's activations are {values:,} values, more than its {pixels:,} pixel values"
     return ""
 
@@ -77,7 +78,7 @@ def digest(trunk: keras.Model) -> str:
 
 
 def cut_head(head: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Cuts a head behind its pooling, if that comes first and doesn't train: a vector is smaller than a map."""
+    """Cuts a head behind its pooling, if it comes first and has no weights: a vector is smaller than a map."""
     return cut(head, [layer.name for layer in head.layers if not isinstance(layer, _FIXED)])
 
 
@@ -86,11 +87,11 @@ def cut(model: keras.Model, changing: Collection[str]) -> tuple[keras.Model, ker
 
     Args:
       model: functional, with one input and one output.
-      changing: names of the layers that the trunk must not hold; none: the cut is the model's output.
+      changing: names of the layers that the trunk must not contain; without any, the cut is the model's output.
 
     Returns:
       trunk and tail. They share the model's layers, and `tail(trunk(x))` is `model(x)`. A cut at the input gives a
-      trunk that does nothing, a cut at the output such a tail.
+      trunk that does nothing; a cut at the output gives a tail that does nothing.
     """
     at = _last_single_tensor(model, changing)
     return _between(model.input, at, f"{model.name}_trunk"), _between(at, model.output, f"{model.name}_tail")

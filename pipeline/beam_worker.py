@@ -1,6 +1,6 @@
-"""`regraft-beam-worker`: what a cluster starts a Python worker of Beam with, where it starts them as processes.
+"""`regraft-beam-worker`: the program that a cluster starts for each Python worker of Beam.
 
-It does what the boot program in Beam's container image does, less the staging of packages: the worker has this package.
+It does what the boot program in Beam's container image does, but stages no packages: the worker has this package.
 See https://beam.apache.org/documentation/runtime/sdk-harness-config/, environment type PROCESS.
 """
 
@@ -19,7 +19,7 @@ from google.protobuf import json_format, text_format
 
 
 def main() -> None:
-    """Asks the runner, whose address is among the arguments, for all other addresses, and works for it to its end."""
+    """Asks the runner, whose address is an argument, for all other addresses, and works until the runner ends it."""
     parser = argparse.ArgumentParser(prog="regraft-beam-worker")
     parser.add_argument("--id", required=True)
     parser.add_argument("--provision_endpoint", required=True)

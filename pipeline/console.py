@@ -1,7 +1,7 @@
-"""Keeps what a person reads apart from what the libraries say.
+"""The terminal for a person, and the log file for the libraries.
 
-Stages report through loggers below `regraft`; those lines go to the terminal. All else that is written to standard
-output or standard error, by Python or by C++, goes to the log file.
+Stages report through loggers below `regraft`; those lines go to the terminal. Everything else that Python or C++ writes
+to standard output or standard error goes to the log file.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import TextIO
 
 import rich.console
 
-_FILE_WIDTH = 1000  # columns: in a file or a pipe, whose rows programs read, no path is broken
+_FILE_WIDTH = 1000  # columns: programs read the rows of a file or a pipe, so no path may be broken there
 
 
 def tables(terminal: TextIO) -> rich.console.Console:
-    """What prints tables there."""
+    """Prints tables to this terminal, file or pipe."""
     return rich.console.Console(file=terminal, highlight=False, width=None if terminal.isatty() else _FILE_WIDTH)
 
 
 @contextlib.contextmanager
 def redirected(log: Path) -> Iterator[TextIO]:
-    """Sends standard output and error to `log` while it lasts.
+    """Sends standard output and standard error to `log`.
 
     Yields:
-      the terminal: the standard output as it was.
+      the terminal: the original standard output.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -56,7 +56,7 @@ def redirected(log: Path) -> Iterator[TextIO]:
 
 
 def log_everything() -> None:
-    """Has TFX's and Beam's own progress written to the log; call once absl is imported."""
+    """Writes TFX's and Beam's own progress to the log; call it once absl is imported."""
     from absl import logging as absl_logging
 
     absl_logging.set_verbosity(absl_logging.INFO)

@@ -1,16 +1,18 @@
-"""Runs the pipeline on this machine: `make run`, `python -m pipeline.local_runner`, and the tfx CLI's pipeline file.
+"""Runs the pipeline on this machine: for `regraft run` and `regraft check`, and as the tfx CLI's pipeline file.
 
-The tfx CLI runs this file as a script and passes no arguments on; PIPELINE_CONFIG and PIPELINE_WORKSPACE name the
-configuration and the workspace then.
+The tfx CLI runs this file as a script and passes no arguments on. The environment variables PIPELINE_CONFIG and
+PIPELINE_WORKSPACE then name the configuration and the workspace.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,117 +22,217 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
 
 from components import serving_directory
 from components.image_example_gen import sources
-from modules.errors import BadInputError
-from pipeline import config, console, worker_errors
-from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, shown, temporary_files
+from config import loading
+from config.errors import BadInputError, ExitCode
+from config.run import RunConfig
+from config.stages import EVALUATOR
+from modules.files import atomic_write
+from pipeline import console, worker_errors
+from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, temporary_files
 
 if TYPE_CHECKING:
     from typing import TextIO
 
-PUSHED, FAILED, BAD_INPUT, NOT_BLESSED = 0, 1, 2, 3
-INTERRUPTED = 130  # what shells give for SIGINT
+    from pipeline.stage_runner import LocalRunner
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs the pipeline that the arguments or the environment name.
+@dataclass(frozen=True)
+class Session:
+    """One command that works on a pipeline's folder.
+
+    Attributes:
+      config: of the run.
+      config_path: the file it was read from.
+      folder: of the pipeline.
+      terminal: what a person reads; everything else goes to the log.
+    """
+
+    config: RunConfig
+    config_path: str
+    folder: RunFolder
+    terminal: TextIO
+
+    @property
+    def push_directory(self) -> str:
+        return self.config.push.directory or str(self.folder.serving)
+
+    def runner(self, on_start: Callable[[], None] = lambda: None, is_check: bool = False) -> LocalRunner:
+        from pipeline import stage_runner
+
+        return stage_runner.LocalRunner(self.folder.connection(), on_start, is_check)
+
+
+def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
+    """Runs every stage, and prints the summary.
+
+    Args:
+      config_path: of the configuration file.
+      workspace: where runs are kept.
+      bless_anyway: why a candidate that is not blessed shall be pushed; empty: it is not pushed.
 
     Returns:
-      the exit code: 0 pushed (or nothing new to push, or --gate-only would bless), 2 bad input or configuration,
-      3 not blessed, 1 anything else.
+      OK if a model was pushed, or there was nothing new to push; NOT_BLESSED, BAD_INPUT, INTERRUPTED or FAILED.
     """
-    options = _parse(arguments)
+
+    def work(session: Session) -> ExitCode:
+        from pipeline import pipeline, summary
+
+        folder = session.folder
+        runner = session.runner(on_start=lambda: folder.summary.unlink(missing_ok=True))
+        runner.run(
+            pipeline.create_pipeline(
+                session.config,
+                str(folder.artifacts),
+                session.push_directory,
+                str(folder.training_state),
+                folder.connection(),
+                bless_anyway=bless_anyway,
+            )
+        )
+        if not runner.times:  # the tfx CLI only asked for the pipeline's name
+            return ExitCode.OK
+        result = summary.collect(session.config, config_path, runner.records, runner.times)
+        summary.write_json(result, folder.summary)
+        summary.print_summary(result, session.terminal)
+        return ExitCode.OK if result.pushed else ExitCode.NOT_BLESSED
+
+    return _session(config_path, workspace, work, builds_model=True)
+
+
+def judge(config_path: str, workspace: str, model: str) -> ExitCode:
+    """Prints what the gate says about a model that exists already; trains and pushes nothing.
+
+    Args:
+      config_path: of the configuration file.
+      workspace: where runs are kept.
+      model: a SavedModel with the served signatures, or a folder of numbered versions.
+
+    Returns:
+      OK if the model would be blessed, NOT_BLESSED if it would be refused; BAD_INPUT, INTERRUPTED or FAILED.
+    """
+
+    def work(session: Session) -> ExitCode:
+        from components.evaluator import verdict
+        from pipeline import pipeline, predict, run_metadata, verdict_table
+
+        candidate, runner = predict.version_folder(Path(model)), session.runner()
+        runner.run(
+            pipeline.create_gate_pipeline(
+                session.config,
+                candidate,
+                str(session.folder.artifacts),
+                session.push_directory,
+                session.folder.connection(),
+            )
+        )
+        found = verdict.load(runner.records[EVALUATOR].outputs["blessing"].uri)
+        verdict_table.show(found, run_metadata.baseline_version(runner.records), session.terminal)
+        answer = "blessed" if found.blessed else "refused"
+        print(f"{display_path(candidate)} would be {answer}; nothing was pushed", file=session.terminal)
+        return ExitCode.OK if found.blessed else ExitCode.NOT_BLESSED
+
+    return _session(config_path, workspace, work)
+
+
+def check(config_path: str, workspace: str, json_path: str | None = None) -> ExitCode:
+    """Checks the configuration and the data, and prints what was found; trains nothing.
+
+    Args:
+      config_path: of the configuration file.
+      workspace: where runs are kept; a run takes the results from its cache.
+      json_path: file for `data` and `warnings`, in the form of summary.json; None: no file.
+
+    Returns:
+      OK if a run could start; BAD_INPUT, INTERRUPTED or FAILED.
+    """
+
+    def work(session: Session) -> ExitCode:
+        from pipeline import data_summary, pipeline
+
+        runner = session.runner(is_check=True)
+        runner.run(
+            pipeline.create_check_pipeline(
+                session.config, str(session.folder.artifacts), session.push_directory, session.folder.connection()
+            )
+        )
+        found = data_summary.collect(runner.records, session.config.gate)
+        data_summary.print_table(found, session.terminal)
+        data_summary.print_warnings(found, session.terminal)
+        for line in data_summary.gate_power(found.counts, session.config.gate):
+            print(line, file=session.terminal)
+        if json_path is not None:
+            content = {"data": data_summary.as_json(found), "warnings": found.warnings}
+            atomic_write(json_path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        print("a run could start; nothing was trained", file=session.terminal)
+        return ExitCode.OK
+
+    return _session(config_path, workspace, work, builds_model=True)
+
+
+def _session(
+    config_path: str, workspace: str, work: Callable[[Session], ExitCode], builds_model: bool = False
+) -> ExitCode:
+    """Reads the configuration, refuses what can be refused at once, and does the work; errors become exit codes."""
     try:
-        run_config = config.load(options.config)
-        classes = _check_images(run_config, options.config)
-        _check_docker(run_config)
-        folder = RunFolder(options.workspace, run_config.name)
-        _check_production(run_config.push.directory or str(folder.serving))
+        config = loading.load(config_path)
+        classes = _check_images(config, config_path)
+        _check_docker(config)
+        folder = RunFolder(workspace, config.name)
+        _check_production(config.push.directory or str(folder.serving))
         with folder.locked(), temporary_files():
-            return _run(run_config, classes, options, folder)
+            log = folder.new_log()
+            print(f"{config.name}: {display_path(config_path)}; details go to {display_path(log)}", flush=True)
+            with console.redirected(log) as terminal:
+                return _work(Session(config, config_path, folder, terminal), classes if builds_model else None, work)
     except BadInputError as error:
         print(error, file=sys.stderr)
-        return BAD_INPUT
+        return ExitCode.BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted; the next run goes on after the last stage that ended", file=sys.stderr)
-        return INTERRUPTED
+        print("interrupted; finished stages come from the cache next time", file=sys.stderr)
+        return ExitCode.INTERRUPTED
 
 
-def _check_images(run_config: config.Config, config_path: str) -> list[str] | None:
-    """Refuses data that can't be worked with, or bounds for other classes, while it costs no time.
+def _work(session: Session, classes: list[str] | None, work: Callable[[Session], ExitCode]) -> ExitCode:
+    print("loading TFX", file=session.terminal)
+    from pipeline import stage_runner  # takes seconds, and everything that can be refused without it has been
+
+    console.log_everything()
+    try:
+        if classes is not None:
+            _check_model(session, classes)
+        return work(session)
+    except stage_runner.StageFailedError as failure:
+        what, cause = failure.stage, failure.__cause__ or failure
+    except BadInputError as error:
+        print(error, file=session.terminal)
+        return ExitCode.BAD_INPUT
+    except Exception as error:
+        what, cause = "the run", error
+    logging.error("%s failed", what, exc_info=cause)
+    found = worker_errors.failure(cause)
+    print(f"{what} failed: {found.message}", file=session.terminal)
+    return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
+
+
+def _check_images(config: RunConfig, config_path: str) -> list[str] | None:
+    """Refuses data that cannot be used, or bounds for other classes, before anything is loaded.
 
     Returns:
-      the classes; None if only reading all records can tell.
+      the classes; None if they are known only after all records have been read.
     """
     try:
-        source = sources.open_source(run_config.data.path, run_config.ingestion())
+        source = sources.open_source(config.data.path, config.data.ingestion)
         source.items()
         if (classes := source.classes()) is not None:
-            run_config.gate.check_classes(classes)
+            config.gate.check_classes(classes)
         return classes
     except BadInputError as error:
         raise BadInputError(f"{config_path}: {error}") from None
 
 
-def _parse(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m pipeline.local_runner", description="Runs the pipeline here.")
-    parser.add_argument(
-        "--config", default=os.environ.get("PIPELINE_CONFIG"), help="YAML file (default: $PIPELINE_CONFIG)"
-    )
-    parser.add_argument(
-        "--workspace",
-        default=os.environ.get("PIPELINE_WORKSPACE") or DEFAULT_WORKSPACE,
-        help=f"where runs are kept (default: $PIPELINE_WORKSPACE, or {DEFAULT_WORKSPACE})",
-    )
-    instead = parser.add_mutually_exclusive_group()
-    instead.add_argument(
-        "--gate-only",
-        metavar="MODEL",
-        help="train and push nothing; say what the gate makes of this SavedModel, or of a folder's newest version",
-    )
-    instead.add_argument(
-        "--bless-anyway",
-        metavar="REASON",
-        help="push the candidate even if the gate or the serving check refuses it; the reason is kept with the version",
-    )
-    options = parser.parse_args(arguments)
-    if options.bless_anyway is not None and not options.bless_anyway.strip():
-        parser.error("--bless-anyway: a reason is wanted; it is kept with the version")
-    if not options.config:
-        parser.error("name a configuration file: --config FILE, or the environment variable PIPELINE_CONFIG")
-    return options
-
-
-def _run(run_config: config.Config, classes: list[str] | None, options: argparse.Namespace, folder: RunFolder) -> int:
-    config_path = options.config
-    log = folder.new_log()
-    print(f"{run_config.name}: {shown(config_path)}; details go to {shown(log)}", flush=True)
-    with console.redirected(log) as terminal:
-        print("loading TFX", file=terminal)
-        from pipeline import stage_runner  # takes long; all that could be refused without it has been
-
-        console.log_everything()
-        try:
-            if options.gate_only:
-                return _gate_only(run_config, options.gate_only, folder, terminal)
-            if classes is not None:
-                _check_model(run_config, classes, config_path)
-            return _run_stages(run_config, options, folder, terminal)
-        except stage_runner.StageFailedError as failure:
-            what, cause = failure.stage, failure.__cause__ or failure
-        except BadInputError as error:
-            print(error, file=terminal)
-            return BAD_INPUT
-        except Exception as error:
-            what, cause = "the run", error
-        logging.error("%s failed", what, exc_info=cause)
-        found = worker_errors.failure(cause)
-        print(f"{what} failed: {found.message}", file=terminal)
-        return BAD_INPUT if found.bad_input else FAILED
-
-
-def _check_docker(run_config: config.Config) -> None:
-    """Refuses TF Serving in Docker where there is none, before the stages have worked for it."""
-    if run_config.serving_check.tf_serving is None:
+def _check_docker(config: RunConfig) -> None:
+    """Refuses TF Serving in Docker on a machine without Docker, before any stage runs."""
+    if config.serving_check.tf_serving is None:
         return
     import docker
 
@@ -141,65 +243,36 @@ def _check_docker(run_config: config.Config) -> None:
 
 
 def _check_production(directory: str) -> None:
-    """Refuses a production that no candidate could be held against, before one is trained."""
+    """Refuses a damaged version in production, with which no candidate could be compared."""
     serving = serving_directory.ServingDirectory(directory)
     for newest in serving.versions()[-1:]:
         serving.check_in_production(newest)
 
 
-def _check_model(run_config: config.Config, classes: list[str], config_path: str) -> None:
-    """Refuses a backbone, head or training that can't be built, before the stages have worked for it."""
-    from modules import assembly
+def _check_model(session: Session, classes: list[str]) -> None:
+    """Refuses a backbone, head or training that cannot be built, before any stage runs."""
+    from modules import preflight
 
     try:
-        assembly.check(run_config.model_dump(), classes)
+        preflight.check(session.config.classifier, classes)
     except BadInputError as error:
-        raise BadInputError(f"{config_path}: {error}") from error
+        raise BadInputError(f"{session.config_path}: {error}") from error
 
 
-def _gate_only(run_config: config.Config, model: str, folder: RunFolder, terminal: TextIO) -> int:
-    """Evaluates a model that is there already, and changes nothing."""
-    from tfx.orchestration import metadata
-
-    from components.evaluator import verdict
-    from pipeline import pipeline, predict, stage_runner, verdict_table
-
-    candidate = predict.version_folder(Path(model))
-    connection = metadata.sqlite_metadata_connection_config(str(folder.metadata))
-    runner = stage_runner.LocalRunner(connection, on_start=lambda: None)
-    push_directory = run_config.push.directory or str(folder.serving)
-    runner.run(pipeline.create_gate_pipeline(run_config, candidate, str(folder.artifacts), push_directory, connection))
-    found = verdict.load(runner.records["Evaluator"].outputs["blessing"].uri)
-    baseline = runner.records["BaselineModel"].outputs["baseline_model"].custom_properties["version"].int_value
-    verdict_table.show(found, baseline or None, terminal)
-    print(f"{shown(candidate)} would be {'blessed' if found.blessed else 'refused'}; nothing was pushed", file=terminal)
-    return PUSHED if found.blessed else NOT_BLESSED
-
-
-def _run_stages(run_config: config.Config, options: argparse.Namespace, folder: RunFolder, terminal: TextIO) -> int:
-    from tfx.orchestration import metadata
-
-    from pipeline import pipeline, stage_runner, summary
-
-    connection = metadata.sqlite_metadata_connection_config(str(folder.metadata))
-    runner = stage_runner.LocalRunner(connection, on_start=lambda: folder.summary.unlink(missing_ok=True))
-    push_directory = run_config.push.directory or str(folder.serving)
-    runner.run(
-        pipeline.create_pipeline(
-            run_config,
-            str(folder.artifacts),
-            push_directory,
-            str(folder.training_state),
-            connection,
-            bless_anyway=options.bless_anyway or "",
-        )
+def main(arguments: Sequence[str]) -> int:
+    """The entry for the tfx CLI; a person uses `regraft run`."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline.local_runner", description="Runs the pipeline here.")
+    environment = os.environ.get
+    parser.add_argument("--config", default=environment("PIPELINE_CONFIG"), help="YAML file; $PIPELINE_CONFIG")
+    parser.add_argument(
+        "--workspace",
+        default=environment("PIPELINE_WORKSPACE") or DEFAULT_WORKSPACE,
+        help=f"where runs are kept; $PIPELINE_WORKSPACE, or {DEFAULT_WORKSPACE}",
     )
-    if not runner.times:  # the tfx CLI only wanted to know the pipeline's name
-        return PUSHED
-    result = summary.collect(run_config, options.config, runner.records, runner.times)
-    summary.write_json(result, folder.summary)
-    summary.print_table(result, terminal)
-    return PUSHED if result.pushed else NOT_BLESSED
+    options = parser.parse_args(arguments)
+    if not options.config:
+        parser.error("name a configuration file: --config FILE, or the environment variable PIPELINE_CONFIG")
+    return run(options.config, options.workspace)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""TFX's local runner, one stage at a time, so that a person sees each stage end."""
+"""TFX's local runner, one stage at a time, so that a person sees when each stage ends."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import run_record
+from pipeline import run_metadata
 from pipeline.summary import StageTime
 
 _log = logging.getLogger("regraft.runner")
 
 
 class StageFailedError(Exception):
-    """A stage raised; what it raised is the cause."""
+    """A stage raised an error, which is the cause of this one."""
 
     def __init__(self, stage: str):
         super().__init__(stage)
@@ -28,26 +28,29 @@ class StageFailedError(Exception):
 
 
 class LocalRunner(local_dag_runner.LocalDagRunner):
-    """Runs a pipeline, and keeps what became of each stage.
+    """Runs a pipeline, and keeps the record of each stage.
 
-    The tfx CLI replaces LocalDagRunner.run while it only wants to know the pipeline's name; then no stage runs.
+    The tfx CLI replaces LocalDagRunner.run while it only asks for the pipeline's name; then no stage runs.
 
     Attributes:
-      times: one entry a stage that has ended.
+      times: one entry per stage that has ended.
       records: stage id to what ML Metadata recorded.
     """
 
-    def __init__(self, connection: metadata_store_pb2.ConnectionConfig, on_start: Callable[[], None]):
+    def __init__(
+        self, connection: metadata_store_pb2.ConnectionConfig, on_start: Callable[[], None], is_check: bool = False
+    ):
         """Makes a runner.
 
         Args:
           connection: of the ML Metadata store that the pipeline uses.
           on_start: called once, before the first stage.
+          is_check: whether only the data is checked; such runs are no part of the history.
         """
         super().__init__()
-        self._connection, self._on_start = connection, on_start
+        self._connection, self._on_start, self._is_check = connection, on_start, is_check
         self.times: list[StageTime] = []
-        self.records: dict[str, run_record.StageRecord] = {}
+        self.records: dict[str, run_metadata.StageRecord] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
         """Runs each stage as a pipeline of one node, all under the same run id.
@@ -56,7 +59,7 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
           StageFailedError: naming the first stage that fails; the later ones don't run.
         """
         self._on_start()
-        run_id = datetime.datetime.now().isoformat()
+        run_id = run_metadata.CHECK_PREFIX * self._is_check + datetime.datetime.now().isoformat()
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
         )
@@ -73,7 +76,7 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         start = time.monotonic()
         try:
             super().run_with_ir(stage, run_options)
-            record = run_record.read_stage(self._connection, stage.pipeline_info.id, run_id, name)
+            record = run_metadata.read_stage(self._connection, stage.pipeline_info.id, run_id, name)
         except Exception as error:
             raise StageFailedError(name) from error
         seconds = time.monotonic() - start

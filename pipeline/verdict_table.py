@@ -1,4 +1,4 @@
-"""A verdict for a person: what the test images show, every check, and what failed."""
+"""A verdict for a person: the accuracy on the test images, every check, and which checks failed."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import rich.box
 import rich.markup
 import rich.table
 
+from components.evaluator import confidence
+from components.evaluator.metric_names import Metric
 from components.evaluator.verdict import OVERALL, Check, Verdict
-from modules import statistics
 from pipeline import console
 
 _MOST_ROWS = 20  # of checks that passed on slices; those that failed are all shown
-_JUDGED = {"value": "", "lower": ", at the least", "upper": ", at the most"}
+_JUDGED = {"value": "", "lower": ", lower bound", "upper": ", upper bound"}
 
 
 def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
-    """Prints what was found and how it was judged.
+    """Prints a verdict.
 
     Args:
       verdict: on a candidate.
       baseline: the version it was compared with; None if there was none.
-      terminal: where to.
+      terminal: where to print.
     """
     printer = console.tables(terminal)
     for line in _found(verdict, baseline):
@@ -39,20 +40,20 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
         table.add_row(*map(rich.markup.escape, _row(check, baseline)))
     printer.print(table)
     if left_out := len(verdict.checks) - len(rows):
-        print(f"{left_out} more checks on slices passed", file=terminal)
+        print(f"{left_out} more checks of slices passed", file=terminal)
 
 
-def served(check: Mapping[str, Any]) -> Iterator[str]:
-    """What the serving check found, in sentences.
+def serving_check_lines(check: Mapping[str, Any]) -> Iterator[str]:
+    """The result of the serving check, in sentences.
 
     Args:
       check: `refusals` and `measured`, see components/serving_check/findings.py.
     """
     if measured := check["measured"]:
         yield (
-            f"served in a fresh process: loads in {measured['load_seconds']:.1f} s; one image in "
-            f"{measured['p50_ms']:.3g} ms, 99 of 100 in {measured['p99_ms']:.3g} ms; "
-            f"{measured['images_per_second']:.0f} images/s; {measured['peak_gib']:.1f} GiB at most"
+            f"serving check: the model loads in {measured['load_seconds']:.1f} s; one image takes "
+            f"{measured['p50_ms']:.3g} ms (p50), {measured['p99_ms']:.3g} ms (p99); "
+            f"{measured['images_per_second']:.0f} images/s; peak memory {measured['peak_gib']:.1f} GiB"
         )
     for refusal in check["refusals"]:
         yield f"serving check FAILED: {refusal}"
@@ -60,34 +61,36 @@ def served(check: Mapping[str, Any]) -> Iterator[str]:
 
 def _found(verdict: Verdict, baseline: int | None) -> Iterator[str]:
     if verdict.accuracy is None:
-        yield "there are no test images"
+        yield "no test images"
         return
     low, high = verdict.accuracy_bounds
     yield (
-        f"accuracy on {verdict.examples} test images: {verdict.accuracy:.2%}; of all images like them "
-        f"{low:.1%} or more, {high:.1%} or less (each {verdict.confidence:.0%} sure)"
+        f"accuracy {verdict.accuracy:.2%} ({verdict.examples} test images; one-sided {verdict.confidence:.0%} bounds "
+        f"{low:.1%} and {high:.1%})"
     )
     if verdict.change is None:
         return
     change = verdict.change
     yield (
-        f"against version {baseline}: {change.value:+.2%}; of all images {change.lower:+.1%} or more, "
-        f"{change.upper:+.1%} or less; McNemar's p = {change.probability:.2g}"
+        f"difference to version {baseline}: {change.value:+.2%} (one-sided {verdict.confidence:.0%} bounds "
+        f"{change.lower:+.1%} and {change.upper:+.1%}; McNemar's p = {change.probability:.2g})"
     )
-    if not any(check.metric == "accuracy_change" and not check.passed for check in verdict.checks):
+    if not any(check.metric == Metric.ACCURACY_CHANGE and not check.passed for check in verdict.checks):
         yield from _too_few(verdict, change.disagreement)
 
 
 def _too_few(verdict: Verdict, disagreement: float) -> Iterator[str]:
-    """How many images it would take to be fairly sure of finding what `max_regression` is meant to find."""
-    allowed = [-check.bound for check in verdict.checks if (check.metric, check.slice) == ("accuracy_change", OVERALL)]
+    """How many test images it would take to find twice the regression that `max_regression` allows."""
+    allowed = [
+        -check.bound for check in verdict.checks if (check.metric, check.slice) == (Metric.ACCURACY_CHANGE, OVERALL)
+    ]
     if not allowed or not allowed[0]:
         return
-    needed = statistics.images_to_see_change(allowed[0], disagreement, verdict.confidence)
+    needed = confidence.images_to_see_change(allowed[0], disagreement, verdict.confidence)
     if needed > verdict.examples:
         yield (
-            f"to find a regression of {2 * allowed[0]:.1%} with {statistics.POWER:.0%} power, {needed} test images "
-            "would be needed"
+            f"finding a regression of {2 * allowed[0]:.1%} in {confidence.POWER:.0%} of cases takes {needed} test "
+            f"images; there are {verdict.examples}"
         )
 
 
@@ -99,7 +102,7 @@ def _worth_showing(checks: list[Check]) -> list[Check]:
 
 def _row(check: Check, baseline: int | None) -> tuple[str, ...]:
     name = check.name
-    if check.metric.endswith("_change"):
+    if check.metric == Metric.ACCURACY_CHANGE:
         name += f" against version {baseline}"
     if check.value is None or check.margin is None:
         return f"{name}{_JUDGED[check.judged]}", check.slice, "none", f"{check.wanted} {check.bound:g}", "", "FAILED"

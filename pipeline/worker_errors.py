@@ -17,7 +17,7 @@ import pkgutil
 import re
 from dataclasses import dataclass
 
-from modules.errors import BadInputError
+from config.errors import BadInputError
 
 _STEP = re.compile(r" \[while running '.*?'\]")
 _TRACEBACK = "Traceback (most recent call last):\n"

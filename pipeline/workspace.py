@@ -1,4 +1,4 @@
-"""Where a run keeps its things: one folder a pipeline below the workspace."""
+"""The folder of a pipeline, below the workspace: artifacts, metadata, logs, pushed versions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from modules.errors import BadInputError
+from config.errors import BadInputError
+
+if TYPE_CHECKING:
+    from ml_metadata.proto import metadata_store_pb2
 
 DEFAULT_WORKSPACE = "workspace"
 _SQLITE_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html
@@ -21,12 +25,12 @@ class RunFolder:
 
     | path              | what                                                              |
     |-------------------|-------------------------------------------------------------------|
-    | `artifacts/`      | what every stage made, by stage and execution                     |
-    | `metadata.sqlite` | ML Metadata: which execution made what from what                  |
+    | `artifacts/`      | the output of every stage, by stage and execution                 |
+    | `metadata.sqlite` | ML Metadata: inputs and outputs of every execution                |
     | `serving/`        | pushed versions, unless the configuration names another directory |
     | `logs/`           | one file a run                                                    |
     | `summary.json`    | of the last run that came to a verdict                            |
-    | `training/`       | the state of an unfinished training, after its last whole epoch   |
+    | `training/`       | the state of an unfinished training, after its last saved epoch   |
     """
 
     def __init__(self, workspace: str | Path, pipeline_name: str):
@@ -37,30 +41,36 @@ class RunFolder:
         self.summary = self.path / "summary.json"
         self.training_state = self.path / "training"
 
+    def connection(self) -> metadata_store_pb2.ConnectionConfig:
+        """Of the ML Metadata store."""
+        from tfx.orchestration import metadata  # takes seconds
+
+        return metadata.sqlite_metadata_connection_config(str(self.metadata))
+
     def new_log(self) -> Path:
-        """A log file's path that no run had before; its folder is made."""
+        """The path of a new log file; its folder is made."""
         folder = self.path / "logs"
         folder.mkdir(parents=True, exist_ok=True)
         return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Held for a run; goes with its process, however that ends.
+        """Held during a run; it is released when the process ends, for whatever reason.
 
         Raises:
-          BadInputError: if another run of this pipeline is under way.
+          BadInputError: if another run of this pipeline is active.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / ".lock", "w")  # noqa: SIM115  closed below
         except OSError as error:
-            raise BadInputError(f"the workspace {shown(self.path)} can't be used: {error.strerror}") from None
+            raise BadInputError(f"{display_path(self.path)}: the workspace cannot be used: {error.strerror}") from None
         with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise BadInputError(
-                    f"another run is using {shown(self.path)}; wait for it, or use another workspace"
+                    f"{display_path(self.path)}: another run is using it; wait for that run, or use another workspace"
                 ) from None
             self._check_metadata()
             yield
@@ -70,16 +80,16 @@ class RunFolder:
             with self.metadata.open("rb") as file:
                 if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
                     raise BadInputError(
-                        f"{shown(self.metadata)} is no SQLite database any more; delete it to start afresh "
-                        "(every stage runs again, pushed versions stay)"
+                        f"{display_path(self.metadata)}: not a SQLite database; delete it to start again (every stage "
+                        "runs again, pushed versions stay)"
                     )
 
 
 @contextlib.contextmanager
 def temporary_files() -> Iterator[None]:
-    """While it lasts, temporary files go to a folder that is removed at its end.
+    """Temporary files go to a folder that is removed at the end.
 
-    TensorFlow and TFX leave hundreds: the code of AutoGraph, wheels of user modules.
+    TensorFlow and TFX leave hundreds of them, such as the code of AutoGraph.
     """
     before = os.environ.get("TMPDIR"), tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="regraft-", ignore_cleanup_errors=True) as folder:
@@ -93,8 +103,8 @@ def temporary_files() -> Iterator[None]:
                 os.environ["TMPDIR"] = variable
 
 
-def shown(path: str | Path) -> str:
-    """A path as a person wants to read it: relative if it is below the current folder."""
+def display_path(path: str | Path) -> str:
+    """A path for a person: relative if it is below the current folder."""
     absolute = Path(path).absolute()
     here = Path.cwd()
     return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(absolute)

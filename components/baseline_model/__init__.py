@@ -1,0 +1,1 @@
+"""BaselineModel: the model in production, with which the candidate is compared."""

@@ -1,4 +1,4 @@
-"""BaselineModel: the model now in production, which the candidate has to hold its own against."""
+"""BaselineModel: the model in production, with which the candidate is compared."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import package, state_driver
+from components import code_digest, state_driver
 from components.baseline_model import driver, executor
 
 
@@ -17,21 +17,21 @@ class BaselineModelSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "directory": component_spec.ExecutionParameter(type=str),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
-        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+        code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {"model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
     OUTPUTS = {"baseline_model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
 
 
 class BaselineModel(base_component.BaseComponent):
-    """Reads the push destination.
+    """Copies the model in production out of the push directory.
 
-    TFX would use a Resolver for LatestBlessedModelStrategy; open-source Kubeflow Pipelines has no resolvers, and the
-    latest blessed model is not always the one that is served.
+    A pipeline of TFX would use a Resolver with LatestBlessedModelStrategy instead. But Kubeflow Pipelines has no
+    resolvers in its open-source form, and the latest blessed model is not always the one that is served.
 
     Outputs:
-      baseline_model: a copy of the newest pushed version that is not the candidate itself; marked absent (see
-        baseline_model/executor.py) if there is none.
+      baseline_model: a copy of the newest version that is not the candidate itself and was not rolled back; marked as
+        absent (see baseline_model/properties.py) if there is none.
     """
 
     SPEC_CLASS = BaselineModelSpec
@@ -43,13 +43,13 @@ class BaselineModel(base_component.BaseComponent):
 
         Args:
           model: the candidate.
-          directory: the push destination.
+          directory: the push directory.
         """
         super().__init__(
             BaselineModelSpec(
                 model=model,
                 directory=directory,
-                package_version=package.VERSION,
+                code_digest=code_digest.of(executor.__name__, driver.__name__),
                 baseline_model=channel.Channel(type=standard_artifacts.Model),
             )
         )

@@ -1,4 +1,4 @@
-"""The state of production."""
+"""The state of the push directory, as far as BaselineModel depends on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from components import serving_directory, state_driver
 
 
 class Driver(state_driver.StateDriver):
-    """Which version is the baseline, and what is in it."""
+    """The version that is the baseline, and the fingerprint of its model."""
 
     def state(self, execution_info: data_types.ExecutionInfo) -> str:
         directory = serving_directory.ServingDirectory(execution_info.exec_properties["directory"])

@@ -1,4 +1,4 @@
-"""Fetches the model that is in production."""
+"""Copies the model that is in production."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import serving_directory
-
-_ABSENT = "absent"
-_VERSION = "version"
+from components.baseline_model import properties
 
 
 class Executor(base_executor.BaseExecutor):
@@ -31,22 +29,19 @@ class Executor(base_executor.BaseExecutor):
         Args:
           input_dict: `model`, the candidate.
           output_dict: `baseline_model`.
-          exec_properties: `directory`, the push destination.
+          exec_properties: `directory`, the push directory.
+
+        Raises:
+          ServingError: if the files of the baseline's version are damaged.
         """
         directory = serving_directory.ServingDirectory(exec_properties["directory"])
         baseline = artifact_utils.get_single_instance(output_dict["baseline_model"])
         candidate = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
         version = directory.baseline(serving_directory.model_fingerprint(candidate))
         if version is None:
-            baseline.set_int_custom_property(_ABSENT, 1)
+            baseline.set_int_custom_property(properties.ABSENT, 1)
             return
-        production = directory.path / str(version)
         directory.check_in_production(version)
-        baseline.set_int_custom_property(_VERSION, version)
+        baseline.set_int_custom_property(properties.VERSION, version)
         target = Path(path_utils.serving_model_dir(baseline.uri))
-        shutil.copytree(production, target, dirs_exist_ok=True)
-
-
-def is_absent(baseline: types.Artifact) -> bool:
-    """Whether nothing was in production when this baseline was looked for."""
-    return bool(baseline.get_int_custom_property(_ABSENT))
+        shutil.copytree(directory.path / str(version), target, dirs_exist_ok=True)

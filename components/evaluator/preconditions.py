@@ -1,39 +1,44 @@
-"""What must hold before a candidate is measured at all: otherwise the figures would not mean what they say."""
+"""Conditions without which the metrics of a candidate would be meaningless. They are checked before anything else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tfx import types
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from modules import features, signatures
-from modules.errors import BadInputError
+from config.errors import BadInputError, one_line
+from modules.data import features
+from modules.serving import signatures
 
-_SHOWN = 3  # keys in a message
+_MOST_KEYS = 3  # in a message
 
 
 class EvaluationError(BadInputError):
-    """A candidate can't be judged as things stand."""
+    """A candidate cannot be evaluated with this data, or against this baseline."""
 
 
-def refuse_overlap(examples: types.Artifact, evaluated: Iterable[str]) -> None:
-    """Raises EvaluationError if an image of the evaluated splits is in another split too: training may have seen it.
+def check_no_overlap(examples: types.Artifact, evaluated: Sequence[str]) -> None:
+    """Checks that no image of the evaluated splits is in another split, which training may have read.
 
     Args:
       examples: raw examples, as ImageExampleGen writes them.
       evaluated: names of splits.
+
+    Raises:
+      EvaluationError: with the splits and the keys of such images.
     """
     splits = {split: _keys(examples, split) for split in artifact_utils.decode_split_names(examples.split_names)}
     for split in evaluated:
         for other in splits.keys() - set(evaluated):
             if both := sorted(splits[split] & splits[other]):
-                shown = ", ".join(key.decode(errors="replace") for key in both[:_SHOWN])
+                shown = ", ".join(key.decode(errors="replace") for key in both[:_MOST_KEYS])
+                more = ", …" if len(both) > _MOST_KEYS else ""
                 raise EvaluationError(
-                    f"{len(both)} images of the split {split} are in {other} too ({shown}…): what a candidate is "
-                    "judged on must not be trained on"
+                    f"split {split}: {len(both)} of its images are also in split {other} ({shown}{more}); a candidate "
+                    "must not be trained on the images that it is evaluated on, so remove them from one of the splits"
                 )
 
 
@@ -45,33 +50,44 @@ def _keys(examples: types.Artifact, split: str) -> set[bytes]:
     return {key for batch in parsed.as_numpy_iterator() for key in batch.tolist()}
 
 
-def class_names(model: str, what: str) -> list[str]:
-    """The classes that a SavedModel answers with.
+def class_names(model: str, name: str) -> list[str]:
+    """The class names that a SavedModel answers with, by index.
 
     Args:
-      model: its folder.
-      what: to call it by.
+      model: folder of the SavedModel.
+      name: of the model, for the error message.
 
     Raises:
-      EvaluationError: if it can't be loaded or doesn't say.
+      EvaluationError: if the model cannot be loaded, or has no class names.
     """
     try:
         loaded = tf.saved_model.load(model)
         answer = loaded.signatures[signatures.CLASS_NAMES]()
-    except Exception as error:  # what TensorFlow raises depends on what is broken
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise EvaluationError(f"{what} can't be loaded from {model}: {reason}") from error
-    return [name.decode("utf-8") for name in answer[signatures.CLASS_NAMES].numpy().tolist()]
+    except Exception as error:  # the type depends on what is broken in the SavedModel
+        raise EvaluationError(f"{model}: {name} cannot be loaded: {one_line(error)}") from error
+    return [label.decode("utf-8") for label in answer[signatures.CLASS_NAMES].numpy().tolist()]
 
 
-def refuse_other_classes(candidate: list[str], baseline: list[str], allow_new: bool) -> None:
-    """Raises EvaluationError if the candidate's classes are not production's, or those and new ones where allowed."""
-    gone = [name for name in baseline if name not in candidate]
+def check_classes(candidate: Sequence[str], baseline: Sequence[str], allow_new: bool) -> None:
+    """Checks that the candidate has all classes of the model in production, and new ones only if they are allowed.
+
+    Args:
+      candidate: class names of the candidate.
+      baseline: class names of the model in production.
+      allow_new: whether the candidate may have more classes.
+
+    Raises:
+      EvaluationError: with the classes.
+    """
+    missing = [name for name in baseline if name not in candidate]
     new = [name for name in candidate if name not in baseline]
-    if gone:
-        raise EvaluationError(f"production knows the classes {', '.join(gone)}, and the candidate doesn't")
+    if missing:
+        raise EvaluationError(
+            f"data: the candidate lacks these classes of the model in production: {', '.join(missing)}; "
+            "add images of them"
+        )
     if new and not allow_new:
         raise EvaluationError(
-            f"the candidate knows classes that production doesn't: {', '.join(new)}; "
-            "gate.allow_new_classes: true allows it"
+            "gate.allow_new_classes: the candidate has classes that the model in production does not have: "
+            f"{', '.join(new)}; set it to true to allow them"
         )

@@ -1,65 +1,72 @@
-"""What became of a candidate, check by check, as it is kept beside its blessing in `verdict.json`."""
+"""The verdict on a candidate, check by check, as it is kept beside the blessing in `verdict.json`.
+
+thresholds.py makes the checks, TFMA decides in executor.py, and results.py reads the decision into a `Verdict`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from modules import features
+from components.evaluator.metric_names import Metric
+from config import image_facts
+from config.gate import JudgedBy
+from modules.files import atomic_write
 
 FILE = "verdict.json"
 OVERALL = "overall"
-_CLASS = f"{features.LABEL}="
+AT_LEAST: Literal["at least"] = "at least"
+AT_MOST: Literal["at most"] = "at most"
+_CLASS = f"{image_facts.LABEL}="
 
 
 @dataclass(frozen=True)
 class Check:
-    """One threshold and what was measured.
+    """One threshold and the value that was compared with it.
 
     Attributes:
-      metric: what is judged, such as `accuracy`; a name that ends with `_change` is candidate less baseline.
+      metric: the metric that is judged; a name that ends with `_change` is the candidate's minus the baseline's.
       slice: which test images, as `feature=value`; `overall` for all.
-      judged: `value`, or `lower` or `upper` if it is that confidence bound of the metric.
-      value: what was judged; None if there was nothing to judge.
+      judged: `value`, or `lower` or `upper` if that confidence bound of the metric is judged.
+      value: the value that was judged; None if the slice has no images.
       wanted: `at least` or `at most`.
       bound: the last value that passes.
       passed: TFMA's verdict.
     """
 
-    metric: str
+    metric: Metric
     slice: str
-    judged: str
+    judged: JudgedBy
     value: float | None
-    wanted: str
+    wanted: Literal["at least", "at most"]
     bound: float
     passed: bool
 
     @property
     def name(self) -> str:
-        """What is judged, in words: the accuracy of a class is its recall."""
+        """The metric in words. The accuracy on the images of one class is the recall of the class."""
         name = self.metric.replace("_", " ")
         return name.replace("accuracy", "recall") if self.slice.startswith(_CLASS) else name
 
     @property
     def title(self) -> str:
-        """What is judged, and of which slice."""
+        """The metric in words, and its slice."""
         return self.name if self.slice == OVERALL else f"{self.name} of {self.slice.removeprefix(_CLASS)}"
 
     @property
     def margin(self) -> float | None:
-        """How far the value lies on the right side of the bound; below 0 on the wrong side; None without a value."""
+        """The distance of the value from the bound; below 0 if the check failed; None without a value."""
         if self.value is None:
             return None
-        return self.value - self.bound if self.wanted == "at least" else self.bound - self.value
+        return self.value - self.bound if self.wanted == AT_LEAST else self.bound - self.value
 
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """How one class fared on the test split; no recall without examples, no precision without predictions."""
+    """The results of one class on the test split. No recall without test images, no precision without predictions."""
 
     recall: float | None
     precision: float | None
@@ -68,13 +75,13 @@ class ClassFigures:
 
 @dataclass(frozen=True)
 class Change:
-    """Candidate less baseline, on the same images.
+    """The candidate's accuracy minus the baseline's, on the same images.
 
     Attributes:
       value: difference of the accuracies.
-      lower, upper: its confidence bounds.
-      probability: McNemar's p-value that both are equally good.
-      disagreement: share of the images on which only one of both is right.
+      lower, upper: confidence bounds of the difference.
+      probability: McNemar's two-sided p-value; the null hypothesis is that both models are equally good.
+      disagreement: share of the images that exactly one of both classifies correctly.
     """
 
     value: float
@@ -86,13 +93,13 @@ class Change:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a candidate on the test split.
+    """The results of a candidate on the test split.
 
     Attributes:
       blessed: TFMA's verdict on all checks together.
-      examples: test images.
-      accuracy: of the candidate; None without images.
-      accuracy_bounds: lower and upper confidence bound of it.
+      examples: number of test images.
+      accuracy: of the candidate; None without test images.
+      accuracy_bounds: lower and upper confidence bound of the accuracy.
       change: against the baseline; None without one.
       confidence: of the bounds.
       checks: the overall ones first.
@@ -110,22 +117,20 @@ class Verdict:
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:
-    """As `verdict.json` has it."""
+    """The content of `verdict.json`."""
     return dataclasses.asdict(verdict)
 
 
 def write(verdict: Verdict, folder: str | Path) -> None:
-    """Writes `verdict.json`, whole or not at all."""
-    temporary = Path(folder, f"{FILE}.tmp")
-    temporary.write_text(json.dumps(as_json(verdict), indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, Path(folder, FILE))
+    """Writes `verdict.json`; readers see the whole file or none."""
+    atomic_write(Path(folder, FILE), json.dumps(as_json(verdict), indent=2) + "\n")
 
 
 def load(folder: str | Path) -> Verdict:
-    """Reads what `write` wrote.
+    """Reads `verdict.json`.
 
     Raises:
-      FileNotFoundError: if there is nothing.
+      FileNotFoundError: if the folder has no such file.
     """
     content = json.loads(Path(folder, FILE).read_text(encoding="utf-8"))
     return Verdict(
@@ -133,7 +138,7 @@ def load(folder: str | Path) -> Verdict:
             **content,
             "accuracy_bounds": tuple(content["accuracy_bounds"]),
             "change": Change(**content["change"]) if content["change"] else None,
-            "checks": [Check(**check) for check in content["checks"]],
+            "checks": [Check(**{**check, "metric": Metric(check["metric"])}) for check in content["checks"]],
             "per_class": {name: ClassFigures(**figures) for name, figures in content["per_class"].items()},
         }
     )

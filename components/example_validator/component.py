@@ -1,39 +1,37 @@
-"""ExampleValidator: the facts about the images against the schema, and against those of production's data."""
+"""ExampleValidator: compares the facts about the images with the schema, and with the data of the production model."""
 
 from __future__ import annotations
-
-import json
-from collections.abc import Mapping
-from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 
-from components import package, state_driver
+from components import code_digest, state_driver
 from components.example_validator import driver, executor
+from config.data import DriftConfig
 
 
 class ExampleValidatorSpec(component_spec.ComponentSpec):
-    """TFX's ExampleValidator, with what it compares the data with."""
+    """TFX's ExampleValidator, with parameters for the comparison with production's data."""
 
     PARAMETERS = {
         **standard_component_specs.ExampleValidatorSpec.PARAMETERS,
         "directory": component_spec.ExecutionParameter(type=str),
         "drift": component_spec.ExecutionParameter(type=str),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
-        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+        code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = standard_component_specs.ExampleValidatorSpec.INPUTS
     OUTPUTS = standard_component_specs.ExampleValidatorSpec.OUTPUTS
 
 
 class ExampleValidator(base_component.BaseComponent):
-    """Validates every split against the schema, and the training split against production's.
+    """Validates every split against the schema, and compares the training split with production's.
 
     Outputs:
-      anomalies: none, if the stage succeeds; beside them `drift.json`, see components/example_validator/drift.py.
+      anomalies: empty, since the stage fails if there are any; `drift.json` in its folder has what changed, see
+        components/example_validator/drift.py.
     """
 
     SPEC_CLASS = ExampleValidatorSpec
@@ -45,23 +43,23 @@ class ExampleValidator(base_component.BaseComponent):
         statistics: types.BaseChannel,
         schema: types.BaseChannel,
         directory: str | data_types.RuntimeParameter,
-        drift: Mapping[str, Any],
+        drift: DriftConfig,
     ):
         """Declares the stage.
 
         Args:
-          statistics: of the facts, as StatisticsGen gives them.
-          schema: what they must fit.
-          directory: the push destination, where production's own are kept.
-          drift: the section `data.drift` of a configuration.
+          statistics: of the facts about the images, as StatisticsGen computes them.
+          schema: the schema that they must match.
+          directory: the push directory, where each version has the statistics of its training data.
+          drift: bounds on what may have changed.
         """
         super().__init__(
             ExampleValidatorSpec(
                 statistics=statistics,
                 schema=schema,
                 directory=directory,
-                drift=json.dumps(dict(drift)),
-                package_version=package.VERSION,
+                drift=drift.serialized(),
+                code_digest=code_digest.of(executor.__name__, driver.__name__),
                 anomalies=channel.Channel(type=standard_artifacts.ExampleAnomalies),
             )
         )

@@ -1,4 +1,4 @@
-"""ImageExampleGen: labelled images to examples in splits."""
+"""ImageExampleGen: turns labelled images into examples in splits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import package, state_driver
+from components import code_digest, state_driver
 from components.artifacts import IngestReport
 from components.image_example_gen import driver, executor
-from components.image_example_gen.settings import Settings
+from config.data import IngestionConfig
 
 
 class ImageExampleGenSpec(component_spec.ComponentSpec):
@@ -17,9 +17,10 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "data_path": component_spec.ExecutionParameter(type=str),
-        "settings": component_spec.ExecutionParameter(type=str),
+        "ingestion": component_spec.ExecutionParameter(type=str),
+        "allow_untested_classes": component_spec.ExecutionParameter(type=int),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
-        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+        code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {
@@ -30,30 +31,34 @@ class ImageExampleGenSpec(component_spec.ComponentSpec):
 
 
 class ImageExampleGen(base_beam_component.BaseBeamComponent):
-    """Reads a tree `<class>/…/<file>` of images, a manifest, or files of records.
+    """Reads images from a folder `<class>/…/<file>`, a manifest, or files of records.
 
     Outputs:
-      examples: tf.Examples as modules/features.py describes them, gzipped TFRecords, one folder a split.
-      schema: their contract; what Transform parses them by.
-      report: what became of every image (image_example_gen/report.py).
+      examples: tf.Examples as modules/data/features.py describes them, in gzipped TFRecords, one folder per split.
+      schema: types and shapes of the examples' features; Transform parses the examples by it.
+      report: what happened to every image (image_example_gen/report.py).
     """
 
     SPEC_CLASS = ImageExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
     DRIVER_CLASS = driver.Driver
 
-    def __init__(self, data_path: str | data_types.RuntimeParameter, settings: Settings):
+    def __init__(
+        self, data_path: str | data_types.RuntimeParameter, ingestion: IngestionConfig, allow_untested_classes: bool
+    ):
         """Declares the stage.
 
         Args:
           data_path: the folder, manifest, or files of records.
-          settings: how they are read.
+          ingestion: how the images are read.
+          allow_untested_classes: whether a class may have no test image.
         """
         super().__init__(
             ImageExampleGenSpec(
                 data_path=data_path,
-                settings=settings.serialized(),
-                package_version=package.VERSION,
+                ingestion=ingestion.serialized(),
+                allow_untested_classes=int(allow_untested_classes),
+                code_digest=code_digest.of(executor.__name__, driver.__name__),
                 examples=channel.Channel(type=standard_artifacts.Examples),
                 schema=channel.Channel(type=standard_artifacts.Schema),
                 report=channel.Channel(type=IngestReport),

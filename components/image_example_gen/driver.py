@@ -1,4 +1,4 @@
-"""The state of the data."""
+"""Makes the state of the data part of ImageExampleGen's cache key."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from tfx.orchestration.portable import data_types
 
 from components import state_driver
 from components.image_example_gen import sources
-from components.image_example_gen.settings import Settings
+from config.data import IngestionConfig
 
 
 class Driver(state_driver.StateDriver):
-    """Images that changed are never answered from the cache."""
+    """Prevents a cached result from being used after images have changed."""
 
     def state(self, execution_info: data_types.ExecutionInfo) -> str:
-        settings = Settings.parse(execution_info.exec_properties["settings"])
-        return sources.open_source(execution_info.exec_properties["data_path"], settings).state()
+        properties = execution_info.exec_properties
+        return sources.open_source(properties["data_path"], IngestionConfig.parse(properties["ingestion"])).state()

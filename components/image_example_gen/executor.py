@@ -1,12 +1,10 @@
-"""Reads labelled images and writes them as examples in splits; every image is accounted for."""
+"""Reads labelled images and writes them as examples in splits. No image is lost without a record."""
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -21,17 +19,19 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components import progress
-from components.image_example_gen import deciding, looking, quarantine, report, sources, workers, writing
-from components.image_example_gen.settings import TEST, TRAIN, Settings
+from components.image_example_gen import data_checks, example_writer, inspection, parallelism, report, sources
+from components.image_example_gen.quarantine_writer import QuarantineRows
 from components.image_example_gen.sources import spans
-from modules import features
-from modules.errors import BadInputError
+from components.image_example_gen.split_assignment import AssignSplits
+from config.data import SPLITS, IngestionConfig
+from modules.data import features
 
 _log = logging.getLogger("regraft.ingest")
 
-_SHOWN = 10  # bad files listed in an error message
 _SCRATCH = ".scratch"
-_CONFLICTS, _WRITTEN, _FOUND = "conflicts.jsonl", "written.jsonl", "found.jsonl"  # what the pipeline hands back
+_CONFLICTS, _WRITTEN, _FOUND = "conflicts.jsonl", "written.jsonl", "found.jsonl"  # read and removed after the pipeline
+
+Rows = list[dict[str, Any]]
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -50,171 +50,130 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Args:
           input_dict: empty.
           output_dict: `examples`, `schema`, `report`; see the component.
-          exec_properties: `data_path`, `settings`; see the component.
+          exec_properties: `data_path`, `ingestion`, `allow_untested_classes`; see the component.
 
         Raises:
-          BadInputError: if the source can't be worked with, too many images are bad, the same bytes stand under two
-            labels, a group in two splits, a split is empty, or a class has no training or no test example.
+          BadInputError: if the source cannot be read, too many images are unusable, identical images have different
+            labels, a group is in several splits, a split is empty, or a class has no training image or, unless that
+            is allowed, no test image.
         """
-        settings = Settings.parse(exec_properties["settings"])
-        resolved = spans.resolve(exec_properties["data_path"], settings.span)
-        source = sources.open_source(resolved.path, dataclasses.replace(settings, span=None))
+        config = IngestionConfig.parse(exec_properties["ingestion"])
+        resolved = spans.resolve(exec_properties["data_path"], config.span)
+        source = sources.open_source(resolved.path, config.model_copy(update={"span": None}))
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
 
-        files = self._ingested(source, settings, examples.uri, report_uri)
-        _refuse_conflicts(files[_CONFLICTS])
-        counts = _counts(files, settings)
-        named = {item.split for item in source.items() if item.split}
-        _refuse_bad_data(counts, files[report.QUARANTINE], settings, named)
-        _refuse_missing_classes(counts, settings.classes or source.classes() or counts.classes, settings, named)
+        rows = self._run_beam_pipeline(source, config, examples.uri, report_uri)
+        data_checks.check_conflicts(rows[_CONFLICTS])
+        counts = _count_images(rows)
+        _log_quarantined(rows[report.QUARANTINE])
+        source_splits = {item.split for item in source.items() if item.split}
+        data_checks.check_quarantine(counts, rows[report.QUARANTINE], config.max_bad_fraction)
+        data_checks.check_splits(counts, source_splits)
+        classes = config.classes or source.classes() or counts.classes
+        data_checks.check_classes(counts, classes, bool(exec_properties["allow_untested_classes"]), source_splits)
+
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.span, examples.version = resolved.span or 0, resolved.version or 0
-        examples.split_names = artifact_utils.encode_split_names(list(settings.splits))
+        examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, write_split.to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP))
 
-    def _ingested(
-        self, source: sources.Source, settings: Settings, examples_uri: str, report_uri: str
-    ) -> dict[str, list[dict[str, Any]]]:
-        """Runs the Beam pipeline; gives what it wrote beside the examples: rows by the name of the report."""
+    def _run_beam_pipeline(
+        self, source: sources.Source, config: IngestionConfig, examples_uri: str, report_uri: str
+    ) -> dict[str, Rows]:
+        """Writes the examples and the report's rows; returns file name to rows."""
         items, scratch = source.items(), os.path.join(examples_uri, _SCRATCH)
-        self._beam_pipeline_args = workers.settled(self._beam_pipeline_args, items)
+        self._beam_pipeline_args = parallelism.choose_workers(self._beam_pipeline_args, items)
         rows: dict[str, beam.PCollection] = {}
-        looked_at, written = os.path.join(scratch, "looked_at"), os.path.join(scratch, "written")
+        inspected_folder, written_folder = os.path.join(scratch, "inspected"), os.path.join(scratch, "written")
+        work = sum(map(inspection.work_of, items))
+        inspect = inspection.InspectImages(source.reader(), config, scratch, inspected_folder, work)
+        batch = beam.BatchElements(min_batch_size=inspection.BATCH_SIZE, max_batch_size=inspection.BATCH_SIZE)
         with (
-            progress.followed(looked_at, "looked at", _log),
-            progress.followed(written, "written", _log),
+            progress.follow(inspected_folder, "inspected", _log),
+            progress.follow(written_folder, "written", _log),
             self._make_beam_pipeline() as pipeline,
         ):
-            looked = (
+            inspected = (
                 pipeline
-                | "Items" >> beam.Create(items)
-                | "Spread" >> beam.Reshuffle()
-                | "Batch" >> beam.BatchElements(min_batch_size=looking.BATCH, max_batch_size=looking.BATCH)
-                | "Look"
-                >> beam.ParDo(
-                    looking.Look(source.reader(), settings, scratch, looked_at, sum(map(looking.work, items)))
-                ).with_outputs(looking.REFUSED, main="seen")
+                | "CreateItems" >> beam.Create(items)
+                | "SpreadItems" >> beam.Reshuffle()
+                | "BatchItems" >> batch
+                | "InspectImages" >> beam.ParDo(inspect).with_outputs(inspection.REJECTED, main="usable")
             )
-            decided = looked["seen"] | "Decide" >> deciding.Decide(settings)
-            rows[report.QUARANTINE] = looked[looking.REFUSED] | "Quarantine" >> quarantine.Rows(report_uri, settings)
-            rows[report.DUPLICATES] = decided["duplicates"]
-            rows[report.NEAR_DUPLICATES] = decided["near_duplicates"]
-            rows[_CONFLICTS] = decided["conflicts"]
-            rows[_WRITTEN] = decided["examples"] | "Write" >> writing.Write(examples_uri, written)
-            rows[_FOUND] = _number((looked["seen"], looked[looking.REFUSED]))
+            usable, rejected = inspected["usable"], inspected[inspection.REJECTED]
+            assigned = usable | "AssignSplits" >> AssignSplits(config)
+            rows[report.QUARANTINE] = rejected | "QuarantineRows" >> QuarantineRows(report_uri, config)
+            rows[report.DUPLICATES] = assigned["duplicates"]
+            rows[report.NEAR_DUPLICATES] = assigned["near_duplicates"]
+            rows[_CONFLICTS] = assigned["conflicts"]
+            rows[_WRITTEN] = assigned["examples"] | "WriteExamples" >> example_writer.WriteExamples(
+                examples_uri, written_folder
+            )
+            rows[_FOUND] = _count_all((usable, rejected))
             for name, collection in rows.items():
-                _write_report(collection, os.path.join(report_uri, name))
+                _write_rows(collection, os.path.join(report_uri, name))
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
-        files = {name: report.read_rows(os.path.join(report_uri, name)) for name in rows}
+        written = {name: report.read_rows(os.path.join(report_uri, name)) for name in rows}
         for name in (_CONFLICTS, _WRITTEN, _FOUND):
             tf.io.gfile.remove(os.path.join(report_uri, name))
-        return files
+        return written
 
 
-def _number(collections: tuple[beam.PCollection, ...]) -> beam.PCollection:
+def _count_all(collections: tuple[beam.PCollection, ...]) -> beam.PCollection:
     return (
         collections
-        | "Looked" >> beam.Flatten()
-        | "Count" >> beam.combiners.Count.Globally()
-        | "Found" >> beam.Map(lambda found: {"path": "", "found": found})
+        | "AllImages" >> beam.Flatten()
+        | "CountAllImages" >> beam.combiners.Count.Globally()
+        | "FoundRow" >> beam.Map(lambda count: {"path": "", "found": count})
     )
 
 
-def _write_report(rows: beam.PCollection, path: str) -> None:
+def _write_rows(rows: beam.PCollection, path: str) -> None:
     name = os.path.basename(path)
-    gathered = rows | f"Gather[{name}]" >> beam.combiners.ToList()
-    gathered | f"Write[{name}]" >> beam.Map(lambda found: report.write_rows(path, found))
+    as_list = rows | f"ToList[{name}]" >> beam.combiners.ToList()
+    as_list | f"WriteRows[{name}]" >> beam.Map(lambda found: report.write_rows(path, found))
 
 
-def _counts(files: dict[str, list[dict[str, Any]]], settings: Settings) -> report.Counts:
-    """Adds up what was written, quarantined and recognised as a duplicate, and holds it against what was found."""
-    by_split: dict[str, Counter[str]] = {split: Counter() for split in settings.splits}
-    for shard in files[_WRITTEN]:
+def _count_images(rows: dict[str, Rows]) -> report.Counts:
+    """Counts examples, quarantined images and duplicates, and compares their sum with the number of images found."""
+    by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    for shard in rows[_WRITTEN]:
         by_split[shard["split"]].update(shard["classes"])
-    near: Counter[str] = Counter()
-    for cluster in files[report.NEAR_DUPLICATES]:
-        near.update(cluster["images"])
+    near_duplicates: Counter[str] = Counter()
+    for cluster in rows[report.NEAR_DUPLICATES]:
+        near_duplicates.update(cluster["images"])
     counts = report.Counts(
-        found=files[_FOUND][0]["found"],
-        quarantined=len(files[report.QUARANTINE]),
-        duplicates=len(files[report.DUPLICATES]),
+        found=rows[_FOUND][0]["found"],
+        quarantined=len(rows[report.QUARANTINE]),
+        duplicates=len(rows[report.DUPLICATES]),
         splits={split: dict(sorted(classes.items())) for split, classes in by_split.items()},
-        fingerprint=report.combined([shard["fingerprint"] for shard in files[_WRITTEN]]),
-        transcoded=sum(shard["transcoded"] for shard in files[_WRITTEN]),
-        reasons=dict(sorted(Counter(row["reason"] for row in files[report.QUARANTINE]).items())),
-        near_duplicates={split: near[split] for split in settings.splits},
+        fingerprint=report.combine_fingerprints(shard["fingerprint"] for shard in rows[_WRITTEN]),
+        transcoded=sum(shard["transcoded"] for shard in rows[_WRITTEN]),
+        reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
+        near_duplicates={split: near_duplicates[split] for split in SPLITS},
     )
-    accounted = counts.quarantined + counts.duplicates + sum(map(counts.examples, settings.splits))
-    if accounted != counts.found:
-        raise RuntimeError(f"{counts.found} images were found, but {accounted} accounted for: {counts}")
+    recorded = counts.quarantined + counts.duplicates + sum(map(counts.examples, SPLITS))
+    if recorded != counts.found:
+        raise RuntimeError(f"{counts.found} images were found, but {recorded} were recorded: {counts}")
     return counts
 
 
-def _refuse_conflicts(conflicts: list[dict[str, Any]]) -> None:
-    if not conflicts:
-        return
-    shown = "; ".join(" = ".join([row["path"], *row["with"]]) for row in conflicts[:_SHOWN] if row["kind"] == "labels")
-    if shown:
-        raise BadInputError(f"the same image stands under different labels: {shown}")
-    shown = "; ".join(f"{row['kind']}: {', '.join([row['path'], *row['with']])}" for row in conflicts[:_SHOWN])
-    raise BadInputError(f"a group must be in one split, and the source puts it into several: {shown}")
-
-
-def _refuse_bad_data(
-    counts: report.Counts, quarantined: list[dict[str, Any]], settings: Settings, named: Collection[str]
-) -> None:
-    if not counts.found:
-        raise BadInputError("no image was found at all")
-    for row in quarantined[:_SHOWN]:
+def _log_quarantined(rows: Rows) -> None:
+    for row in rows[: data_checks.SHOWN]:
         _log.info("  quarantined: %s (%s: %s)", row["path"], row["reason"], row["detail"])
-    if counts.quarantined > _SHOWN:
-        _log.info("  quarantined: %d more", counts.quarantined - _SHOWN)
-    if counts.quarantined > settings.max_bad_fraction * counts.found:
-        shown = "; ".join(f"{row['path']} ({row['reason']})" for row in quarantined[:_SHOWN])
-        more = f"; and {counts.quarantined - _SHOWN} more" if counts.quarantined > _SHOWN else ""
-        raise BadInputError(
-            f"{counts.quarantined} of {counts.found} files can't be used, more than data.max_bad_fraction "
-            f"{settings.max_bad_fraction:g} allows: {shown}{more}"
-        )
-    for split in counts.splits:
-        if not counts.examples(split):
-            raise BadInputError(
-                f"no image fell into split {split!r} of {counts.found - counts.quarantined}: more images (or groups) "
-                f"are needed, or a larger share in data.splits{_named(named)}"
-            )
-
-
-def _refuse_missing_classes(
-    counts: report.Counts, classes: Sequence[str], settings: Settings, named: Collection[str]
-) -> None:
-    unusable = [name for name in classes if name not in counts.classes]
-    if unusable:
-        raise BadInputError(f"no file of {unusable} can be used as an image of its own: the classes would vanish")
-    untrained = [name for name in classes if name not in counts.splits[TRAIN]]
-    if untrained:
-        raise BadInputError(
-            f"no image of {untrained} fell into the training split: these classes need more images (or groups)"
-            f"{_named(named)}"
-        )
-    untested = [name for name in classes if name not in counts.splits[TEST]]
-    if untested and not settings.untested_classes:
-        numbers = ", ".join(f"{name!r} ({sum(of.get(name, 0) for of in counts.splits.values())})" for name in untested)
-        raise BadInputError(
-            f"no image of {numbers} fell into the test split, so that nothing would be known of them: data.stratified "
-            f"true gives each class its share, more images help, gate.on_missing_class warn goes without{_named(named)}"
-        )
-
-
-def _named(named: Collection[str]) -> str:
-    return f"; the source itself names images for {', '.join(sorted(named))}" if named else ""
+    if len(rows) > data_checks.SHOWN:
+        _log.info("  quarantined: %d more", len(rows) - data_checks.SHOWN)
 
 
 def _write_schema(uri: str) -> None:
-    """The contract of the examples, which Transform reads them by. What SchemaGen infers is about the facts alone."""
+    """Writes the types and shapes by which Transform parses the examples.
+
+    The schema that SchemaGen infers describes only the facts about the images.
+    """
     schema = schema_pb2.Schema()
     kinds = ((features.BYTES_FEATURES, schema_pb2.BYTES), (features.INT_FEATURES, schema_pb2.INT))
     for names, kind in (*kinds, (features.FLOAT_FEATURES, schema_pb2.FLOAT)):

@@ -1,56 +1,56 @@
-"""The quarantine: what was refused and why, and what can be seen of it."""
+"""Images that cannot become examples, and the reasons."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
-from typing import Any
+import enum
+from typing import NamedTuple
 
-import apache_beam as beam
-import tensorflow as tf
-
-from components.image_example_gen import inspection, report
-from components.image_example_gen.looking import Refused
-from components.image_example_gen.settings import Settings
-from components.image_example_gen.sources import reading
-
-_THUMBNAILS = 100
-_SIDE = 160  # pixels
+from components.image_example_gen.byte_location import ByteLocation
 
 
-class Rows(beam.PTransform):
-    """Refused to rows of `quarantine.jsonl`; the first hundred, by path, have a thumbnail if there is something to see.
+class Reason(enum.StrEnum):
+    """Why an image is quarantined. These are all the reasons."""
 
-    Several thousand rows are no more than some megabytes: one worker sees them all.
+    UNREADABLE = "unreadable"  # cannot be opened, is outside the data folder, or is a record without its fields
+    TRUNCATED = "truncated"  # starts as an image, but cannot be decoded to its end: cut short or damaged
+    NOT_AN_IMAGE = "not-an-image"
+    UNSUPPORTED_FORMAT = "unsupported-format"  # neither TensorFlow nor Pillow can make RGB pixels of it
+    TOO_LARGE = "too-large"  # has more pixels than data.max_pixels, according to its header
+    TOO_SMALL = "too-small"  # its shorter side is below data.min_side
+    NO_LABEL = "no-label"
+    UNKNOWN_LABEL = "unknown-label"  # not in data.classes, or not a valid class name
+
+
+class Rejection(NamedTuple):
+    """Why one image is quarantined.
+
+    Attributes:
+      reason: the kind of problem.
+      detail: the problem in words.
     """
 
-    def __init__(self, report_uri: str, settings: Settings):
-        super().__init__()
-        self._folder, self._max_pixels = os.path.join(report_uri, report.THUMBNAILS), settings.max_pixels
-
-    def expand(self, refused: beam.PCollection) -> beam.PCollection:
-        return refused | beam.combiners.ToList() | beam.FlatMap(_rows, self._folder, self._max_pixels)
+    reason: Reason
+    detail: str
 
 
-def _rows(refused: Iterable[Refused], folder: str, max_pixels: int) -> Iterator[dict[str, Any]]:
-    shown = 0
-    for image in sorted(refused, key=lambda image: (image.path, image.place.uri)):
-        row = {"path": image.path, "reason": str(image.reason), "detail": image.detail, "thumbnail": None}
-        picture = _thumbnail(image, max_pixels) if shown < _THUMBNAILS else None
-        if picture:
-            row["thumbnail"] = f"{report.THUMBNAILS}/{shown:03d}.png"
-            tf.io.gfile.makedirs(folder)
-            with tf.io.gfile.GFile(os.path.join(folder, f"{shown:03d}.png"), "wb") as file:
-                file.write(picture)
-            shown += 1
-        yield row
+class RejectedImage(NamedTuple):
+    """An image that cannot become an example.
+
+    Attributes:
+      path: see `item.Item`.
+      reason, detail: see `Rejection`.
+      location: of its bytes; the URI is empty if they must not be read.
+    """
+
+    path: str
+    reason: Reason
+    detail: str
+    location: ByteLocation
 
 
-def _thumbnail(image: Refused, max_pixels: int) -> bytes | None:
-    if not image.place.uri:
-        return None
-    try:
-        encoded = reading.fetch(image.place)
-    except OSError:  # that is why it was refused
-        return None
-    return inspection.thumbnail(encoded, _SIDE, max_pixels)
+class UnusableError(Exception):
+    """An image's bytes cannot become an example."""
+
+    def __init__(self, reason: Reason, detail: str):
+        super().__init__(f"{reason}: {detail}")
+        self.rejection = Rejection(reason, detail)

@@ -1,16 +1,18 @@
-"""The ingest report: what became of every image.
+"""The ingest report: what happened to every image.
 
 `counts.json`
-    See `Counts`.
+    see `Counts`.
 `quarantine.jsonl`
-    one object a line: `path`, `reason` (reasons.Reason), `detail`, `thumbnail`: the file's name, or null.
+    one JSON object per line and quarantined image: `path`, `reason` (quarantine.Reason), `detail`, `thumbnail` (the
+    file's name, or null).
 `thumbnails/`
-    PNGs of up to 100 quarantined files, where there is something to see.
+    PNGs of up to 100 quarantined images, those that can be shown.
 `duplicates.jsonl`
-    one object a line: `path`, `same_as`: the path of the file with the same bytes that became the example.
+    one JSON object per line and duplicate: `path`, `same_as` (path of the file with the same bytes that became the
+    example).
 `near_duplicates.jsonl`
-    one object a line, a cluster of images that resemble each other and stand in several splits: `path` of the first,
-    `images`: how many by split, `labels`, `paths`: by split, at most 20 each.
+    one JSON object per line and cluster of similar images in several splits: `path` of the first, `images` (how many
+    per split), `labels`, `paths` (per split, at most 20 each).
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from modules.files import atomic_write
+
 COUNTS = "counts.json"
 QUARANTINE = "quarantine.jsonl"
 THUMBNAILS = "thumbnails"
@@ -36,13 +40,14 @@ class Counts:
     """Numbers of images.
 
     Attributes:
-      found: files, rows of a manifest, or records; quarantined + duplicates + all examples.
-      quarantined, duplicates: of them.
-      splits: split name to class name to examples.
+      found: files, rows of a manifest, or records; equals quarantined + duplicates + examples of all splits.
+      quarantined: images that cannot be used.
+      duplicates: images whose bytes are those of another image.
+      splits: split name to class name to number of examples.
       fingerprint: of all examples, see `fingerprint`.
-      transcoded: examples that hold other bytes than were found.
-      reasons: quarantined images by reason.
-      near_duplicates: split name to examples in clusters that stand in several splits.
+      transcoded: examples that hold the image as PNG instead of the original bytes.
+      reasons: reason to number of quarantined images.
+      near_duplicates: split name to number of examples in clusters of similar images that are in several splits.
     """
 
     found: int
@@ -63,14 +68,20 @@ class Counts:
 
 
 def fingerprint(examples: Iterable[tuple[str, str, str]]) -> str:
-    """What examples these are, 64 hexadecimal digits: made of each one's split, label and key, in whatever order."""
-    hashes = (hashlib.sha256("\0".join(example).encode()).hexdigest() for example in examples)
-    return combined(hashes)
+    """Identifies a set of examples; their order does not matter.
+
+    Args:
+      examples: each one's split, label and key.
+
+    Returns:
+      64 hexadecimal digits.
+    """
+    return combine_fingerprints(hashlib.sha256("\0".join(example).encode()).hexdigest() for example in examples)
 
 
-def combined(fingerprints: Iterable[str]) -> str:
-    """The fingerprint of several lots of examples together."""
-    return f"{sum(int(found, 16) for found in fingerprints) % 2**256:064x}"
+def combine_fingerprints(fingerprints: Iterable[str]) -> str:
+    """The fingerprint of the union of several sets of examples."""
+    return f"{sum(int(digits, 16) for digits in fingerprints) % 2**256:064x}"
 
 
 def read_counts(directory: str) -> Counts:
@@ -79,8 +90,7 @@ def read_counts(directory: str) -> Counts:
 
 
 def write_counts(directory: str, counts: Counts) -> None:
-    with tf.io.gfile.GFile(os.path.join(directory, COUNTS), "w") as file:
-        file.write(json.dumps(vars(counts), indent=2, ensure_ascii=False) + "\n")
+    atomic_write(os.path.join(directory, COUNTS), json.dumps(vars(counts), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_rows(path: str) -> list[dict[str, Any]]:
@@ -89,10 +99,6 @@ def read_rows(path: str) -> list[dict[str, Any]]:
 
 
 def write_rows(path: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes one JSON object a line, sorted by path; a path that is not UTF-8 keeps its bytes as surrogate escapes."""
-    temporary = f"{path}.tmp"
-    with tf.io.gfile.GFile(temporary, "w") as file:
-        file.write("")  # makes the file, even if there is nothing to write
-        for row in sorted(rows, key=lambda row: str(row["path"])):
-            file.write(json.dumps(row) + "\n")
-    tf.io.gfile.rename(temporary, path, overwrite=True)
+    """Writes one JSON object per line, sorted by path. Bytes of a path that are not UTF-8 become surrogate escapes."""
+    in_order = sorted(rows, key=lambda row: str(row["path"]))
+    atomic_write(path, "".join(json.dumps(row) + "\n" for row in in_order))

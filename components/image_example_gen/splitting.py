@@ -1,8 +1,8 @@
-"""Which split an image belongs to.
+"""The rules for which split an image is in.
 
-A *unit* is what must stay together: an image by itself, a group (a patient, a scene, a camera), or several of those
-that an image, or a resemblance, joins. A unit's split is decided by a hash of its own; what else there is doesn't
-count, unless `stratified`.
+A *unit* is a set of images that must be in the same split: one image, a group (a patient, a scene, a camera), or
+several of these, connected by an image in two groups or by near-duplicates. The unit's own hash decides its split. No
+other image matters, unless the split is stratified.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from components.image_example_gen.settings import EVAL, TEST, TRAIN
+from config.data import EVAL, TEST, TRAIN
 
-_STRICTEST = (TEST, EVAL, TRAIN)  # where a picture goes that is said to be on two sides: never out of the test
+_STRICTEST_FIRST = (TEST, EVAL, TRAIN)  # an image that the source assigns to two splits must not leave the test split
 
 
 def unit_of(key: str, group: str) -> str:
@@ -21,103 +21,116 @@ def unit_of(key: str, group: str) -> str:
 
     Args:
       key: SHA-256 of the image's bytes, hexadecimal.
-      group: empty if it is in none.
+      group: empty if the image has none.
     """
     return hashlib.sha256(f"group {group}".encode()).hexdigest() if group else key
 
 
-def split_of(unit: str, splits: Mapping[str, int]) -> str:
+def split_of(unit: str, shares: Mapping[str, int]) -> str:
     """Chooses a split by a hash.
 
     Args:
       unit: hexadecimal digits of a hash.
-      splits: split name to its share, positive integers; the order counts.
+      shares: split name to its share, positive integers; the order counts.
 
     Returns:
       the name of the split.
     """
-    bucket = int(unit, 16) % sum(splits.values())
-    for name, share in splits.items():
+    bucket = int(unit, 16) % sum(shares.values())
+    for name, share in shares.items():
         if bucket < share:
             return name
         bucket -= share
     raise AssertionError("unreachable: the bucket is below the sum of the shares")
 
 
-def strictest(named: Collection[str]) -> str:
-    """Of the splits that a unit's images are named for, the one it goes to; empty if none is."""
-    return next((split for split in _STRICTEST if split in named), "")
+def strictest_split(source_splits: Collection[str]) -> str:
+    """The one split for images that the source assigns to several; empty if it assigns them to none."""
+    return next((split for split in _STRICTEST_FIRST if split in source_splits), "")
 
 
-def shares_for(named_split: str, named: Collection[str], splits: Mapping[str, int]) -> dict[str, int]:
-    """Among which splits the hash decides.
+def allowed_shares(unit_split: str, source_splits: Collection[str], shares: Mapping[str, int]) -> dict[str, int]:
+    """The splits among which the hash decides.
 
-    What the source names a split for goes there. An eval or test that it names is complete: what it names no split for
-    goes to train and to those of the two that nothing is named for. If everything is named, but nothing for eval or
-    test, that is cut out of train.
+    A unit that the source assigns to a split stays there. Once the source assigns any image to eval or test, that split
+    is complete: for units that the source does not assign, the hash decides between train and those of eval and test
+    that have no assigned images. If the source assigns every image, but none to eval or none to test, the missing split
+    is taken out of train.
 
     Args:
-      named_split: what the source says of this unit; may be empty.
-      named: all that it says of any, the empty name too.
-      splits: shares.
+      unit_split: to which the source assigns this unit; may be empty.
+      source_splits: to which the source assigns any image; contains the empty name if some images have no split.
+      shares: of all splits.
 
     Returns:
       shares of some splits, at least one.
     """
-    open_ones = {name: share for name, share in splits.items() if name == TRAIN or name not in named}
-    if not named_split or (named_split == TRAIN and "" not in named):
-        return open_ones
-    return {named_split: splits[named_split]}
+    open_splits = {name: share for name, share in shares.items() if name == TRAIN or name not in source_splits}
+    if not unit_split or (unit_split == TRAIN and "" not in source_splits):
+        return open_splits
+    return {unit_split: shares[unit_split]}
 
 
 @dataclass(frozen=True, order=True)
-class Stratum:
-    """A unit as part of a class: its hash, how many images it has, and its shares."""
+class ClassUnit:
+    """A unit, counted for one class.
+
+    Attributes:
+      unit: its hash.
+      images: how many it has.
+      shares: see `allowed_shares`, as pairs.
+    """
 
     unit: str
     images: int
     shares: tuple[tuple[str, int], ...]
 
 
-def stratified(members: Sequence[Stratum]) -> dict[str, str]:
-    """Splits of one class's units so that each split has its share of the class as nearly as units allow.
+def stratify(units: Sequence[ClassUnit]) -> dict[str, str]:
+    """Splits the units of one class so that each split has its share of the class as nearly as the units allow.
 
-    In the order of their hashes; each split gets one unit at least, if there are three. One more image can move one
-    other into or out of test, and one into or out of eval.
+    The units are ordered by their hashes. If there are three units or more, each split gets at least one. Adding an
+    image may move at most one other into or out of test, and one into or out of eval.
 
     Args:
-      members: in any order.
+      units: in any order.
 
     Returns:
       unit to split.
     """
-    chosen: dict[str, str] = {}
-    for shares in sorted({member.shares for member in members}):
-        chosen |= _stratified(sorted(member for member in members if member.shares == shares), dict(shares))
-    return chosen
+    assigned: dict[str, str] = {}
+    for shares in sorted({unit.shares for unit in units}):
+        assigned |= _stratify_alike(sorted(unit for unit in units if unit.shares == shares), dict(shares))
+    return assigned
 
 
-def _stratified(members: list[Stratum], shares: Mapping[str, int]) -> dict[str, str]:
-    """Test takes the lowest hashes, eval the highest, so that neither's boundary moves the other's."""
+def _stratify_alike(units: list[ClassUnit], shares: Mapping[str, int]) -> dict[str, str]:
+    """Stratifies units with the same shares.
+
+    Test takes the lowest hashes, eval the highest. So the boundary of one never moves the boundary of the other.
+    """
     if TRAIN not in shares:
-        return {member.unit: split_of(member.unit, shares) for member in members}
-    images, total, left = sum(member.images for member in members), sum(shares.values()), list(members)
-    chosen: dict[str, str] = {}
+        return {unit.unit: split_of(unit.unit, shares) for unit in units}
+    images, total, remaining = sum(unit.images for unit in units), sum(shares.values()), list(units)
+    assigned: dict[str, str] = {}
     for split, end in ((TEST, 0), (EVAL, -1)):
         wanted = max(1, round(images * shares[split] / total)) if split in shares else 0
         kept_for_others = 2 if split == TEST and EVAL in shares else 1
-        while wanted > 0 and len(left) > kept_for_others:
-            member = left.pop(end)
-            chosen[member.unit] = split
-            wanted -= member.images
-    return chosen | {member.unit: TRAIN for member in left}
+        while wanted > 0 and len(remaining) > kept_for_others:
+            unit = remaining.pop(end)
+            assigned[unit.unit] = split
+            wanted -= unit.images
+    return assigned | {unit.unit: TRAIN for unit in remaining}
 
 
-def joined(pairs: Collection[tuple[str, str]]) -> dict[str, str]:
-    """Unit to the one that stands for all it is joined with, the lowest of them.
+def merge_units(pairs: Collection[tuple[str, str]]) -> dict[str, str]:
+    """Merges units that must be in the same split.
 
     Args:
-      pairs: units that must stay together.
+      pairs: of units that must stay together.
+
+    Returns:
+      unit to the lowest unit of all that it is connected to; only units that are in a pair.
     """
     parent: dict[str, str] = {}
 

@@ -1,0 +1,1 @@
+"""Pusher: makes a blessed candidate the next version in the push directory."""

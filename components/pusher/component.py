@@ -1,4 +1,4 @@
-"""Pusher: a blessed candidate becomes the next version in the serving directory."""
+"""Pusher: makes a blessed candidate the next version in the push directory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import artifacts, package, run_parameters, state_driver
+from components import artifacts, code_digest, run_parameters, state_driver
 from components.pusher import driver, executor
 
 
@@ -25,7 +25,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "bless_anyway": component_spec.ExecutionParameter(type=str),
         **run_parameters.specification(*run_parameters.PATHS),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
-        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+        code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -40,7 +40,7 @@ class PusherSpec(component_spec.ComponentSpec):
 
 
 class Pusher(base_component.BaseComponent):
-    """Pushes a blessed model; see components/serving_directory.py for what is promised.
+    """Pushes a blessed model; components/serving_directory.py documents the guarantees.
 
     Outputs:
       pushed_model: `pushed` 0 or 1; `pushed_destination` and `pushed_version` if pushed.
@@ -63,23 +63,23 @@ class Pusher(base_component.BaseComponent):
         keep: int | None,
         config: Mapping[str, Any],
         bless_anyway: str | data_types.RuntimeParameter = "",
-        given: Mapping[str, data_types.RuntimeParameter] | None = None,
+        runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
     ):
         """Declares the stage.
 
         Args:
           model: the candidate.
-          model_blessing: the Evaluator's verdict.
-          infra_blessing: ServingCheck's.
-          tf_serving_blessing: TFX's InfraValidator's; None: it is not asked.
-          report: ImageExampleGen's.
-          statistics: of the facts; kept with the version, for the next data to be compared with.
-          schema: of the facts; kept likewise.
-          directory: the push destination, which a server may be watching.
+          model_blessing: of Evaluator.
+          infra_blessing: of ServingCheck.
+          tf_serving_blessing: of TFX's InfraValidator; None: the pipeline has no such stage.
+          report: of ImageExampleGen.
+          statistics: of the facts about the images; kept with the version, so that later data can be compared.
+          schema: of the facts; kept with the version too.
+          directory: the push directory, which a server may be watching.
           keep: how many versions stay; None: all.
-          config: the run's configuration, for the version's manifest; JSON-serialisable.
-          bless_anyway: why a candidate that isn't blessed is to be pushed all the same; empty: it isn't.
-          given: parameters of components/run_parameters.py that a run can be given anew; they go into the manifest.
+          config: the run's configuration as JSON values, for the version's manifest; sections may be left out.
+          bless_anyway: why a candidate that is not blessed shall be pushed; empty: it is not pushed.
+          runtime_parameters: those of components/run_parameters.py that a run can be given; for the manifest too.
         """
         super().__init__(
             PusherSpec(
@@ -94,8 +94,8 @@ class Pusher(base_component.BaseComponent):
                 keep=keep or 0,
                 config=json.dumps(dict(config), sort_keys=True),
                 bless_anyway=bless_anyway,
-                **(given or {}),
-                package_version=package.VERSION,
+                **(runtime_parameters or {}),
+                code_digest=code_digest.of(executor.__name__, driver.__name__),
                 pushed_model=channel.Channel(type=standard_artifacts.PushedModel),
             )
         )

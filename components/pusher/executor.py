@@ -1,9 +1,10 @@
-"""Pushes a blessed candidate as the next version, whole or not at all."""
+"""Pushes a blessed candidate as the next version. A server sees the whole version or none of it."""
 
 from __future__ import annotations
 
 import dataclasses
 import getpass
+import importlib.metadata
 import json
 import logging
 import os
@@ -17,19 +18,22 @@ from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import package, run_parameters, serving_directory
+from components import run_parameters, serving_directory
 from components.evaluator import verdict
-from components.example_validator import executor as example_validator
+from components.example_validator import statistics
 from components.image_example_gen import report
-from components.pusher.properties import GATE, OVERRIDDEN, REFUSED_BY, SERVING_CHECK, STANDING, TF_SERVING, WITHDRAWN
+from components.pusher import properties
+from config.data import TRAIN
+from config.run import RunConfig
 
 _log = logging.getLogger("regraft.pusher")
 
 
 class Executor(tfx_executor.Executor):
-    """Executor of Pusher: TFX's blessing check and artifact marks, and a push of our own.
+    """Executor of Pusher. It takes the check of the blessings and the marks on the artifact from TFX.
 
-    TFX's push names versions by the second, and copies files to where a server already looks.
+    It does not take TFX's way of pushing, which names versions by the second and copies files into a folder that a
+    server may already read.
     """
 
     def Do(
@@ -38,72 +42,75 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes, unless the candidate isn't blessed, already is the newest version, or was rolled back.
+        """Pushes, unless the candidate is not blessed, is the current version already, or was rolled back.
 
-        With `bless_anyway` it pushes what isn't blessed, too.
+        With `bless_anyway` it also pushes a candidate that is not blessed.
 
         Args:
           input_dict: `model`; `model_blessing`, with the verdict beside it; `infra_blessing`; `report`, of
-            ImageExampleGen; `statistics` and `schema` of the facts.
+            ImageExampleGen; `statistics` and `schema` of the facts about the images.
           output_dict: `pushed_model`; its property `pushed_destination` names the version's folder.
-          exec_properties: `directory`, the push destination; `keep`, how many versions stay, 0 for all; `config`, JSON
-            of the run's configuration, for the manifest; `bless_anyway`, why a failed check doesn't count, or empty.
+          exec_properties: `directory`, the push directory; `keep`, how many versions stay, 0 for all; `config`, JSON
+            of the run's configuration, for the manifest; `bless_anyway`, why a failed check does not count, or empty.
         """
         pushed_model = artifact_utils.get_single_instance(output_dict["pushed_model"])
         model = self.GetModelPath(input_dict)
         directory = serving_directory.ServingDirectory(exec_properties["directory"])
         candidate = serving_directory.model_fingerprint(model)
-        standing = directory.standing(candidate)
-        if standing is not None:
-            pushed_model.set_int_custom_property(STANDING, standing)
+        version = directory.current_version_of(candidate)
+        if version is not None:
+            pushed_model.set_int_custom_property(properties.CURRENT, version)
         override = {}
-        if refusing := _refusing(input_dict):
-            pushed_model.set_string_custom_property(REFUSED_BY, ", ".join(refusing))
-            if not exec_properties["bless_anyway"]:
+        if refused_by := _refused_by(input_dict):
+            pushed_model.set_string_custom_property(properties.REFUSED_BY, ", ".join(refused_by))
+            reason = exec_properties["bless_anyway"]
+            if not reason:
                 self._MarkNotPushed(pushed_model)
                 return
-            override = _override(input_dict, exec_properties["bless_anyway"])
-            pushed_model.set_string_custom_property(OVERRIDDEN, exec_properties["bless_anyway"])
-            _log.warning("  NOT BLESSED, pushed all the same: %s", exec_properties["bless_anyway"])
-        if (rolled_back := directory.withdrawn(candidate)) is not None:
+            override = _override(input_dict, reason)
+            pushed_model.set_string_custom_property(properties.BLESSED_ANYWAY, reason)
+            _log.warning("  NOT BLESSED, pushed anyway: %s", reason)
+        if (rolled_back := directory.rolled_back_version_of(candidate)) is not None:
             _log.warning(
-                "  the candidate is version %d, which was rolled back: promote it to have it again", rolled_back
+                "  not pushed: the candidate is version %d, which was rolled back; to serve it again, run "
+                "regraft versions promote %s %d",
+                *(rolled_back, directory.path, rolled_back),
             )
             self._MarkNotPushed(pushed_model)
-            pushed_model.set_int_custom_property(WITHDRAWN, rolled_back)
+            pushed_model.set_int_custom_property(properties.ROLLED_BACK, rolled_back)
             return
-        version = standing
         if version is None:
             parent = directory.baseline(candidate)
             keep = exec_properties["keep"] or None
             manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
             version = directory.push(model, manifest, keep, _data(input_dict))
         else:
-            _log.info("  the candidate already is version %d", version)
+            _log.info("  the candidate is version %d already", version)
         self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))
 
 
-def _refusing(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
-    """Who hasn't blessed the candidate."""
-    blessed = {GATE: model_utils.is_model_blessed(artifact_utils.get_single_instance(input_dict["model_blessing"]))}
-    for name, key in ((SERVING_CHECK, "infra_blessing"), (TF_SERVING, "tf_serving_blessing")):
+def _refused_by(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
+    """The checks that did not bless the candidate."""
+    gate = artifact_utils.get_single_instance(input_dict["model_blessing"])
+    blessed = {properties.GATE: model_utils.is_model_blessed(gate)}
+    for name, key in ((properties.SERVING_CHECK, "infra_blessing"), (properties.TF_SERVING, "tf_serving_blessing")):
         if input_dict.get(key):
             blessed[name] = model_utils.is_infra_validated(artifact_utils.get_single_instance(input_dict[key]))
-    return [name for name, is_so in blessed.items() if not is_so]
+    return [name for name, is_blessed in blessed.items() if not is_blessed]
 
 
 def _override(input_dict: dict[str, list[types.Artifact]], reason: str) -> dict[str, Any]:
-    """Who pushed past which checks, and why."""
+    """For the manifest: who pushed a candidate that is not blessed, why, and which checks failed."""
     judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
     failed = [f"{check.metric} ({check.slice})" for check in judged.checks if not check.passed]
-    failed += [name for name in _refusing(input_dict) if name != GATE]
+    failed += [name for name in _refused_by(input_dict) if name != properties.GATE]
     return {"blessed_anyway": {"reason": reason, "by": getpass.getuser(), "failed": failed}}
 
 
 def _data(input_dict: dict[str, list[types.Artifact]]) -> serving_directory.DataRecord:
-    statistics, schema = (artifact_utils.get_single_instance(input_dict[key]) for key in ("statistics", "schema"))
+    facts, schema = (artifact_utils.get_single_instance(input_dict[key]) for key in ("statistics", "schema"))
     return serving_directory.DataRecord(
-        Path(example_validator.statistics_path(statistics, "train")), Path(io_utils.get_only_uri_in_dir(schema.uri))
+        Path(statistics.path(facts, TRAIN)), Path(io_utils.get_only_uri_in_dir(schema.uri))
     )
 
 
@@ -111,16 +118,26 @@ def _manifest(input_dict: dict[str, list[types.Artifact]], exec_properties: dict
     judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
     return {
         "model_artifact": artifact_utils.get_single_uri(input_dict["model"]),
-        "package_version": package.VERSION,
+        "package_version": importlib.metadata.version("regraft"),
         "git_revision": _git_revision(),
         "test": {"examples": judged.examples, "accuracy": judged.accuracy, "accuracy_bounds": judged.accuracy_bounds},
         "data": dataclasses.asdict(report.read_counts(artifact_utils.get_single_uri(input_dict["report"]))),
-        "config": run_parameters.applied(json.loads(exec_properties["config"]), exec_properties),
+        "config": _config(exec_properties),
     }
 
 
+def _config(exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """The run's configuration, with the parameters of the run in it."""
+    text = exec_properties["config"]
+    config = run_parameters.applied(RunConfig.parse(text), exec_properties)
+    return config.model_dump(mode="json", by_alias=True, include=set(json.loads(text)))
+
+
 def _git_revision() -> str | None:
-    """Of the folder that the run was started in, `-dirty` if it has changes; GIT_REVISION stands for it in images."""
+    """The revision of the folder that the run was started in; `-dirty` at its end means uncommitted changes.
+
+    Container images have no repository; there the environment variable GIT_REVISION has the revision.
+    """
     if revision := os.environ.get("GIT_REVISION"):
         return revision
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -1,8 +1,11 @@
-"""Properties of Pusher's output artifact, beside those of TFX."""
+"""Properties of Pusher's output artifact, in addition to TFX's own.
 
-WITHDRAWN = "withdrawn_version"  # the version that the candidate was until that was rolled back
-STANDING = "standing_version"  # the current version, if it is this very candidate already, pushed anew or not
-OVERRIDDEN = "blessed_anyway"  # why it was pushed though it was not blessed
-REFUSED_BY = "refused_by"  # who refused it, of these:
+The names are those that earlier releases stored, so that `regraft history` can read their runs.
+"""
+
+ROLLED_BACK = "withdrawn_version"  # the version that the candidate was until it was rolled back
+CURRENT = "standing_version"  # the current version, if the candidate is that model already
+BLESSED_ANYWAY = "blessed_anyway"  # why the candidate was pushed although it is not blessed
+REFUSED_BY = "refused_by"  # the checks that refused the candidate, separated by `, `; their names are:
 
 GATE, SERVING_CHECK, TF_SERVING = "gate", "serving check", "TF Serving"

@@ -1,0 +1,1 @@
+"""ServingCheck: whether the candidate can be served, and answers as it did in training."""

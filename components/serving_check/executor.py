@@ -1,4 +1,4 @@
-"""Serves the candidate in a process of its own, and refuses it if that goes wrong."""
+"""Serves the candidate in a process of its own, and refuses it if its answers or its speed are not as required."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components import code_digest
 from components.serving_check import comparison, findings, probe
-from modules import reference_answers
+from config.errors import one_line
+from config.serving import ServingCheckConfig
+from modules.serving import reference_predictions
 
 _log = logging.getLogger("regraft.serving_check")
 
-_OWN_PACKAGES = ("components", "modules", "pipeline", "kubeflow")
 _TIMEOUT_SECONDS = 600
-_TOLD = 300  # characters of what a process that failed said last
 
 
 class Executor(base_executor.BaseExecutor):
@@ -35,45 +36,46 @@ class Executor(base_executor.BaseExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Asks the served model what Trainer asked the one in memory.
+        """Compares the answers of the served model with those of the model in Trainer's memory.
 
         Args:
-          input_dict: `model`, the candidate; `model_run`, with Trainer's reference answers.
-          output_dict: `infra_blessing`, as TFX's Pusher reads it, with the findings beside it.
-          exec_properties: `settings`, JSON of the section `serving_check` of the configuration.
+          input_dict: `model`, the candidate; `model_run`, with Trainer's reference predictions.
+          output_dict: `infra_blessing`, as TFX's Pusher reads it; the findings are a file in its folder.
+          exec_properties: see the component.
         """
-        settings = json.loads(exec_properties["settings"])
+        config = ServingCheckConfig.parse(exec_properties["config"])
         model = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
-        reference = Path(artifact_utils.get_single_uri(input_dict["model_run"]), reference_answers.FILE)
-        found = _check(model, reference, settings)
+        reference = Path(artifact_utils.get_single_uri(input_dict["model_run"]), reference_predictions.FILE)
+        result = _check(model, reference, config)
         blessing = artifact_utils.get_single_instance(output_dict["infra_blessing"])
-        for refusal in found["refusals"]:
+        for refusal in result["refusals"]:
             _log.warning("  refused: %s", refusal)
-        findings.write(blessing.uri, found)
-        # As TFX's InfraValidator marks it.
-        blessing.set_int_custom_property("blessed", int(not found["refusals"]))
-        blessing.set_string_custom_property("state", "INFRA_NOT_BLESSED" if found["refusals"] else "INFRA_BLESSED")
+        findings.write(blessing.uri, result)
+        # The properties that TFX's InfraValidator sets.
+        blessing.set_int_custom_property("blessed", int(not result["refusals"]))
+        blessing.set_string_custom_property("state", "INFRA_NOT_BLESSED" if result["refusals"] else "INFRA_BLESSED")
 
 
-def _check(model: str, reference: Path, settings: dict[str, Any]) -> dict[str, Any]:
+def _check(model: str, reference: Path, config: ServingCheckConfig) -> dict[str, Any]:
+    """The content of components/serving_check/findings.py's file."""
     with tempfile.TemporaryDirectory() as folder:
-        answers = Path(folder, "answers.json")
-        command = [sys.executable, "-I", probe.__file__, model, str(reference), str(answers), *_OWN_PACKAGES]
+        output = Path(folder, "output.json")
+        command = [sys.executable, "-I", probe.__file__, model, str(reference), str(output), *code_digest.PACKAGES]
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
         try:
             done = subprocess.run(
                 command, capture_output=True, text=True, cwd=folder, timeout=_TIMEOUT_SECONDS, env=environment
             )
         except subprocess.TimeoutExpired:
-            return {"refusals": [f"serving took more than {_TIMEOUT_SECONDS} s"], "measured": {}}
+            return {"refusals": [f"the serving process took more than {_TIMEOUT_SECONDS} s"], "measured": {}}
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or ["it said nothing"])[-1][-_TOLD:]
-            return {"refusals": [f"serving ended with exit code {done.returncode}: {said}"], "measured": {}}
-        served = json.loads(answers.read_text(encoding="utf-8"))
-    tolerance = settings.pop("tolerance")
+            reason = one_line((done.stderr.strip().splitlines() or ["it printed no error"])[-1])
+            refusal = f"the serving process ended with exit code {done.returncode}: {reason}"
+            return {"refusals": [refusal], "measured": {}}
+        served = json.loads(output.read_text(encoding="utf-8"))
     content = json.loads(reference.read_text(encoding="utf-8"))
     refusals = [
-        *comparison.disagreements(content, served["said"], tolerance),
-        *comparison.missed_bounds(served["measured"], settings),
+        *comparison.disagreements(content, served["answers"], config.tolerance),
+        *comparison.missed_bounds(served["measured"], config.bounds()),
     ]
     return {"refusals": refusals, "measured": served["measured"]}

@@ -1,6 +1,6 @@
-"""What ServingCheck found, as it is kept beside its blessing: `serving_check.json`.
+"""The file `serving_check.json`, which ServingCheck writes beside its blessing.
 
-`refusals`, a list of sentences, empty if the candidate is blessed; `measured`, figures by name.
+`refusals` is a list of sentences, which is empty if the candidate is blessed. `measured` has figures by name.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from modules.files import atomic_write
+
 _FILE = "serving_check.json"
 
 
 def write(folder: str | Path, content: dict[str, Any]) -> None:
-    """Writes the file, whole or not at all."""
-    path = Path(folder, _FILE)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    """Writes the file; readers see the whole file or none."""
+    atomic_write(Path(folder, _FILE), json.dumps(content, indent=2) + "\n")
 
 
 def read(folder: str | Path) -> dict[str, Any]:
-    """Reads what `write` wrote.
+    """Reads the file.
 
     Raises:
-      FileNotFoundError: if there is nothing.
+      FileNotFoundError: if the folder has no such file.
     """
     content: dict[str, Any] = json.loads(Path(folder, _FILE).read_text(encoding="utf-8"))
     return content

@@ -1,24 +1,24 @@
-"""Serves a SavedModel as a process that has none of this project's code, and tells what it answered and how fast.
+"""Serves a SavedModel in a process without this project's code, and writes its answers and its speed.
 
-Run by the executor as a script of its own: `python -I probe.py MODEL REQUESTS ANSWERS BLOCKED…`. REQUESTS is
-modules/reference_answers.py's file; the names BLOCKED can't be imported.
+The executor runs this file as a script: `python -I probe.py MODEL REQUESTS OUTPUT BLOCKED…`. REQUESTS is the file of
+modules/serving/reference_predictions.py. OUTPUT gets `answers` and `measured`. Packages named BLOCKED cannot be
+imported.
 """
 
 import base64
 import importlib.abc
 import json
-import os
 import sys
 import time
 
-LATENCY_REQUESTS = 60  # of one image each, after some to warm up
+LATENCY_REQUESTS = 60  # with one image each, after the warm-up requests
 _WARM_UP = 5
 _BATCH = 32
 _BATCHES = 4
 
 
 class Blocker(importlib.abc.MetaPathFinder):
-    """Makes packages as good as not installed."""
+    """Makes the import system act as if packages were not installed."""
 
     def __init__(self, names):
         self._names = names
@@ -29,7 +29,7 @@ class Blocker(importlib.abc.MetaPathFinder):
         return None
 
 
-def main(model, requests, answers, *blocked):
+def main(model, requests, output, *blocked):
     sys.meta_path.insert(0, Blocker(blocked))
     import tensorflow as tf
 
@@ -45,10 +45,10 @@ def main(model, requests, answers, *blocked):
     signatures["serve_images"](images=images[:1])
     first_seconds = time.monotonic() - start
 
-    said = {
+    answers = {
         "serving_default": _plain(signatures["serving_default"](examples=examples)),
         "serve_images": _plain(signatures["serve_images"](images=images)),
-        "alone": _plain(signatures["serve_images"](images=images[:1])),
+        "one_image": _plain(signatures["serve_images"](images=images[:1])),
         "class_names": _plain(loaded.signatures["class_names"]())["class_names"],
         "true_labels": _plain(loaded.signatures["true_labels"](examples=examples))["label"],
     }
@@ -58,13 +58,12 @@ def main(model, requests, answers, *blocked):
         **_speed(signatures["serve_images"], images),
         "peak_gib": _peak_gib(),
     }
-    with open(f"{answers}.tmp", "w", encoding="utf-8") as file:
-        json.dump({"said": said, "measured": measured}, file)
-    os.replace(f"{answers}.tmp", answers)
+    with open(output, "w", encoding="utf-8") as file:
+        json.dump({"answers": answers, "measured": measured}, file)
 
 
 def _plain(outputs):
-    """Tensors by name to lists, strings decoded."""
+    """Turns tensors by name into lists by name; strings are decoded."""
     return {
         name: [value.decode("utf-8") for value in tensor.numpy().tolist()]
         if tensor.dtype.name == "string"
@@ -74,19 +73,18 @@ def _plain(outputs):
 
 
 def _peak_gib():
-    """Of this process alone; getrusage's figure begins with that of the process it was forked from."""
+    """The peak memory of this process. The figure of getrusage would include that of the parent process."""
     with open("/proc/self/status", encoding="ascii") as file:
         kilobytes = next(line.split()[1] for line in file if line.startswith("VmHWM:"))
     return int(kilobytes) / 2**20
 
 
 def _speed(serve, images):
-    number = len(images)
     seconds = []
     for request in range(_WARM_UP + LATENCY_REQUESTS):
-        at = request % number
+        index = request % len(images)
         start = time.monotonic()
-        serve(images=images[at : at + 1])["label"].numpy()
+        serve(images=images[index : index + 1])["label"].numpy()
         seconds.append(time.monotonic() - start)
     seconds = sorted(seconds[_WARM_UP:])
     batch = images[:_BATCH]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tfx import types
-from tfx.components.util import udf_utils
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.orchestration import data_types
 from tfx.proto import trainer_pb2
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components import package, run_parameters, state_driver
+from components import code_digest, run_parameters, state_driver, user_code
 from components.trainer import executor
+from config.classifier import ClassifierConfig
 
 
 class TrainerSpec(component_spec.ComponentSpec):
@@ -24,7 +23,7 @@ class TrainerSpec(component_spec.ComponentSpec):
         **standard_component_specs.TrainerSpec.PARAMETERS,
         **run_parameters.specification(*run_parameters.TRAINING),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
-        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+        code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -38,11 +37,11 @@ class TrainerSpec(component_spec.ComponentSpec):
 
 
 class Trainer(base_component.BaseComponent):
-    """TFX's Trainer with one more input; its own takes one artifact on Kubeflow Pipelines.
+    """TFX's Trainer with one more input; its own input takes one artifact on Kubeflow Pipelines.
 
     Outputs:
       model: the SavedModel.
-      model_run: TensorBoard's logs, the history and reference answers.
+      model_run: TensorBoard's logs, the history and reference predictions.
     """
 
     SPEC_CLASS = TrainerSpec
@@ -53,39 +52,42 @@ class Trainer(base_component.BaseComponent):
         examples: types.BaseChannel,
         features: types.BaseChannel | None,
         transform_graph: types.BaseChannel,
-        custom_config: Mapping[str, Any],
-        module_file: str | None = None,
-        run_fn: str | None = None,
-        given: Mapping[str, data_types.RuntimeParameter] | None = None,
+        module_file: str,
+        config: ClassifierConfig,
+        state_directory: str | None,
+        files: Mapping[str, str],
+        runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
     ):
         """Declares the stage.
 
         Args:
-          examples: raw examples, as ImageExampleGen writes them, of which train and eval are used.
-          features: what TrunkFeatures gives; None: it trains on images.
+          examples: raw examples, as ImageExampleGen writes them; train and eval are used.
+          features: the output of TrunkFeatures; None: training reads images.
           transform_graph: Transform's.
-          custom_config: what `run_fn` finds under that name; JSON-serialisable.
-          module_file: the file with `run_fn`, which TFX packs for wherever the stage runs; this or `run_fn`.
-          run_fn: its import path, where the package is installed anyway.
-          given: parameters of components/run_parameters.py that a run can be given anew.
+          module_file: the file with `run_fn`, in a package of this project.
+          config: what is trained, and how.
+          state_directory: where the state of an unfinished training is kept; None: nowhere.
+          files: path to fingerprint of each file that the configuration names, so that a changed file trains again.
+          runtime_parameters: those of components/run_parameters.py that a run can be given.
         """
+        module = user_code.import_path(module_file)
+        custom_config = {
+            "classifier": config.serialized(),
+            "state_directory": state_directory,
+            "files": dict(files),
+        }
         super().__init__(
             TrainerSpec(
                 examples=examples,
                 features=features,
                 transform_graph=transform_graph,
-                module_file=module_file,
-                run_fn=run_fn,
+                module_path=module,
                 train_args=trainer_pb2.TrainArgs(splits=["train"]),
                 eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-                custom_config=json_utils.dumps(dict(custom_config)),
-                **(given or {}),
-                package_version=package.VERSION,
+                custom_config=json_utils.dumps(custom_config),
+                **(runtime_parameters or {}),
+                code_digest=code_digest.of(executor.__name__, module),
                 model=channel.Channel(type=standard_artifacts.Model),
                 model_run=channel.Channel(type=standard_artifacts.ModelRun),
             )
         )
-        if module_file and udf_utils.should_package_user_modules():
-            udf_utils.add_user_module_dependency(
-                self, standard_component_specs.MODULE_FILE_KEY, standard_component_specs.MODULE_PATH_KEY
-            )

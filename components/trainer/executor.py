@@ -9,6 +9,7 @@ from tfx.components.trainer import executor as tfx_executor
 from tfx.utils import json_utils
 
 from components import run_parameters
+from config.classifier import ClassifierConfig
 
 
 class Executor(tfx_executor.GenericExecutor):
@@ -23,18 +24,22 @@ class Executor(tfx_executor.GenericExecutor):
         """Trains as TFX does.
 
         Args:
-          input_dict: `examples` and, if there are, `features`, which `run_fn` gets as one and tells apart;
-            `transform_graph`.
+          input_dict: `examples`, `transform_graph` and perhaps `features`. `run_fn` gets examples and features as one
+            input, and tells them apart.
           output_dict: `model`, `model_run`.
-          exec_properties: see the component; what the run was given replaces what `custom_config` says.
+          exec_properties: see the component; values that the run was given replace those of the configuration.
 
         Raises:
-          BadInputError: if what the run was given is out of its range, and as modules/trainer.py has it.
+          BadInputError: if a value that the run was given is not allowed, and as modules/trainer.py has it.
         """
-        custom_config = run_parameters.applied(json_utils.loads(exec_properties["custom_config"]), exec_properties)
+        custom_config = json_utils.loads(exec_properties["custom_config"])
+        config = run_parameters.applied(ClassifierConfig.parse(custom_config["classifier"]), exec_properties)
         together = [*input_dict["examples"], *input_dict.get("features", [])]
         super().Do(
             {**input_dict, "examples": together},
             output_dict,
-            {**exec_properties, "custom_config": json_utils.dumps(custom_config)},
+            {
+                **exec_properties,
+                "custom_config": json_utils.dumps({**custom_config, "classifier": config.serialized()}),
+            },
         )

@@ -1,8 +1,7 @@
-"""TrunkFeatures: what the backbone's frozen part makes of every image, computed once and kept."""
+"""TrunkFeatures: the activations of the backbone's frozen part, computed once per image and kept."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 
@@ -10,20 +9,21 @@ from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import package, state_driver
+from components import code_digest, state_driver
 from components.trunk_features import executor
-from modules.trunk_features import Recipe
+from components.trunk_features.extractor import Recipe
+from config.data import EVAL, TRAIN
 
 
 class TrunkFeaturesSpec(component_spec.ComponentSpec):
-    """Inputs, outputs and parameters of TrunkFeatures. The parameters hold all that the output depends on."""
+    """Inputs, outputs and parameters of TrunkFeatures. The output depends on nothing else."""
 
     PARAMETERS = {
         "recipe": component_spec.ExecutionParameter(type=str),
         "files": component_spec.ExecutionParameter(type=str),
         "splits": component_spec.ExecutionParameter(type=str),
         state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
-        package.PARAMETER: component_spec.ExecutionParameter(type=str),
+        code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -36,7 +36,7 @@ class TrunkFeatures(base_beam_component.BaseBeamComponent):
     """Runs every image through the transform graph and the trunk.
 
     Outputs:
-      features: as modules/trunk_features.py describes them, under the type of examples, which is what Trainer takes.
+      features: as modules/data/trunk_features.py describes them; typed as examples, since Trainer reads examples.
     """
 
     SPEC_CLASS = TrunkFeaturesSpec
@@ -48,7 +48,7 @@ class TrunkFeatures(base_beam_component.BaseBeamComponent):
         transform_graph: types.BaseChannel,
         recipe: Recipe,
         files: Mapping[str, str],
-        splits: Sequence[str] = ("train", "eval"),
+        splits: Sequence[str] = (TRAIN, EVAL),
     ):
         """Declares the stage.
 
@@ -56,17 +56,17 @@ class TrunkFeatures(base_beam_component.BaseBeamComponent):
           examples: raw examples, as ImageExampleGen writes them.
           transform_graph: Transform's.
           recipe: what to compute.
-          files: path to fingerprint of each file that the recipe names, so that another content is another result.
-          splits: those to compute it for.
+          files: path to fingerprint of each file that the recipe names, so that a changed file gives a new result.
+          splits: the splits to compute.
         """
         super().__init__(
             TrunkFeaturesSpec(
                 examples=examples,
                 transform_graph=transform_graph,
-                recipe=json.dumps(dataclasses.asdict(recipe), sort_keys=True),
+                recipe=recipe.serialized(),
                 files=json.dumps(dict(files), sort_keys=True),
                 splits=json.dumps(list(splits)),
-                package_version=package.VERSION,
+                code_digest=code_digest.of(executor.__name__),
                 features=channel.Channel(type=standard_artifacts.Examples),
             )
         )

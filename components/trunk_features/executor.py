@@ -19,17 +19,16 @@ from tfx.utils import io_utils
 
 from components import progress
 from components.trunk_features import model_handler
-from modules import trunk_features
-from modules.errors import BadInputError
-from modules.trunk_features import Recipe
+from components.trunk_features.extractor import Recipe
+from config.data import TRAIN
+from config.errors import BadInputError
+from modules.data import trunk_features
 
 _log = logging.getLogger("regraft.trunk_features")
 
-_TRAIN = "train"  # the split whose images are augmented
-
 
 class TrunkFeaturesError(BadInputError):
-    """The activations can't be kept as asked."""
+    """The activations cannot be kept as the configuration asks."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -49,9 +48,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           exec_properties: `recipe`, `splits`; see the component.
 
         Raises:
-          BadInputError: if the backbone can't be built, or the dtype can't hold its activations.
+          BadInputError: if the backbone cannot be built, or the dtype cannot hold its activations.
         """
-        recipe = Recipe(**json.loads(exec_properties["recipe"]))
+        recipe = Recipe.parse(exec_properties["recipe"])
         splits: list[str] = json.loads(exec_properties["splits"])
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         transform_graph = artifact_utils.get_single_uri(input_dict["transform_graph"])
@@ -67,11 +66,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             folder = os.path.join(features.uri, ".progress")
             pipeline = self._make_beam_pipeline()
             for split, pattern in patterns.items():
-                views = recipe.views if split == _TRAIN else 1
+                views = recipe.views if split == TRAIN else 1  # only training images are augmented
                 handler = model_handler.TrunkHandler(exec_properties["recipe"], transform_graph, views, images, folder)
                 prefix = os.path.join(artifact_utils.get_split_uri([features], split), "features")
                 _compute(pipeline, split, pattern, handler, prefix)
-            with progress.followed(folder, "computed", _log):
+            with progress.follow(folder, "computed", _log):
                 _refuse_overflow(pipeline.run(), recipe)
         model_handler.extractor.cache_clear()
         manifest.write(features.uri)
@@ -95,7 +94,7 @@ def _compute(
 
 
 class _Encode(beam.DoFn):
-    """Features to a serialized tf.Example; images whose activations no float of this size holds are counted."""
+    """Features to a serialized tf.Example. It counts images whose activations are too large for the dtype."""
 
     overflow = beam.metrics.Metrics.counter("trunk_features", "overflow")
 
@@ -111,4 +110,4 @@ def _refuse_overflow(result: beam.runners.runner.PipelineResult, recipe: Recipe)
     found = result.metrics().query(beam.metrics.MetricsFilter().with_name("overflow"))["counters"]
     if images := sum(counter.result for counter in found):
         wider = "; trunk_features.dtype float32 may hold them" if recipe.dtype == "float16" else ""
-        raise TrunkFeaturesError(f"the trunk's activations of {images} images are beyond {recipe.dtype}{wider}")
+        raise TrunkFeaturesError(f"the trunk's activations of {images} images are too large for {recipe.dtype}{wider}")

@@ -1,9 +1,8 @@
-"""How Beam's RunInference runs the trunk: one load a worker, batches of a fixed size."""
+"""How Beam's RunInference runs the trunk: each worker loads it once, and batches have a fixed size."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ import tensorflow as tf
 from apache_beam.ml.inference import base
 
 from components import progress
-from modules.trunk_features import Extractor, Recipe
+from components.trunk_features.extractor import Extractor, Recipe
 
 _BATCH_SIZE = 32  # views of images
 
@@ -21,27 +20,27 @@ Features = tuple[bytes, int, float, np.ndarray]  # key, label, weight, activatio
 
 @functools.lru_cache(maxsize=1)
 def extractor(recipe: str, transform_graph: str) -> Extractor:
-    """Loads the trunk; one that was just loaded in this process for another split is used again.
+    """Loads the trunk. A trunk that this process loaded for another split is used again.
 
     Args:
-      recipe: JSON of the Recipe.
+      recipe: a serialized Recipe.
       transform_graph: folder of the transform graph.
     """
-    return Extractor(Recipe(**json.loads(recipe)), transform_graph)
+    return Extractor(Recipe.parse(recipe), transform_graph)
 
 
 class TrunkHandler(base.ModelHandler[bytes, Features, Extractor]):
     """Serialized raw examples to their features."""
 
     def __init__(self, recipe: str, transform_graph: str, views: int, images: int, folder: str):
-        """Notes what is to be run.
+        """Makes a handler.
 
         Args:
-          recipe: JSON of the Recipe.
+          recipe: a serialized Recipe.
           transform_graph: folder of the transform graph.
-          views: how many of each image.
-          images: how many there are in all splits.
-          folder: where the workers say how far they are.
+          views: variants of each image.
+          images: number of images in all splits.
+          folder: where the workers report their progress.
         """
         size = max(1, _BATCH_SIZE // views)
         super().__init__(min_batch_size=size, max_batch_size=size)

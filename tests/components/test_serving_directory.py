@@ -1,4 +1,5 @@
 import datetime
+import json
 import multiprocessing
 import os
 import shutil
@@ -10,7 +11,6 @@ import pytest
 
 from components import serving_directory
 from components.serving_directory import ServingDirectory, ServingError, model_fingerprint
-from pipeline import models
 
 
 def model(folder: Path, content: str) -> Path:
@@ -57,9 +57,9 @@ def test_the_baseline_is_the_newest_version_that_is_not_the_candidate(directory,
     assert directory.baseline(model_fingerprint(second)) == 1
     push(directory, second)
     assert directory.baseline(model_fingerprint(second)) == 1
-    assert directory.baseline(model_fingerprint(first)) == 2, "an older version again is a candidate like any other"
-    assert directory.standing(model_fingerprint(first)) is None
-    assert directory.standing(model_fingerprint(second)) == 2
+    assert directory.baseline(model_fingerprint(first)) == 2, "an older version is a candidate like any other"
+    assert directory.current_version_of(model_fingerprint(first)) is None
+    assert directory.current_version_of(model_fingerprint(second)) == 2
 
 
 def test_a_rollback_makes_an_earlier_model_current_under_a_new_number(directory, tmp_path):
@@ -69,85 +69,85 @@ def test_a_rollback_makes_an_earlier_model_current_under_a_new_number(directory,
     assert directory.roll_back() == (3, 4)
     assert model_fingerprint(directory.path / "4") == model_fingerprint(models["b"])
     assert (directory.manifest(4)["rolled_back_from"], directory.manifest(4)["note"]) == (3, "b")
-    assert directory.withdrawn(model_fingerprint(models["c"])) == 3
-    assert directory.standing(model_fingerprint(models["b"])) == 4
+    assert directory.rolled_back_version_of(model_fingerprint(models["c"])) == 3
+    assert directory.current_version_of(model_fingerprint(models["b"])) == 4
     assert directory.baseline(model_fingerprint(models["b"])) == 1, (
-        "production is never held against what was rolled back"
+        "a candidate is never compared with a version that was rolled back"
     )
     assert directory.baseline("another") == 4
     assert directory.roll_back(to=1) == (4, 5)
     assert directory.baseline("another") == 5
     assert model_fingerprint(directory.path / "5") == model_fingerprint(models["a"])
-    assert [directory.withdrawn(model_fingerprint(models[name])) for name in "abc"] == [None, 4, 3]
+    assert [directory.rolled_back_version_of(model_fingerprint(models[name])) for name in "abc"] == [None, 4, 3]
     assert directory.promote(3) == 6
-    assert directory.withdrawn(model_fingerprint(models["c"])) is None
+    assert directory.rolled_back_version_of(model_fingerprint(models["c"])) is None
     assert directory.manifest(6)["promoted_from"] == str(directory.path / "3")
     assert push(directory, model(tmp_path / "d", "d")) == 7
 
 
 @pytest.mark.parametrize(
-    ("pushed", "to", "told"),
+    ("pushed", "to", "message"),
     [
-        ("", None, "no version has been pushed here"),
-        ("a", None, "there is no other model than that of version 1 to go back to"),
-        ("aa", None, "there is no other model than that of version 2 to go back to"),
-        ("ab", 3, r"versions here are 1, 2\. Received: 3"),
-        ("aba", 1, "version 1 is the very model of the current version 3"),
+        ("", None, "this folder has no versions; push one first"),
+        ("a", None, "there is no model before version 1 that was not rolled back itself"),
+        ("aa", None, "there is no model before version 2 that was not rolled back itself"),
+        ("ab", 3, r"the versions in this folder are 1, 2\. Received: 3"),
+        ("aba", 1, "version 1 has the same model as the current version 3"),
     ],
 )
-def test_a_rollback_to_nothing_is_refused(directory, tmp_path, pushed, to, told):
+def test_a_rollback_without_another_model_is_refused(directory, tmp_path, pushed, to, message):
     directory.identity()
     for number, name in enumerate(pushed):
         push(directory, model(tmp_path / str(number), name))
-    with pytest.raises(ServingError, match=told):
+    with pytest.raises(ServingError, match=message):
         directory.roll_back(to)
     assert len(directory.versions()) == len(pushed)
 
 
-def test_a_second_rollback_goes_further_back_and_never_to_what_was_rolled_back(directory, tmp_path):
+def test_a_second_rollback_goes_further_back_and_never_to_a_version_that_was_rolled_back(directory, tmp_path):
     sources = [model(tmp_path / name, name) for name in "abc"]
     for source in sources:
         push(directory, source)
     assert directory.roll_back() == (3, 4)
     assert directory.roll_back() == (4, 5)
     assert model_fingerprint(directory.path / "5") == model_fingerprint(sources[0])
-    with pytest.raises(ServingError, match="but what was rolled back itself"):
+    with pytest.raises(ServingError, match="that was not rolled back itself; name a version with --to"):
         directory.roll_back()
     assert directory.roll_back(to=3) == (5, 6)
-    assert directory.withdrawn(model_fingerprint(sources[2])) is None
+    assert directory.rolled_back_version_of(model_fingerprint(sources[2])) is None
 
 
 @pytest.mark.parametrize("harm", ["no graph", "another graph"])
-def test_what_is_damaged_is_seen_never_made_current_and_can_be_replaced(directory, tmp_path, capsys, harm):
+def test_a_damaged_version_is_never_made_current_and_can_be_replaced(directory, tmp_path, harm):
     sources = {name: model(tmp_path / name, name) for name in "ab"}
     for name in "aba":
         push(directory, sources[name])
     graph = directory.path / "3" / "saved_model.pb"
     graph.unlink() if harm == "no graph" else graph.write_text("junk")
-    told = "it has no saved_model.pb" if harm == "no graph" else "its files are not those that were pushed"
-    assert directory.damage(3) == told
+    damage = "it has no saved_model.pb" if harm == "no graph" else "its files are not the ones that were pushed"
+    assert directory.damage(3) == damage
     assert directory.damage(1) is None
     for attempt in (
         lambda: directory.promote(3),
         lambda: ServingDirectory(tmp_path / "other").promote(3, directory),
         lambda: directory.roll_back(to=3),
     ):
-        with pytest.raises(ServingError, match=told):
+        with pytest.raises(ServingError, match=f"/3: this version cannot be made current, because {damage}"):
             attempt()
     assert not (tmp_path / "other").exists()
-    with pytest.raises(ServingError, match="is in production, but"):
+    with pytest.raises(
+        ServingError, match=r"this version is in production, but .*`regraft versions promote \S+/serving VERSION`"
+    ):
         directory.check_in_production(3)
-    models.main(["list", str(directory.path)])
-    assert f"DAMAGED: {told}" in capsys.readouterr().out
     assert directory.promote(1) == 4, "an intact copy of the same model"
     directory.check_in_production(4)
 
 
-def test_a_file_is_no_folder_to_promote_into(directory, tmp_path, capsys):
+def test_a_file_is_no_folder_to_promote_into(directory, tmp_path):
     push(directory, model(tmp_path / "a", "a"))
     (tmp_path / "file").touch()
-    assert models.main(["promote", str(directory.path), "1", "--into", str(tmp_path / "file")]) == 2
-    assert "a folder is expected; this is a file" in capsys.readouterr().err
+    with pytest.raises(ServingError, match="file: this is a file; name a folder"):
+        ServingDirectory(tmp_path / "file").promote(1, directory)
 
 
 def test_a_version_is_promoted_from_one_folder_into_another(directory, tmp_path):
@@ -157,14 +157,14 @@ def test_a_version_is_promoted_from_one_folder_into_another(directory, tmp_path)
     assert production.promote(1, directory) == 2
     assert production.manifest(2)["promoted_from"] == str(directory.path / "1")
     assert production.fingerprint(2) == directory.fingerprint(1)
-    with pytest.raises(ServingError, match="version 2 is this model, and current"):
+    with pytest.raises(ServingError, match="the current version 2 has this model already"):
         production.promote(1, directory)
-    with pytest.raises(ServingError, match=r"versions here are 1\. Received: 9"):
+    with pytest.raises(ServingError, match=r"the versions in this folder are 1\. Received: 9"):
         production.promote(9, directory)
     assert production.versions() == [1, 2]
 
 
-def test_only_so_many_versions_are_kept(directory, tmp_path):
+def test_only_the_newest_versions_are_kept(directory, tmp_path):
     for number in range(5):
         directory.push(model(tmp_path / str(number), str(number)), {}, keep=None if number < 3 else 2)
         assert directory.versions() == ([1], [1, 2], [1, 2, 3], [3, 4], [4, 5])[number]
@@ -172,27 +172,23 @@ def test_only_so_many_versions_are_kept(directory, tmp_path):
     assert directory.next_version() == 6
 
 
-def test_the_command_lists_rolls_back_and_promotes(directory, tmp_path, capsys):
-    for name in "ab":
-        push(directory, model(tmp_path / name, name))
-    model(directory.path / "7", "foreign")
-    there = str(directory.path)
-    assert models.main(["rollback", there, "--to", "1"]) == 0
-    assert "version 7 is rolled back; current is " in capsys.readouterr().out
-    assert models.main(["promote", there, "2"]) == 0
-    assert capsys.readouterr().out == f"current is {there}/9\n"
-    assert models.main(["list", there]) == 0
-    rows = [line.split() for line in capsys.readouterr().out.splitlines() if line.strip()[:1].isdigit()]
-    assert [row[0] for row in rows] == ["1", "2", "7", "8", "9"]
-    assert rows[2][-5:] == ["back,", "not", "pushed", "by", "Regraft"]
-    assert rows[3][-3:] == ["back", "from", "7"]
-    assert rows[4][5] == "current," and rows[4][-1] == f"{there}/2"
-    assert models.main(["rollback", there, "--to", "12"]) == 2
-    assert "versions here are 1, 2, 7, 8, 9. Received: 12" in capsys.readouterr().err
-    assert models.main(["list", str(tmp_path / "gone")]) == 2
+def test_folders_of_older_releases_are_read(directory, tmp_path):
+    source = model(directory.path / "3", "a")
+    newest = model(directory.path / "4", "b")
+    about = {"version": 3, "fingerprint": model_fingerprint(source), "pushed_at": "2025-01-01T00:00:00+00:00"}
+    (source / "assets.extra").mkdir()
+    (source / "assets.extra" / "regraft.json").write_text(json.dumps({**about, "package_version": "0.2.0"}))
+    state = {"identity": "x", "last_version": 9, "withdrawn": {model_fingerprint(newest): 2}}
+    (directory.path / ".regraft.json").write_text(json.dumps(state))
+    assert (directory.identity(), directory.next_version()) == ("x", 10)
+    assert directory.rolled_back_version_of(model_fingerprint(newest)) == 2
+    assert directory.baseline("another") == 3
+    assert directory.manifest(3)["package_version"] == "0.2.0"
+    assert push(directory, model(tmp_path / "c", "c")) == 10
+    assert json.loads((directory.path / ".regraft.json").read_text()) == {**state, "last_version": 10}
 
 
-def test_versions_that_others_put_there_count_and_other_names_do_not(directory):
+def test_versions_of_other_programs_count_and_other_names_do_not(directory):
     model(directory.path / "7", "foreign")
     for name in ("tmp", "8.partial", "-9"):
         (directory.path / name).mkdir()

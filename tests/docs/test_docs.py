@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from config.backbone_table import BACKBONES
+from config.head import HeadConfig
 from modules import heads
-from modules.backbones import BACKBONES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -30,7 +31,7 @@ def test_a_generated_page_says_what_the_code_says(page):
 
 
 def test_the_page_on_backbones_has_a_line_for_each_and_says_what_the_code_says():
-    """Each line's figures are checked where the backbone is built anyway, in tests/modules/test_backbones.py."""
+    """The figures are checked where each backbone is built anyway, in tests/modules/backbones."""
     page = (ROOT / "docs" / "backbones.md").read_text()
     lines = [line for line in page.splitlines() if line.split("|")[1:2] and line.split("|")[1].strip() in BACKBONES]
     assert [line.split("|")[1].strip() for line in lines] == list(BACKBONES)
@@ -81,5 +82,5 @@ def test_the_custom_head_of_the_page_on_heads_works(tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "heads.md").read_text(), re.DOTALL)
     (tmp_path / "heads_of_mine.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
-    options = heads.HeadOptions(kind="custom", function="heads_of_mine.attention")
+    options = HeadConfig(kind="custom", function="heads_of_mine.attention")
     assert heads.build(options, (5, 5, 8), 3, seed=0).output_shape == (None, 3)

@@ -14,7 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner, Result
 from drawing import colour_tree
+
+from components import code_digest
+from regraft import cli
 
 _SPAWNER = multiprocessing.get_context("forkserver")
 _SPAWNER.set_forkserver_preload(["pipeline.stage_runner", "pipeline.pipeline"])
@@ -71,17 +75,22 @@ class Workspace:
         file.write_text(yaml.safe_dump(content), encoding="utf-8")
         return file
 
-    def start(self, config: Path, *options: str) -> tuple[multiprocessing.Process, Path]:
-        """Starts a run; gives the process and the file that its terminal is."""
+    def start(
+        self, config: Path, *options: str, command: str = "run", sources: Path | None = None
+    ) -> tuple[multiprocessing.Process, Path]:
+        """Starts `regraft run`, or another command; gives the process and the file that is its terminal.
+
+        With `sources` the code in the cache keys is that of another folder.
+        """
         self._runs += 1
         terminal = self.path / f"terminal-{self._runs}.txt"
-        arguments = ["--config", str(config), "--workspace", str(self.path / "workspace"), *options]
-        process = _SPAWNER.Process(target=_main, args=(arguments, terminal))
+        arguments = [command, str(config), "--workspace", str(self.path / "workspace"), *options]
+        process = _SPAWNER.Process(target=_main, args=(arguments, terminal, sources))
         process.start()
         return process, terminal
 
-    def run(self, config: Path, *options: str) -> Run:
-        process, terminal = self.start(config, *options)
+    def run(self, config: Path, *options: str, command: str = "run", sources: Path | None = None) -> Run:
+        process, terminal = self.start(config, *options, command=command, sources=sources)
         process.join()
         return self.ended(process.exitcode, terminal, config)
 
@@ -101,13 +110,19 @@ class Workspace:
         return Run(exit_code, terminal.read_text(encoding="utf-8"), folder, summary)
 
 
-def _main(arguments: Sequence[str], terminal: Path) -> None:
+def _main(arguments: Sequence[str], terminal: Path, sources: Path | None) -> None:
     file = os.open(terminal, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)
-    from pipeline import local_runner
+    if sources:
+        code_digest.ROOT = sources
+    sys.exit(cli.main(arguments))
 
-    sys.exit(local_runner.main(arguments))
+
+@pytest.fixture(scope="session")
+def regraft() -> Callable[..., Result]:
+    """Runs a short command of `regraft` in this process."""
+    return lambda *arguments: CliRunner().invoke(cli.main, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import shutil
@@ -54,12 +53,16 @@ def test_a_stage_in_kubeflows_pod_has_flink_write_the_very_files_that_it_writes_
         tasks = cluster.run(compiler.build(run_config), until="ImageExampleGen")
         jobs = flink.get("jobs/overview")["jobs"]
         vertices = [vertex for job in jobs for vertex in flink.get(f"jobs/{job['jid']}")["vertices"]]
-    assert not {name: task.said[-3000:] for name, task in tasks.items() if task.state not in (SUCCEEDED, SKIPPED)}
+    assert not {name: task.output[-3000:] for name, task in tasks.items() if task.state not in (SUCCEEDED, SKIPPED)}
     assert [job["state"] for job in jobs] == ["FINISHED"]
     assert max(vertex["parallelism"] for vertex in vertices) == 2
     assert list((volume / "shared").iterdir()) == []
 
-    here = ingest(volume / "photos", tmp_path / "here", **dataclasses.asdict(run_config.ingestion()))
+    here = ingest(
+        volume / "photos",
+        tmp_path / "here",
+        **{name: getattr(run_config.data, name) for name in type(run_config.data.ingestion).model_fields},
+    )
     assert (here.counts.found, here.counts.duplicates, here.counts.quarantined) == (IMAGES + 2, 1, 1)
     for name, artifact in tasks["ImageExampleGen"].artifacts.items():
         folder = cluster.stored(artifact["uri"])

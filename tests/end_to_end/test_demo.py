@@ -33,7 +33,7 @@ def test_real_photos_of_traffic_lights_are_told_apart(workspace, tmp_path):
 
     asked = [photo for name in ("green", "red", "yellow") for photo in sorted((photos / name).iterdir())[:5]]
     answers = subprocess.run(
-        [sys.executable, "-m", "pipeline.predict", str(run.folder / "serving"), *map(str, asked)],
+        [sys.executable, "-m", "regraft", "predict", str(run.folder / "serving"), *map(str, asked)],
         capture_output=True,
         text=True,
         check=True,

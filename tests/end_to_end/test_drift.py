@@ -25,8 +25,11 @@ def test_data_that_changed_too_much_stops_the_run_and_says_in_what(workspace, fi
     drift = {"new_classes": "stop", "beyond": "stop"}
     run = workspace.run(workspace.configure(night, data={"drift": drift}))
     assert run.exit_code == 2
-    assert "ExampleValidator failed: the data is not what production was trained on:" in run.output
-    assert "classes that production doesn't know: 'teal'" in run.output
+    assert (
+        "ExampleValidator failed: data.drift: the images differ too much from those that production was trained on"
+        in run.output
+    )
+    assert "new classes, which production does not know: 'teal'" in run.output
     assert "brightness is lower: median 0." in run.output
     assert "Transform" not in run.output and run.versions == first_run.versions
 

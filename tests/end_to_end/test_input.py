@@ -109,7 +109,7 @@ def test_the_same_image_under_two_labels_stops_the_run_and_both_are_named(worksp
     shutil.copy(root / "cyan" / "3.png", root / "yellow" / "sky.png")
     run = workspace.run(workspace.configure(root, name="contradictory"))
     assert run.exit_code == 2
-    assert "the same image stands under different labels: cyan/3.png (cyan) = yellow/sky.png (yellow)" in run.output
+    assert "identical images have different labels: cyan/3.png (cyan) = yellow/sky.png (yellow)" in run.output
 
 
 def test_a_class_too_small_to_be_trained_on_is_named(workspace, tmp_path):
@@ -121,7 +121,7 @@ def test_a_class_too_small_to_be_trained_on_is_named(workspace, tmp_path):
     (root / "teal" / "only.png").write_bytes(only)
     run = workspace.run(workspace.configure(root, name="lonely", data={"splits": shares}))
     assert run.exit_code == 2
-    assert "no image of ['teal'] fell into the training split" in run.output
+    assert "no image of ['teal'] is in the training split" in run.output
 
 
 def test_a_class_without_one_usable_file_does_not_vanish(workspace, tmp_path):
@@ -146,7 +146,7 @@ def test_an_anomaly_stops_the_run_in_its_own_words(workspace, colours, first_run
     )
     run = workspace.run(workspace.configure(colours, data={"schema": str(schema)}))
     assert run.exit_code == 2
-    assert "ExampleValidator failed: the images don't fit the schema" in run.output
+    assert "ExampleValidator failed: data: the images do not match the schema" in run.output
     assert "train split, image/label: Unexpected string values" in run.output and "yellow" in run.output
     assert "image/height: Out-of-range values" in run.output
     assert "Transform" not in run.output
@@ -170,7 +170,7 @@ def test_a_corrected_label_is_noticed(workspace, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: colours\ndata: {path: gone}", "one subfolder a class is expected. Received:"),
+        ("name: colours\ndata: {path: gone}", "one subfolder per class is expected. Received:"),
         ("name: colours\ndata: {path: gone}\ngate: {min_acc: 1}", "gate.min_acc: no such field"),
     ],
 )
@@ -194,7 +194,7 @@ def test_what_can_be_refused_is_refused_before_any_stage(workspace, text, messag
             {"training": {"fine_tune": {"layers": "all"}}, "trunk_features": {"mode": "cached"}},
             "trunk_features.mode: cached is not possible: fine-tuning reaches down",
         ),
-        ({"training": {"replicas": 9}}, "training.replicas: 9 devices are wanted"),
+        ({"training": {"replicas": 9}}, "training.replicas: 9 devices are needed"),
         ({"head": {"kind": "conv", "filters": [8], "kernel": 5}}, "a conv head of kernel 5 needs a feature map of 5x5"),
         ({"backbone": {"name": "MobileNet", "weights": "broken.h5"}}, "backbone.weights: "),
     ],

@@ -37,7 +37,7 @@ def test_killed_in_stage_after_stage_the_next_run_goes_on_and_completes(workspac
     assert done.cached["TrunkFeatures"] and done.cached["Trainer"]
     trainer = list(KILLED_IN).index("Trainer")
     last_shown = max(map(int, re.findall(r"epoch (\d+)/", shown[trainer])))
-    resumed = int(re.search(r"going on after head epoch (\d+) of an unfinished run", shown[trainer + 1])[1])
+    resumed = int(re.search(r"continuing after head epoch (\d+) of an unfinished run", shown[trainer + 1])[1])
     assert 1 <= resumed <= last_shown + 1, "epochs are saved before they are shown, the first one always"
     assert int(re.search(r"epoch (\d+)/", shown[trainer + 1])[1]) == resumed + 1, "no saved epoch is run again"
 
@@ -51,4 +51,4 @@ def test_two_runs_of_one_pipeline_do_not_get_into_each_others_way(workspace, col
     process.kill()
     process.join()
     assert second.exit_code == 2
-    assert "another run is using" in second.output
+    assert "another run is using it" in second.output

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import gate, models
-from pipeline.workspace import RunFolder
+from pipeline import history
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +60,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     assert [stage["id"] for stage in summary["stages"]] == STAGES
 
 
-def test_the_terminal_shows_a_line_a_stage_and_the_table_and_no_chatter(first_run):
+def test_the_terminal_shows_one_line_per_stage_and_the_table_and_nothing_of_the_libraries(first_run):
     lines = first_run.output.splitlines()
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in STAGES] == STAGES
     assert re.search(r"^  magenta +33.3% +\d+ +\d+ +\d+ +100.00% +100.00%", first_run.output, re.MULTILINE)
@@ -99,11 +98,11 @@ def test_views_and_pixels_are_two_ways_to_train_on_augmented_images(workspace, c
     views = {"augmentation": {"rotation": 10.0}, "trunk_features": {"views": 2}}
     run = workspace.run(workspace.configure(colours, training=training, **views))
     assert (run.summary["training"]["mode"], run.summary["training"]["views"]) == ("cached", 2)
-    assert "2 views an image" in run.output
+    assert "2 views of each image" in run.output
     run = workspace.run(workspace.configure(colours, training=training, augmentation=views["augmentation"]))
     assert "TrunkFeatures" not in run.cached
     assert run.summary["training"]["mode"] == "pixels"
-    assert "trained on images: augmentation (rotation) is on, and trunk_features.views is 1" in run.output
+    assert "trained on images, because augmentation (rotation) is on, and trunk_features.views is 1" in run.output
 
 
 def test_an_unreachable_bound_pushes_nothing_and_says_by_how_much(workspace, colours, first_run):
@@ -132,7 +131,7 @@ def test_a_model_worse_than_production_is_refused_though_it_meets_the_bound(work
     check, change = run.check("accuracy_change"), run.summary["gate"]["change"]
     assert (check["judged"], check["passed"], check["value"]) == ("upper", False, change["upper"])
     assert change["value"] == pytest.approx(run.summary["test"]["accuracy"] - 1.0, abs=1e-6)
-    assert f"against version {versions[-1]}: {change['value']:+.2%}; of all images" in run.output
+    assert f"difference to version {versions[-1]}: {change['value']:+.2%} (one-sided 95% bounds " in run.output
     assert run.summary["gate"]["baseline"] == int(versions[-1])
 
 
@@ -146,7 +145,7 @@ def test_another_model_as_good_becomes_the_next_version(workspace, colours, firs
     assert run.summary["gate"]["change"]["value"] == 0
 
 
-def test_a_model_that_was_rolled_back_is_not_pushed_again_until_it_is_promoted(workspace, colours, first_run, capsys):
+def test_a_model_that_was_rolled_back_is_not_pushed_again_until_it_is_promoted(workspace, colours, first_run, regraft):
     config = workspace.configure(colours, training={"seed": 8})
     pushed = workspace.run(config)
     versions, serving = pushed.versions, str(pushed.folder / "serving")
@@ -156,22 +155,23 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again_until_it_is_promoted(w
     assert manifest["test"]["accuracy"] == pushed.summary["test"]["accuracy"]
     assert manifest["data"]["found"] == 120 and int(manifest["data"]["fingerprint"], 16)
     assert (manifest["config"]["training"]["seed"], manifest["config"]["name"]) == (8, "colours")
-    assert models.main(["rollback", serving]) == 0
+    rolled_back = regraft("versions", "rollback", serving)
     back = f"{int(version) + 1}"
-    assert f"version {version} is rolled back; current is {serving}/{back}" in capsys.readouterr().out
+    assert f"version {version} is rolled back; the current version is {serving}/{back}" in rolled_back.output
+    assert rolled_back.exit_code == 0
     again = workspace.run(config)
     assert (again.exit_code, again.versions) == (3, [*versions, back])
     assert (
         again.output.splitlines()[-1] == f"nothing was pushed: this model is version {version}, which was rolled back"
     )
     assert again.cached["Trainer"] and again.summary["gate"]["baseline"] == int(back)
-    assert models.main(["promote", serving, version]) == 0
+    assert regraft("versions", "promote", serving, version).exit_code == 0
     promoted = workspace.run(config)
     assert promoted.exit_code == 0
     assert promoted.output.splitlines()[-1] == f"nothing new to push: this model is {serving}/{int(back) + 1}"
 
 
-def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace, colours, first_run, capsys):
+def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace, colours, first_run, regraft):
     untrained = {"head": {"epochs": 1, "learning_rate": 1e-9}, "fine_tune": None, "seed": 1}
     config = workspace.configure(colours, name="forced", training=untrained, gate={"min_accuracy": 0.999})
     refused = workspace.run(config)
@@ -179,13 +179,13 @@ def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace
     forced = workspace.run(config, "--bless-anyway", "the old one burns")
     assert (forced.exit_code, forced.versions) == (0, ["1"])
     assert forced.summary["blessed_anyway"] == "the old one burns" and forced.summary["gate"]["blessed"] is False
-    told = f"NOT BLESSED (gate), pushed all the same: {forced.folder}/serving/1 (the old one burns)"
+    told = f"NOT BLESSED (gate), pushed anyway: {forced.folder}/serving/1 (the old one burns)"
     assert forced.output.splitlines()[-1] == told
     manifest = json.loads((forced.folder / "serving/1/assets.extra/regraft.json").read_text())
     assert manifest["blessed_anyway"]["reason"] == "the old one burns" and manifest["blessed_anyway"]["by"]
     assert "accuracy (overall)" in manifest["blessed_anyway"]["failed"]
-    assert gate.main(["history", str(forced.folder)]) == 0
-    assert "NOT BLESSED, pushed as version 1: the old one burns" in capsys.readouterr().out
+    listed = regraft("history", forced.folder)
+    assert listed.exit_code == 0 and "NOT BLESSED, pushed as version 1: the old one burns" in listed.output
     assert workspace.run(config).exit_code == 3, "once"
 
 
@@ -198,9 +198,10 @@ def test_tf_serving_that_can_not_be_asked_is_said_before_the_first_stage(workspa
 
 
 def test_tf_serving_is_asked_by_tfxs_infra_validator_and_pusher_heeds_it(workspace, colours, tmp_path):
-    from pipeline import config, pipeline
+    from config import loading
+    from pipeline import pipeline
 
-    asked = config.load(workspace.configure(colours, name="tf-serving", serving_check={"tf_serving": "2.19.0"}))
+    asked = loading.load(workspace.configure(colours, name="tf-serving", serving_check={"tf_serving": "2.19.0"}))
     stages = {stage.id: stage for stage in pipeline.create_pipeline(asked, str(tmp_path), str(tmp_path)).components}
     assert stages["Pusher"].inputs["tf_serving_blessing"].producer_component_id == "InfraValidator"
     assert '"2.19.0"' in stages["InfraValidator"].exec_properties["serving_spec"]
@@ -222,25 +223,28 @@ def test_the_gate_alone_judges_any_model_and_changes_nothing(workspace, colours,
     assert refused.summary == before.summary
     nothing = workspace.run(config, "--gate-only", str(colours))
     assert nothing.exit_code == 2
-    assert "a SavedModel, or a folder of numbered versions of one, is expected" in nothing.output
+    assert "a SavedModel or a folder of numbered versions is expected" in nothing.output
 
 
-def test_past_runs_can_be_listed_and_explained(workspace, colours, first_run, capsys):
+def test_past_runs_can_be_listed_and_explained(workspace, colours, first_run, regraft):
     refused = workspace.run(workspace.configure(colours, training={"head": {"epochs": 2}}, gate={"min_accuracy": 1}))
     assert refused.exit_code in (0, 3)
-    runs = gate.past_runs(RunFolder(first_run.folder.parent, first_run.folder.name))
+    runs = history.past_runs(first_run.folder)
     assert (runs[0].outcome, runs[0].baseline, runs[0].verdict.accuracy) == ("pushed as version 1", None, 1.0)
     assert runs[-1].verdict.accuracy == refused.summary["test"]["accuracy"]
-    assert gate.main(["history", str(first_run.folder)]) == 0
-    told = capsys.readouterr().out
+    listed = regraft("history", first_run.folder)
+    assert listed.exit_code == 0
+    told = listed.output
     assert re.search(r"^ +1 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +100.00% +– +pushed as version 1", told, re.MULTILINE)
     assert len(re.findall(r"^ +\d+ +\d{4}-", told, re.MULTILINE)) == len(runs)
-    assert gate.main(["explain", str(first_run.folder), "--run", "1"]) == 0
-    assert re.search(r"accuracy +overall +1 +at least 0.9 +\+0.1 +passed", capsys.readouterr().out)
-    assert gate.main(["explain", str(first_run.folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["checks"] == refused.summary["gate"]["checks"]
-    assert gate.main(["explain", str(first_run.folder), "--run", "99"]) == 2
-    assert "--run: 1 to" in capsys.readouterr().err
+    explained = regraft("explain", first_run.folder, "--run", "1")
+    assert explained.exit_code == 0
+    assert re.search(r"accuracy +overall +1 +at least 0.9 +\+0.1 +passed", explained.output)
+    explained = regraft("explain", first_run.folder, "--json")
+    assert explained.exit_code == 0
+    assert json.loads(explained.output)["checks"] == refused.summary["gate"]["checks"]
+    refusal = regraft("explain", first_run.folder, "--run", "99")
+    assert (refusal.exit_code, "--run: 1 to" in refusal.output) == (2, True)
 
 
 def test_a_push_is_never_answered_from_the_cache_once_the_version_is_gone(workspace, colours, first_run, tmp_path):
@@ -259,7 +263,7 @@ def test_the_pushed_model_names_the_right_class(first_run, colours, tmp_path):
     (tmp_path / "notes.jpg").write_text("no image")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "pipeline.predict", str(first_run.folder / "serving")),
+            *(sys.executable, "-m", "regraft", "predict", str(first_run.folder / "serving")),
             *(*images, "gone.png", str(tmp_path / "notes.jpg")),
         ],
         capture_output=True,
@@ -273,6 +277,6 @@ def test_the_pushed_model_names_the_right_class(first_run, colours, tmp_path):
         assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert done.returncode == 2
     told = done.stderr.splitlines()
-    assert told[0] == "gone.png: can't be read: No such file or directory"
-    assert told[1].startswith(f"{tmp_path}/notes.jpg: can't be decoded: Unknown image file format")
+    assert told[0] == "gone.png: cannot be read: No such file or directory"
+    assert told[1].startswith(f"{tmp_path}/notes.jpg: cannot be decoded: Unknown image file format")
     assert len(told) == 2

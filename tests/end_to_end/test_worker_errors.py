@@ -16,8 +16,8 @@ import spark_server
 import yaml
 from drawing import colour_tree
 
+from config.beam import BeamConfig
 from pipeline import worker_errors
-from pipeline.beam_section import Beam
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,9 @@ def run(folder: Path, workers: int, sabotage: str) -> Ended:
         text=True,
     )
     (log,) = (folder / "workspace" / "colours" / "logs").iterdir()
-    return Ended(done.returncode, done.stdout.splitlines(), log.read_text(encoding="utf-8"))
+    # A slow machine shows progress, too: lines that begin with spaces.
+    lines = [line for line in done.stdout.splitlines() if not line.startswith("  ")]
+    return Ended(done.returncode, lines, log.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -59,8 +61,8 @@ def run(folder: Path, workers: int, sabotage: str) -> Ended:
         (
             "cyan/3.png",
             2,
-            "cyan/3.png: has changed while it was read; the run has to be started again",
-            "modules.errors.BadInputError: cyan/3.png: has changed while it was read",
+            "cyan/3.png: the file changed during the run; start the run again",
+            "config.errors.BadInputError: cyan/3.png: the file changed during the run",
         ),
         ("", 1, "OSError: [Errno 28] No space left on device: 'examples'", "OSError: [Errno 28] No space left"),
     ],
@@ -82,7 +84,7 @@ def test_a_run_ends_with_one_line_and_its_log_has_the_traceback(tmp_path, worker
 def test_beams_own_error_is_read(monkeypatch, workers, step):
     monkeypatch.setenv("PYTHONPATH", f"{ROOT}:{HELPERS}")
     message, bad_input = failing.EXPECTED[step]
-    error = failing.caught(step, Beam(workers=workers))
+    error = failing.caught(step, BeamConfig(workers=workers))
     assert worker_errors.failure(error) == worker_errors.Failure(message, bad_input)
 
 
@@ -94,3 +96,12 @@ def test_a_clusters_error_is_read(tmp_path, cluster):
         error = failing.caught(failing.several_lines, started.beam if cluster == "flink" else started)
     assert "failed in state FAILED" in str(error)
     assert worker_errors.failure(error) == worker_errors.Failure(*failing.EXPECTED[failing.several_lines])
+
+
+def test_a_run_ends_if_a_worker_process_is_killed(tmp_path):
+    """As the kernel does when memory runs out."""
+    ended = run(tmp_path, 2, "KILLED")
+    assert ended.exit_code == 1, ended.lines
+    (line,) = ended.lines[2:]
+    assert line.startswith("ImageExampleGen failed: pipeline.beam_runner.WorkerDiedError: a Beam worker process died (")
+    assert line.endswith("if memory ran out, set beam.workers to fewer processes")

@@ -15,9 +15,10 @@ import pytest
 from drawing import encode, flat
 
 from components.image_example_gen import sources
+from config import loading
+from config.run import RunConfig
 from kubeflow import compile as compiler
-from modules import assembly
-from pipeline import config
+from modules import classifier, preflight
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
@@ -43,9 +44,9 @@ def folder(tmp_path_factory) -> Path:
     return copy
 
 
-def load(file: Path) -> config.Config:
+def load(file: Path) -> RunConfig:
     """The configuration; weights that would have to be downloaded are replaced by random ones."""
-    loaded = config.load(file)
+    loaded = loading.load(file)
     if loaded.backbone.weights != "imagenet":
         return loaded
     return loaded.model_copy(update={"backbone": loaded.backbone.model_copy(update={"weights": "none"})})
@@ -67,20 +68,20 @@ def test_a_header_has_the_command_and_the_expected_result(name):
 def test_an_example_loads_and_builds_the_model_that_its_header_names(name, folder, monkeypatch):
     monkeypatch.syspath_prepend(folder)  # PYTHONPATH=examples
     loaded = load(folder / name)
-    source = sources.open_source(loaded.data.path, loaded.ingestion())
+    source = sources.open_source(loaded.data.path, loaded.data.ingestion)
     classes = source.classes()
     assert len(source.items()) == 18 if "manifest" in name else 8
     loaded.gate.check_classes(classes)
-    assembly.check(loaded.model_dump(), classes)
+    preflight.check(loaded.classifier, classes)
 
-    _, backbone, head = assembly.build(loaded.model_dump(), classes)
+    built = classifier.build(loaded.classifier, classes)
     said = re.search(r"(\w+) head of ([\d,]+) parameters on (\w+)", (folder / name).read_text(encoding="utf-8"))
-    assert said.groups() == (loaded.head.kind, f"{head.count_params():,}", backbone.name)
+    assert said.groups() == (loaded.head.kind, f"{built.head.count_params():,}", built.backbone.name)
 
 
 def test_groups_of_the_manifest_are_read(folder):
     loaded = load(folder / "manifest_with_groups.yaml")
-    items = sources.open_source(loaded.data.path, loaded.ingestion()).items()
+    items = sources.open_source(loaded.data.path, loaded.data.ingestion).items()
     assert {item.group for item in items} == {
         f"{name}-00{n}" for name in ("circle", "square", "triangle") for n in (0, 1)
     }
@@ -116,7 +117,7 @@ def test_a_head_from_a_file_of_ones_own_is_trained_and_served(folder, tmp_path):
         for seed in range(110):
             (photos / f"{seed}.png").write_bytes(encode(flat(colour, (40, 40), seed=seed)))
     run = subprocess.run(
-        [sys.executable, "-m", "pipeline.local_runner", "--config", "examples/custom_head.yaml"],
+        [sys.executable, "-m", "regraft", "run", "examples/custom_head.yaml"],
         env={**os.environ, "PYTHONPATH": f"{ROOT}:examples"},
         cwd=tmp_path,
         capture_output=True,

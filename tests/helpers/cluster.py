@@ -1,7 +1,7 @@
-"""Runs a compiled package as open-source Kubeflow Pipelines does: driver, cache, launcher, a pod for each try.
+"""Runs a compiled package as open-source Kubeflow Pipelines does: driver, cache, launcher, one pod per try.
 
-What is taken from its backend (backend/src/v2/driver and backend/src/v2/component): inputs and outputs in protobuf's
-JSON, input artifacts without their type, properties as ML Metadata gives them back, and the cache's key.
+It follows the backend (backend/src/v2/driver and backend/src/v2/component) in these points: inputs and outputs as
+protobuf's JSON, input artifacts without their type, properties as ML Metadata returns them, and the cache's key.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ Json = dict[str, Any]
 
 @dataclass
 class Task:
-    """What became of a task.
+    """The result of a task.
 
     Attributes:
       state: SUCCEEDED, CACHED, FAILED or SKIPPED.
       exit_codes: of each try.
-      log: what all tries said.
+      log: the output of all tries.
       inputs: the driver's `ExecutorInput`.
-      parameters: its output parameters.
-      artifacts: its output artifacts, as ML Metadata keeps them.
+      parameters: output parameters.
+      artifacts: output artifacts, as ML Metadata stores them.
     """
 
     state: str
@@ -56,19 +56,19 @@ class Task:
     artifacts: dict[str, Json] = field(default_factory=dict)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log else ""
 
 
 class Cluster:
-    """An object store, ML Metadata, a cache and volumes, which runs share."""
+    """An object store, ML Metadata, a cache and volumes. Runs share them."""
 
     def __init__(self, folder: Path, volumes: Mapping[str, Path]):
         """Makes one.
 
         Args:
-          folder: for all it keeps.
-          volumes: claim to the folder that it holds.
+          folder: for all its files.
+          volumes: claim to the folder on this machine.
         """
         self.folder, self.volumes = folder, dict(volumes)
         self._cache: dict[str, Task] = {}
@@ -85,10 +85,10 @@ class Cluster:
         """Runs all tasks, two at a time.
 
         Args:
-          package: what was compiled.
+          package: the compiled pipeline.
           parameters: of the run.
-          kill: task to when its first try is killed.
-          until: the one task that is wanted: others run only if it needs them, and are SKIPPED if not.
+          kill: task to a condition; the task's first try is killed when the condition holds.
+          until: only this task and those that it depends on run, the others are SKIPPED; None: all tasks run.
 
         Returns:
           the tasks by name.
@@ -98,7 +98,7 @@ class Cluster:
         return run.tasks(until)
 
     def stored(self, uri: str) -> Path:
-        """Where the object store has what is at this address."""
+        """The file or folder of an address in the object store."""
         return self.folder / "objects" / uri.replace("://", "/")
 
     def new_id(self) -> str:
@@ -114,12 +114,12 @@ class Cluster:
 
 class _Run:
     def __init__(
-        self, cluster: Cluster, package: Package, given: Json, kill: dict[str, Callable[[], bool]], run_id: str
+        self, cluster: Cluster, package: Package, parameters: Json, kill: dict[str, Callable[[], bool]], run_id: str
     ):
         self._cluster, self._package, self._kill, self._id = cluster, package, kill, run_id
-        unknown = set(given) - set(package.parameters)
+        unknown = set(parameters) - set(package.parameters)
         assert not unknown, f"the server refuses unknown parameters: {unknown}"
-        self._given = {name: spec.get("defaultValue") for name, spec in package.parameters.items()} | given
+        self._parameters = {name: spec.get("defaultValue") for name, spec in package.parameters.items()} | parameters
         self._done: dict[str, Task] = {}
         executors = package.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
         self._kubernetes = lambda name: executors.get(package.component(name)["executorLabel"], {})
@@ -156,7 +156,7 @@ class _Run:
         return {*task.get("dependentTasks", []), *artifacts, *parameters}
 
     def _drive(self, name: str) -> Task:
-        """The driver's part, and the launcher's unless the cache has the answer."""
+        """Does the driver's work, and the launcher's unless the cache answers."""
         inputs = self._inputs(name)
         key = self._cache_key(name, inputs)
         may_be_cached = self._package.tasks[name].get("cachingOptions", {}).get("enableCache", False)
@@ -191,7 +191,7 @@ class _Run:
         if "runtimeValue" in source:
             return source["runtimeValue"]["constant"]
         if "componentInputParameter" in source:
-            return self._given[source["componentInputParameter"]]
+            return self._parameters[source["componentInputParameter"]]
         produced = source["taskOutputParameter"]
         return self._done[produced["producerTask"]].parameters[produced["outputParameterKey"]]
 
@@ -208,7 +208,7 @@ class _Run:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _launch(self, name: str, attempt: int, task: Task) -> bool:
-        """One try in a pod of its own; nothing of it is kept unless it succeeds."""
+        """One try in its own pod; its results are kept only if it succeeds."""
         folder = self._cluster.folder / "pods" / f"{self._id}-{name}-{attempt}"
         outputs = self._outputs(name, attempt)
         executor_input = {**task.inputs, "outputs": outputs}
@@ -260,20 +260,20 @@ class _Run:
 
     def _publish(self, name: str, task: Task, outputs: Json, folder: Path) -> None:
         file = folder / "metadata" / Path(_OUTPUT_FILE).name
-        said = json.loads(file.read_text()) if file.exists() else {}
-        json_format.ParseDict(said, pipeline_spec_pb2.ExecutorOutput())  # strict, as the launcher is
+        written = json.loads(file.read_text()) if file.exists() else {}
+        json_format.ParseDict(written, pipeline_spec_pb2.ExecutorOutput())  # strict, as the launcher is
         types = self._package.component(name).get("outputDefinitions", {}).get("parameters", {})
         for key in outputs["parameters"]:
             text = (folder / "parameters" / key).read_text()
             task.parameters[key] = text if types[key]["parameterType"] == "STRING" else json.loads(text)
         for key, several in outputs["artifacts"].items():
             artifact = several["artifacts"][0]
-            (about,) = said.get("artifacts", {}).get(key, {}).get("artifacts", [{}])
+            (about,) = written.get("artifacts", {}).get(key, {}).get("artifacts", [{}])
             uri = about.get("uri") or artifact["uri"]
             local = _in_pod(folder, uri)
             if local.exists():
                 shutil.copytree(local, self._cluster.stored(uri))
-            metadata = {k: _as_ml_metadata_gives_it(v) for k, v in about.get("metadata", {}).items()}
+            metadata = {k: _as_ml_metadata_returns_it(v) for k, v in about.get("metadata", {}).items()}
             metadata |= {"display_name": key, "store_session_info": '{"Provider":"s3"}'}
             task.artifacts[key] = {"name": self._cluster.new_id(), "uri": uri, "metadata": metadata}
 
@@ -311,7 +311,7 @@ def _check_type(name: str, value: Any, wanted: str) -> None:
         assert value == int(value), f"{name} should be a whole number: {value!r}"
 
 
-def _as_ml_metadata_gives_it(value: Any) -> Any:
+def _as_ml_metadata_returns_it(value: Any) -> Any:
     if value is None:
         raise AssertionError("the launcher refuses null in an artifact's metadata")
     if isinstance(value, bool):

@@ -7,8 +7,8 @@ from typing import NoReturn
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from modules.errors import BadInputError
-from pipeline.beam_section import Beam
+from config.beam import BeamConfig
+from config.errors import BadInputError
 
 
 class PhotoError(BadInputError):
@@ -59,7 +59,7 @@ EXPECTED = {
 }
 
 
-def caught(step, section: Beam) -> Exception:
+def caught(step, section: BeamConfig) -> Exception:
     """Runs a pipeline with that step; gives the error that ends it."""
     try:
         with beam.Pipeline(options=PipelineOptions(list(section.arguments()))) as pipeline:

@@ -24,7 +24,7 @@ from typing import Any
 
 import beam_services
 
-from pipeline.beam_section import Beam
+from config.beam import BeamConfig
 
 _JOB_MANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
 _TASK_MANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -49,7 +49,7 @@ class Cluster:
     """
 
     rest: str
-    beam: Beam
+    beam: BeamConfig
 
     def get(self, path: str) -> Any:
         """Answers what Flink's REST API does to a path such as jobs/overview."""
@@ -130,8 +130,8 @@ def _unpack(archive: Path, libraries: Path) -> None:
     unfinished.rename(libraries)
 
 
-def _options(ports: _Ports, workers: int, command: Path) -> Beam:
-    return Beam(
+def _options(ports: _Ports, workers: int, command: Path) -> BeamConfig:
+    return BeamConfig(
         runner="flink",
         workers=workers,
         job_endpoint=f"localhost:{ports.job}",

@@ -1,4 +1,4 @@
-"""Candidates whose every answer a test has written down, put before the real BaselineModel, Evaluator and Pusher."""
+"""Candidates with scripted answers, which the real BaselineModel, Evaluator and Pusher judge."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
-from tfx.utils import path_utils, proto_utils
+from tfx.utils import path_utils
 
 from components import artifacts
 from components.baseline_model import executor as baseline_model
@@ -20,17 +20,17 @@ from components.evaluator import verdict
 from components.image_example_gen import report
 from components.pusher import executor as pusher
 from components.serving_directory import ServingDirectory
-from modules import features, signatures
-from pipeline import thresholds
-from pipeline.beam_section import Beam
-from pipeline.config import Gate
+from config.beam import BeamConfig
+from config.gate import GateConfig
+from modules.data import features
+from modules.serving import signatures
 
 CLASSES = ("cyan", "magenta", "yellow")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """One example; its key and its bytes are made of its number."""
+    """One example. Its number determines its key and its bytes."""
 
     number: int
     label: str
@@ -54,30 +54,30 @@ class Photo:
 
 
 def photos(per_class: int, classes: Sequence[str] = CLASSES, start: int = 0) -> list[Photo]:
-    """As many of each class, numbered on from `start`."""
+    """The same number of photos per class, with numbers from `start` on."""
     return [Photo(start + i, classes[i % len(classes)]) for i in range(per_class * len(classes))]
 
 
 def answers(shown: Sequence[Photo], wrong: Mapping[int, str] | None = None) -> dict[bytes, str]:
-    """Each photo's bytes to the class that is answered: the true one but for the numbers in `wrong`."""
+    """The answer for each photo's bytes: the true class, except for the numbers in `wrong`."""
     return {photo.encoded: (wrong or {}).get(photo.number, photo.label) for photo in shown}
 
 
 class Scripted(tf.Module):
-    """A model with the served signatures that answers as written down."""
+    """A model with the served signatures and scripted answers."""
 
     def __init__(
-        self, said: Mapping[bytes, str | Sequence[float]], classes: Sequence[str] = CLASSES, sure: float = 0.9
+        self, script: Mapping[bytes, str | Sequence[float]], classes: Sequence[str] = CLASSES, probability: float = 0.9
     ):
         super().__init__()
-        rest = (1 - sure) / (len(classes) - 1)
+        rest = (1 - probability) / (len(classes) - 1)
         rows = [
-            [sure if name == answer else rest for name in classes] if isinstance(answer, str) else answer
-            for answer in said.values()
+            [probability if name == answer else rest for name in classes] if isinstance(answer, str) else answer
+            for answer in script.values()
         ]
         self._classes = list(classes)
         self._rows = tf.constant(rows, tf.float32)
-        self._numbers = self._table(list(said))
+        self._numbers = self._table(list(script))
         self._indices = self._table([name.encode() for name in classes])
 
     @staticmethod
@@ -104,7 +104,7 @@ class Scripted(tf.Module):
         return {signatures.LABEL: self._indices.lookup(tf.io.parse_example(examples, spec)[features.LABEL])[:, 0]}
 
     def _answer(self, images):
-        known = tf.maximum(self._numbers.lookup(images), 0)  # what was not written down is answered like the first
+        known = tf.maximum(self._numbers.lookup(images), 0)  # images without a script get the first answer
         probabilities = tf.gather(self._rows, known)
         return {
             signatures.PROBABILITIES: probabilities,
@@ -125,7 +125,7 @@ class Scripted(tf.Module):
 
 @dataclass
 class Gatekeeper:
-    """Puts candidates before the gate, one after the other, as runs of one pipeline would.
+    """Judges one candidate after the other, as runs of one pipeline would.
 
     Attributes:
       folder: for artifacts.
@@ -147,7 +147,7 @@ class Gatekeeper:
         return sorted(path.name for path in self.serving.glob("[0-9]*"))
 
     def put_in_production(self, model: Scripted) -> None:
-        """As if it had been pushed long ago."""
+        """Pushes a model without judging it."""
         ServingDirectory(self.serving).push(model.save(self.folder / "production"), {})
 
     def judge(self, model: Scripted, spoil: Callable[[Path], None] = lambda folder: None) -> verdict.Verdict:
@@ -155,7 +155,7 @@ class Gatekeeper:
 
         Args:
           model: the candidate.
-          spoil: does something to its SavedModel's folder before it is looked at.
+          spoil: changes its SavedModel's folder before it is judged.
         """
         self._runs += 1
         root = self.folder / str(self._runs)
@@ -184,17 +184,14 @@ class Gatekeeper:
         inputs = {name: [made[name]] for name in ("model", "baseline_model", "examples")}
         model_input = {"model": [made["model"]]}
         baseline_model.Executor().Do(model_input, {"baseline_model": [made["baseline_model"]]}, directory)
-        gate = Gate.model_validate(self.gate)
-        context = BaseBeamExecutor.Context(beam_pipeline_args=list(Beam().arguments()), tmp_dir=str(root))
+        gate = GateConfig.model_validate(self.gate)
+        context = BaseBeamExecutor.Context(beam_pipeline_args=list(BeamConfig().arguments()), tmp_dir=str(root))
         evaluator.Executor(context).Do(
             inputs,
             {name: [made[name]] for name in ("evaluation", "blessing")},
-            {
-                "eval_config": proto_utils.proto_to_json(thresholds.eval_config(gate)),
-                "example_splits": json.dumps(["test"]),
-                "allow_new_classes": int(gate.allow_new_classes),
-            },
+            {"gate": gate.serialized(), "example_splits": json.dumps(["test"])},
         )
+        config = {"name": "test", "data": {"path": "photos"}, "gate": gate.model_dump(mode="json")}
         pusher.Executor().Do(
             {
                 **model_input,
@@ -202,7 +199,7 @@ class Gatekeeper:
                 **{k: [made[k]] for k in ("infra_blessing", "report", "statistics", "schema")},
             },
             {"pushed_model": [made["pushed_model"]]},
-            {**directory, "keep": 0, "config": json.dumps({"gate": self.gate}), "bless_anyway": ""},
+            {**directory, "keep": 0, "config": json.dumps(config), "bless_anyway": ""},
         )
         return verdict.load(made["blessing"].uri)
 
@@ -224,12 +221,12 @@ class Gatekeeper:
 
 
 def rows(shown: Sequence[Photo], value: float) -> dict[bytes, list[float]]:
-    """The same probabilities for every photo, whatever it shows."""
+    """The same probabilities for every photo."""
     return {photo.encoded: [value] * len(CLASSES) for photo in shown}
 
 
 def _write_data_record(statistics: standard_artifacts.ExampleStatistics, schema: standard_artifacts.Schema) -> None:
-    """What is kept of the data with a version; the gate looks at neither."""
+    """Files that a push copies with a version; their content does not matter here."""
     statistics.split_names = json.dumps(["train"])
     folder = Path(statistics.uri, "Split-train")
     folder.mkdir()

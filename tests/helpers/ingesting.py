@@ -1,4 +1,4 @@
-"""Runs ImageExampleGen's executor by itself."""
+"""Runs ImageExampleGen's executor without a pipeline."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tfx.types import standard_artifacts
 
 from components import artifacts
 from components.image_example_gen import executor, report
-from components.image_example_gen.settings import Settings
-from pipeline.beam_section import Beam
+from config.beam import BeamConfig
+from config.data import IngestionConfig
 
 NAMES = (report.QUARANTINE, report.DUPLICATES, report.NEAR_DUPLICATES)
 
@@ -28,9 +28,9 @@ class Ingested:
     Attributes:
       folder: holds `examples`, `schema` and `report`.
       files: relative path to SHA-256.
-      counts: what became of every image.
+      counts: what happened to every image.
       rows: of the reports, by the reports' names.
-      examples: path to `split`, `label`, `key` and so on, one an example.
+      examples: path to `split`, `label`, `key` and so on, one per example.
       properties: of the artifact of examples.
     """
 
@@ -46,35 +46,46 @@ class Ingested:
         return {example["key"]: example["split"] for example in self.examples.values()}
 
     def reasons(self) -> dict[str, str]:
-        """Path to why it is in quarantine."""
+        """Path to the reason why the image is in quarantine."""
         return {row["path"]: row["reason"] for row in self.rows[report.QUARANTINE]}
 
-    def accounted_for(self) -> int:
-        """Examples that were read back, quarantined and duplicates, counted anew from the files."""
+    def recorded(self) -> int:
+        """Number of examples, quarantined images and duplicates, counted again from the files."""
         return len(self.examples) + len(self.rows[report.QUARANTINE]) + len(self.rows[report.DUPLICATES])
 
 
-def ingest(path: str | Path, folder: Path, beam: Beam | None = None, **settings: Any) -> Ingested:
+def ingest(
+    path: str | Path,
+    folder: Path,
+    beam: BeamConfig | None = None,
+    allow_untested_classes: bool = True,
+    **ingestion: Any,
+) -> Ingested:
     """Runs the stage.
 
     Args:
       path: `data.path`.
-      folder: where its artifacts go; must not exist.
-      beam: what runs it.
-      **settings: see Settings; by default, a class may have no test image and a third of the images may be bad.
+      folder: where its artifacts are written; must not exist.
+      beam: what runs the stage.
+      allow_untested_classes: whether a class may have no test image.
+      **ingestion: fields of IngestionConfig; by default, a third of the images may be unusable.
     """
     kinds = {"examples": standard_artifacts.Examples, "schema": standard_artifacts.Schema}
     outputs = {name: kind() for name, kind in {**kinds, "report": artifacts.IngestReport}.items()}
     for name, artifact in outputs.items():
         artifact.uri = str(folder / name)
         Path(artifact.uri).mkdir(parents=True)
-    arguments = list((beam or Beam()).arguments())
+    arguments = list((beam or BeamConfig()).arguments())
     context = BaseBeamExecutor.Context(beam_pipeline_args=arguments, tmp_dir=str(folder / "tmp"))
-    chosen = Settings(**{"untested_classes": True, "max_bad_fraction": 0.34, **settings})
+    config = IngestionConfig(**{"max_bad_fraction": 0.34, **ingestion})
     executor.Executor(context).Do(
         {},
         {name: [artifact] for name, artifact in outputs.items()},
-        {"data_path": str(path), "settings": chosen.serialized()},
+        {
+            "data_path": str(path),
+            "ingestion": config.serialized(),
+            "allow_untested_classes": int(allow_untested_classes),
+        },
     )
     written = [file for name in outputs for file in (folder / name).rglob("*") if file.is_file()]
     return Ingested(
@@ -89,13 +100,13 @@ def ingest(path: str | Path, folder: Path, beam: Beam | None = None, **settings:
 
 def _examples(folder: Path) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    seen: Counter[str] = Counter()
+    count: Counter[str] = Counter()
     for shard in sorted(folder.rglob("*.gz")):
         for record in tf.data.TFRecordDataset(str(shard), "GZIP").as_numpy_iterator():
             example = {"split": shard.parent.name.removeprefix("Split-"), **_values(record)}
-            seen[example["path"]] += 1
             path = example["path"]
-            found[path if seen[path] == 1 else f"{path} ({seen[path]})"] = example
+            count[path] += 1
+            found[path if count[path] == 1 else f"{path} ({count[path]})"] = example
     return found
 
 

@@ -1,8 +1,8 @@
-"""Kubeflow Pipelines' API server, as far as kubeflow/submit.py talks to it: in memory, and as strict as the true one.
+"""A stand-in for Kubeflow Pipelines' API server: those parts that kubeflow/submit.py needs, as strict as the real ones.
 
-What it refuses and how was read off backend/src/apiserver of github.com/kubeflow/pipelines: v2_template.go (packages
-and parameters), run_server.go, recurring_run_server.go, pipeline_upload_server.go (its errors are 500, whatever went
-wrong, and no JSON by their header).
+What it refuses, and how, follows backend/src/apiserver of github.com/kubeflow/pipelines: v2_template.go (packages and
+parameters), run_server.go, recurring_run_server.go, pipeline_upload_server.go (its errors always have status 500, and
+their header does not say JSON).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CRON_NAMES = {name: i for names, start in (("SUN MON TUE WED THU FRI SAT", 0), 
 
 
 class RefusalError(Exception):
-    """What the server answers instead.
+    """An error that the server answers with.
 
     Attributes:
       code: the HTTP status.
@@ -50,12 +50,12 @@ class KfpServer:
     """A server at `url`.
 
     Attributes:
-      behaviour: '' for Kubeflow Pipelines; 'old' has only v1beta1, 'elsewhere' nothing, 'page' answers everything with
-        an HTML page, 'hang' never; a number answers everything with that HTTP status.
-      token: who doesn't send it gets 401; None: everyone is served.
-      multi_user: whether a namespace must be given, or mustn't.
-      script: how a run goes: a step each time that it is asked for, the last one for ever. A step is its state and
-        those of tasks by name, or an HTTP status that is answered then.
+      behaviour: '' for Kubeflow Pipelines; 'old' has only v1beta1, 'elsewhere' has nothing, 'page' answers every
+        request with an HTML page, 'hang' never answers; a number is the HTTP status of every answer.
+      token: requests without it get 401; None: no token is needed.
+      multi_user: whether requests must have a namespace; otherwise they must not have one.
+      script: the progress of a run: one step per request for it, and the last step again and again. A step is the state
+        of the run and those of tasks by name, or an HTTP status for the answer.
       refusals: method and pattern of a path to a RefusalError that is answered once.
       requests: method and path of every request.
       most_enabled: the most recurring runs of one name in one experiment that were enabled at once.
@@ -86,13 +86,13 @@ class KfpServer:
         return {version["display_name"]: version["content"] for version in self.versions.values()}
 
     def add_recurring_run(self, name: str, experiment: str, enabled: bool = True, **fields: Any) -> str:
-        """One that was there before; gives its id."""
+        """Adds a recurring run, and returns its id."""
         key = self._experiment_id(experiment)
         made = {"display_name": name, "experiment_id": key, "status": "ENABLED" if enabled else "DISABLED", **fields}
         return self._add(self.recurring_runs, "recurring_run_id", made)["recurring_run_id"]
 
     def add_run(self, experiment: str, state: str, **fields: Any) -> str:
-        """One that was there before; gives its id."""
+        """Adds a run, and returns its id."""
         key = self._experiment_id(experiment)
         made = {"display_name": "run", "experiment_id": key, "state": state, "finished_at": _NEVER, **fields}
         return self._add(self.runs, "run_id", made)["run_id"]
@@ -109,7 +109,7 @@ class KfpServer:
         store[identity] = {key: identity, "created_at": self._clock.isoformat().replace("+00:00", "Z"), **content}
         return store[identity]
 
-    # What the requests are for: method, pattern of the path, handler of (query, body, *groups of the pattern).
+    # The handlers of requests: method, pattern of the path, function of (query, body, *groups of the pattern).
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any) -> dict[str, Any]:
         for (wanted, pattern), refusal in list(self.refusals.items()):
@@ -250,7 +250,7 @@ class KfpServer:
     def _delete_recurring_run(self, query: Any, body: Any, key: str) -> dict[str, Any]:
         if self.recurring_runs.pop(key, None) is None:
             raise RefusalError(f"Recurring run {key} not found", 404)
-        for run in self.runs.values():  # Kubernetes collects what the recurring run owns
+        for run in self.runs.values():  # Kubernetes deletes the runs that the recurring run owns
             if run.get("recurring_run_id") == key and run["state"] not in FINISHED:
                 self.killed.append(run["run_id"])
         return {}
@@ -262,7 +262,7 @@ class KfpServer:
 
 
 def check_package(text: str) -> None:
-    """Refuses what the server or its compiler for Argo refuses."""
+    """Refuses packages that the server or its compiler for Argo refuses."""
     documents = [document for document in yaml.safe_load_all(text) if document]
     try:
         spec, platform = documents
@@ -296,7 +296,7 @@ def _check_tasks(spec: dict[str, Any], executors: dict[str, Any]) -> None:
 
 
 def check_parameters(spec: dict[str, Any], given: dict[str, Any]) -> None:
-    """Refuses what validatePipelineJobInputs refuses."""
+    """Refuses parameters that validatePipelineJobInputs refuses."""
     wanted = spec["root"].get("inputDefinitions", {}).get("parameters", {})
     if unknown := set(given) - set(wanted):
         raise RefusalError(f"Invalid input error: extra parameters {unknown}")
@@ -310,7 +310,7 @@ def check_parameters(spec: dict[str, Any], given: dict[str, Any]) -> None:
 
 
 def check_trigger(trigger: dict[str, Any]) -> None:
-    """Refuses what the scheduler can't read."""
+    """Refuses triggers that the scheduler cannot read."""
     (schedule,) = trigger.values()
     if "cron" in schedule:
         _check_cron(schedule["cron"])
@@ -337,7 +337,7 @@ def _check_cron(cron: str) -> None:
 
 
 def _nodes(state: str, tasks: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Argo's nodes, of which the server makes the task details: drivers and pods stand beside the tasks."""
+    """Argo's nodes, from which the server makes the task details: tasks, their drivers and their pods."""
     nodes = {"root-driver": "SUCCEEDED", "root": state, "fruit-x7k2p": state}
     for name, of_task in tasks.items():
         if not name.endswith("-driver"):
@@ -362,7 +362,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self._serve()
 
     def log_message(self, *arguments: Any) -> None:
-        """Says nothing."""
+        """Prints nothing."""
 
     def _serve(self) -> None:
         address = urlsplit(self.path)
@@ -419,10 +419,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def serving(certificate: Path | None = None) -> Iterator[KfpServer]:
-    """A server while it lasts.
+    """A server that runs for as long as the context lasts.
 
     Args:
-      certificate: a file with key and certificate; with it, the server speaks TLS.
+      certificate: a file with key and certificate, for TLS; None: no TLS.
     """
     handler = type("Handler", (_Handler,), {})
     listener = http.server.ThreadingHTTPServer(("localhost", 0), handler)

@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 
 
 def write(folder: Path, kubeflow: dict[str, Any] | None = None, **sections: Any) -> Path:
-    """Writes SMALL with fields of its section `kubeflow`, and whole other sections, replaced; None leaves one out."""
+    """Writes SMALL with other sections, and with other fields in its section `kubeflow`; None removes a field."""
     content = {**copy.deepcopy(SMALL), **sections}
     content["kubeflow"] = {key: value for key, value in {**KUBEFLOW, **(kubeflow or {})}.items() if value is not None}
     file = folder / "config.yaml"
@@ -40,7 +40,7 @@ def write(folder: Path, kubeflow: dict[str, Any] | None = None, **sections: Any)
 
 
 def compiled(folder: Path, kubeflow: dict[str, Any] | None = None, **sections: Any) -> Package:
-    """Compiles it, and reads what was written."""
+    """Compiles the configuration that `write` makes, and reads the package's file."""
     output = folder / "package.yaml"
     compiler.build(compiler.load(str(write(folder, kubeflow, **sections)))).write(output)
     return Package(*yaml.safe_load_all(output.read_text(encoding="utf-8")))

@@ -1,4 +1,4 @@
-"""Runs a container's command as in a pod: read-only root file system, volumes, the launcher's folders."""
+"""Runs a container's command as in a pod: with a read-only root file system, volumes and the launcher's folders."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from pathlib import Path
 
 CODE = Path(__file__).parents[2]
 _SCRIPT = Path(__file__).with_name("pod.sh")
-# What the image sets, as far as it matters to a command; tests/kubeflow/test_image.py compares it with the Dockerfile.
+# Environment variables of the image; tests/kubeflow/test_image.py compares them with the Dockerfile.
 ENVIRONMENT = {"HOME": "/tmp", "TF_USE_LEGACY_KERAS": "0", "PYTHONDONTWRITEBYTECODE": "1", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
 @functools.cache
 def why_not() -> str:
-    """Why pods can't be emulated on this machine; empty if they can."""
+    """Why pods cannot be emulated on this machine; empty if they can."""
     try:
         subprocess.run(["unshare", "-rm", "true"], check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        return "pods are emulated with unshare, which this machine hasn't"
+        return "pods are emulated with unshare, which this machine does not have"
     except subprocess.CalledProcessError as error:
         return f"this machine allows no mount namespaces: {error.stderr.strip()}"
     return ""
@@ -41,10 +41,10 @@ def run(
     """Runs a command in a pod.
 
     Args:
-      command: of the container; `python` is that of the virtual environment which runs the tests.
-      mounts: absolute path in the pod to the folder here that is seen there, writable.
+      command: of the container; `python` is that of the virtual environment that runs the tests.
+      mounts: absolute path in the pod to the folder on this machine that is mounted there, writable.
       environment: in addition to the image's.
-      log: what the command says is appended to it.
+      log: the command's output is appended to it.
       kill_when: the pod is killed as soon as this is true.
 
     Returns:
@@ -74,7 +74,7 @@ def run(
 
 
 def inside(root: str, mounts: Mapping[str, Path], command: Sequence[str]) -> list[str]:
-    """What is run here for a command to run in a pod.
+    """The command on this machine that runs a command in a pod.
 
     Args:
       root: an empty folder.

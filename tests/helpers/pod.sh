@@ -1,7 +1,7 @@
-# A pod's file system, in a mount namespace of its own: all of this machine read-only, an empty /tmp, the launcher's
-# folders and volumes where they belong. Called by pod.py, under `unshare -rm`, with: an empty folder for the new root;
-# the folder of the code and one of Python, which may lie below /tmp; pairs of a folder here and its place in the pod;
-# --; the command.
+# Builds a pod's file system in its own mount namespace: this machine read-only, an empty /tmp, the launcher's folders and
+# the volumes. pod.py runs it under `unshare -rm`, with these arguments: an empty folder for the new root; the folder of
+# the code and that of Python, which may be in /tmp; pairs of a folder on this machine and its path in the pod; --; the
+# command.
 set -eu
 root=$1 code=$2 python=$3
 shift 3
@@ -24,7 +24,7 @@ mount --rbind /dev "$root/dev"
 mount -t tmpfs none "$root/dev/shm"
 mount -t tmpfs none "$root/tmp"
 for folder in "$code" "$python"; do
-  mkdir -p "$root$folder" 2>/dev/null || true  # not below /tmp: it is there already
+  mkdir -p "$root$folder" 2>/dev/null || true  # outside /tmp, it already exists
   mount --bind "$folder" "$root$folder"
   mount -o remount,bind,ro "$root$folder"
 done

@@ -1,4 +1,4 @@
-"""What a Dockerfile says, and its instructions carried out in a folder, without Docker."""
+"""Reads a Dockerfile, and runs its instructions in a folder, without Docker."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Copy:
     """A COPY instruction.
 
     Attributes:
-      stage: that it copies from; None: the build context.
+      stage: the stage that it copies from; None: the build context.
       sources: files and folders.
-      target: where they go.
+      target: where it copies them to.
     """
 
     stage: str | None
@@ -35,7 +35,14 @@ class Copy:
 
 @dataclass
 class Stage:
-    """A stage: what it is made from, an image or an earlier stage; its name and its instructions."""
+    """A stage.
+
+    Attributes:
+      base: the image, or the name of the earlier stage, that it starts from.
+      name: empty if it has none.
+      parent: the earlier stage that it starts from; None if it starts from an image.
+      instructions: kind and value, in order.
+    """
 
     base: str
     name: str
@@ -43,7 +50,7 @@ class Stage:
     instructions: list[tuple[str, str]] = field(default_factory=list)
 
     def all(self, instruction: str) -> list[str]:
-        """What stands behind each instruction of a kind."""
+        """The values of all instructions of a kind."""
         return [value for kind, value in self.instructions if kind == instruction]
 
     @property
@@ -51,7 +58,7 @@ class Stage:
         return [_copy(value) for value in self.all("COPY")]
 
     def variables(self, arguments: Mapping[str, str]) -> dict[str, str]:
-        """ARG and ENV, as they are at its end.
+        """The values of ARG and ENV at its end.
 
         Args:
           arguments: of the build.
@@ -63,7 +70,7 @@ class Stage:
         return known
 
     def environment(self) -> dict[str, str]:
-        """What its own ENV instructions give to containers."""
+        """The environment variables that its own ENV instructions set in containers."""
         known = self.variables({})
         return {name: known[name] for value in self.all("ENV") for name, _ in _assignments(value)}
 
@@ -85,24 +92,24 @@ def read(dockerfile: Path) -> list[Stage]:
 
 
 class Kitchen:
-    """Carries out COPY and RUN.
+    """Runs COPY and RUN.
 
     Attributes:
-      places: folder of the image to the folder here that stands for it.
+      places: folder of the image to the folder on this machine that replaces it.
     """
 
     def __init__(self, context: Path, folder: Path, images_folders: list[str]) -> None:
-        """Nothing is written outside of `folder`, as long as the instructions name no other folders of the image.
+        """It writes only to `folder`, if the instructions name no other folders of the image.
 
         Args:
-          context: the build's.
+          context: of the build.
           folder: an empty one.
-          images_folders: that are replaced, wherever the instructions name them.
+          images_folders: these are replaced wherever the instructions name them.
         """
         self._context = context
         self._bin = folder / "bin"
         self._bin.mkdir()
-        (self._bin / "python").symlink_to(os.path.realpath(sys.executable))  # the base image's
+        (self._bin / "python").symlink_to(os.path.realpath(sys.executable))  # that of the base image
         self._working = {"": folder / "root"}
         self._working[""].mkdir()
         self.places = {name: folder / name.strip("/").replace("/", "-") for name in images_folders}
@@ -113,10 +120,10 @@ class Kitchen:
         return re.sub(rf"({names})\b", lambda found: str(self.places[found[1]]), text)
 
     def cook(self, stage: Stage, arguments: Mapping[str, str]) -> None:
-        """Carries out a stage.
+        """Runs a stage.
 
         Raises:
-          AssertionError: if a command fails; with what it said.
+          AssertionError: if a command fails; with its output.
         """
         folder = self._working[stage.parent.name if stage.parent else ""]
         for kind, value in stage.instructions:
@@ -131,7 +138,7 @@ class Kitchen:
         self._working[stage.name] = folder
 
     def copy(self, copy: Copy, folder: Path) -> None:
-        """Carries out a COPY in a folder."""
+        """Runs a COPY in a folder."""
         for name in copy.sources:
             source = Path(self.place(name)) if copy.stage else self._context / name
             target = folder / self.place(copy.target)
@@ -142,7 +149,7 @@ class Kitchen:
                 shutil.copy2(source, target)
 
     def run(self, command: str, variables: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-        """Carries out a RUN, on a machine without a compiler; pip may keep what it fetches where it does anyway."""
+        """Runs a RUN, as on a machine without a compiler; pip may use its cache."""
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         own = {**variables, "PATH": f"{self._bin}:{inherited['PATH']}", "CC": "/bin/false", "CXX": "/bin/false"}
         return subprocess.run(

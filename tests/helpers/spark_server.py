@@ -8,7 +8,7 @@ from pathlib import Path
 
 import beam_services
 
-from pipeline.beam_section import Beam
+from config.beam import BeamConfig
 
 # Beside what Flink opens: what Spark's own launcher does, for as much as a Beam batch job needs.
 _JAVA_MODULES = (
@@ -19,7 +19,7 @@ _DRIVER = "org.apache.beam.runners.spark.SparkJobServerDriver"
 
 
 @contextlib.contextmanager
-def running(scratch: Path) -> Iterator[Beam]:
+def running(scratch: Path) -> Iterator[BeamConfig]:
     """Starts a server, yields the section of a configuration that has the Beam stages run on it, and stops it.
 
     Args:
@@ -36,7 +36,7 @@ def running(scratch: Path) -> Iterator[Beam]:
     command = ["java", *beam_services.memory("768m"), *modules, "-cp", str(jar), _DRIVER, *words]
     with beam_services.process(command, scratch / "log" / "server.log") as server:
         beam_services.wait("Beam's job server", [server], lambda: beam_services.listens(job), scratch / "log")
-        yield Beam(
+        yield BeamConfig(
             runner="spark",
             job_endpoint=f"localhost:{job}",
             artifact_endpoint=f"localhost:{artifact}",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import types
 from pathlib import Path
+from typing import Any
 
+import tensorflow_transform as tft
+from examples import folder_of
+
+from config.classifier import ClassifierConfig
 from modules import trainer
-from pipeline.config import Config
 
 SECTIONS: dict = {
     "backbone": {"image_size": 96},
@@ -21,36 +24,41 @@ SECTIONS: dict = {
 }
 
 
-def settings(state_directory: Path | None = None, **sections: dict) -> dict:
-    """Trainer's custom_config: SECTIONS, with fields of its sections replaced, and defaults for the rest."""
+def classifier_config(**sections: dict) -> ClassifierConfig:
+    """SECTIONS, with fields of its sections replaced, and defaults for the rest."""
     given = {name: {**SECTIONS.get(name, {}), **sections.get(name, {})} for name in {*SECTIONS, *sections}}
     if "kind" in given["head"]:
         given["head"].pop("filters")
-    complete = Config.model_validate({"name": "test", "data": {"path": "p"}, **given}).model_dump()
-    wanted = {name: complete[name] for name in ("backbone", "head", "training", "augmentation", "trunk_features")}
-    return {**wanted, "pixels_because": "a test", "state_directory": str(state_directory) if state_directory else None}
+    return ClassifierConfig.model_validate(given)
+
+
+def custom_config(config: ClassifierConfig, state_directory: Path | None = None) -> dict[str, Any]:
+    """Trainer's custom_config, as its component makes it."""
+    directory = str(state_directory) if state_directory else None
+    return {"classifier": config.serialized(), "state_directory": directory, "files": {}}
 
 
 def run(
-    transform_output,
-    example_files,
+    transform_output: tft.TFTransformOutput,
+    example_files: dict[str, str],
     folder: Path,
-    config: dict | None = None,
+    config: ClassifierConfig | None = None,
     more: dict[str, str] | None = None,
+    state_directory: Path | None = None,
     **sections: dict,
 ) -> list[dict]:
     """Trains as TFX would call it, on the examples and perhaps more files; gives the phases' history."""
     trainer.run_fn(
         types.SimpleNamespace(
-            custom_config=config or settings(**sections),
+            custom_config=custom_config(config or classifier_config(**sections), state_directory),
             train_files=[files["train"] for files in (example_files, more) if files],
             eval_files=[files["eval"] for files in (example_files, more) if files],
-            transform_output=transform_output.transform_savedmodel_dir.removesuffix("/transform_fn"),
+            transform_output=folder_of(transform_output),
             serving_model_dir=str(folder / "Format-Serving"),
             model_run_dir=str(folder / "run"),
         )
     )
-    return json.loads((folder / "run" / "history.json").read_text())["phases"]
+    return trainer.read_history(str(folder / "run"))["phases"]
 
 
 class Killed(BaseException):

@@ -1,4 +1,4 @@
-"""What Kubeflow Pipelines' own server, compiler and driver make of a package: they are built from their Go module."""
+"""Kubeflow Pipelines' own server, compiler and driver read a package. They are built from their Go module."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ Backend = Callable[[Path], subprocess.CompletedProcess[str]]
 
 @pytest.fixture(scope="module")
 def backend() -> Backend:
-    """Runs it over a package; the first time, and if its modules are nowhere near, they are downloaded (1.4 GB)."""
+    """Runs it on a package. The Go modules are downloaded (1.4 GB) unless they are on this machine."""
     modules = subprocess.run(["go", "mod", "download"], cwd=SOURCE, env=GO, capture_output=True, text=True)
     if modules.returncode:
-        pytest.skip(f"the Go module proxy doesn't give Kubeflow's module: {modules.stderr.strip()[-300:]}")
+        pytest.skip(f"the Go module proxy does not have Kubeflow's module: {modules.stderr.strip()[-300:]}")
     subprocess.run(["go", "build", "-o", str(BUILT), "."], cwd=SOURCE, env=GO, check=True)
     return lambda path: subprocess.run([str(BUILT), str(path)], capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
 def made(backend, tmp_path_factory) -> Json:
-    """Of a package that asks for much."""
+    """The result for a package with many settings."""
     kubeflow = {
         "volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "w", "mount": "/w", "stages": ["Trainer"]}],
         "secrets": [{"name": "s3", "key": "access", "env": "AWS_ACCESS_KEY_ID", "stages": ["ImageExampleGen"]}],
@@ -102,21 +102,21 @@ def test_volumes_secrets_and_nodes_are_those_of_the_stage(made):
     claims = [volume["persistentVolumeClaim"]["claimName"] for volume in made["pods"]["Trainer"]["volumes"]]
     assert claims == ["photos", "w"]
     secret = {"name": "s3", "key": "access"}
-    given = {"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": secret}}
-    assert [name for name in made["pods"] if given in container(made, name)["env"]] == ["ImageExampleGen"]
+    variable = {"name": "AWS_ACCESS_KEY_ID", "valueFrom": {"secretKeyRef": secret}}
+    assert [name for name in made["pods"] if variable in container(made, name)["env"]] == ["ImageExampleGen"]
     selectors = {name: pod.get("nodeSelector") for name, pod in made["pods"].items() if pod.get("nodeSelector")}
     assert selectors == {"Trainer": {"cloud.google.com/gke-accelerator": "nvidia-l4"}}
 
 
-def test_what_later_drivers_know_is_handed_on(made):
-    """The driver of this version takes tolerations and emptyDirs without a word and does nothing with them."""
-    handed = json.loads(made["workflow"]["metadata"]["annotations"]["pipelines.kubeflow.org/kubernetes-Trainer"])
-    assert handed["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    assert {mount["mountPath"] for mount in handed["emptyDirMounts"]} == {"/tmp", "/dev/shm"}
+def test_settings_of_later_drivers_are_passed_on(made):
+    """The driver of this version accepts tolerations and emptyDirs, and ignores them."""
+    settings = json.loads(made["workflow"]["metadata"]["annotations"]["pipelines.kubeflow.org/kubernetes-Trainer"])
+    assert settings["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    assert {mount["mountPath"] for mount in settings["emptyDirMounts"]} == {"/tmp", "/dev/shm"}
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (lambda spec, _: spec.update(schemaVersion="2.0.0"), "refused on upload.*2.1.0"),
         (lambda spec, _: spec["root"].update(surprise=1), "refused on upload.*pipeline spec is invalid"),
@@ -130,10 +130,10 @@ def test_what_later_drivers_know_is_handed_on(made):
         ),
     ],
 )
-def test_it_refuses_what_is_wrong(backend, tmp_path, spoil, told):
+def test_it_refuses_a_wrong_package(backend, tmp_path, spoil, message):
     package = packages.compiled(tmp_path)
     spoil(package.spec, package.platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"])
     (tmp_path / "spoiled.yaml").write_text(yaml.safe_dump_all([package.spec, package.platform]))
     done = backend(tmp_path / "spoiled.yaml")
     assert done.returncode == 1
-    assert re.search(told, done.stderr, re.DOTALL)
+    assert re.search(message, done.stderr, re.DOTALL)

@@ -1,14 +1,14 @@
-"""What is compiled: every field of the section `kubeflow` is seen, and what can't run is refused by field."""
+"""Compiling: every field of the section `kubeflow` has its effect, and errors name their field."""
 
 from __future__ import annotations
 
+import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import command_line
 import packages
 import pytest
 import yaml
@@ -16,10 +16,12 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from config.errors import BadInputError
+from config.kubeflow import KubeflowConfig, Schedule
+from config.pods import PodConfig, Secret, Toleration, Volume
+from config.stages import STAGES
 from kubeflow import compile as compiler
 from kubeflow.package import Package
-from modules.errors import BadInputError
-from pipeline.kubeflow_section import BEAM_STAGES, Kubeflow, Schedule, Secret, Stage, Toleration, Volume
 
 Json = dict[str, Any]
 FLINK = {"runner": "flink", "job_endpoint": "flink:8099", "worker_pool": "localhost:50000", "workers": 4}
@@ -36,7 +38,7 @@ def kubernetes(package: Package, task: str) -> Json:
 
 
 def test_the_server_can_read_it(package):
-    """What the API server and Argo refuse, see the sources that tests/helpers/cluster.py names."""
+    """The API server and Argo would refuse anything else; tests/helpers/cluster.py names their sources."""
     spec = json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
     assert spec.schema_version == "2.1.0"
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", spec.pipeline_info.name)
@@ -57,7 +59,7 @@ def test_the_official_sdk_can_read_it(package, tmp_path):
     assert set(loaded.component_spec.inputs) == set(package.parameters)
 
 
-def test_the_chain_is_the_same_as_anywhere(package):
+def test_the_stages_are_those_of_every_run(package):
     assert set(package.tasks) == {
         *("OutsideState", "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
         *("TrunkFeatures", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict"),
@@ -67,7 +69,24 @@ def test_the_chain_is_the_same_as_anywhere(package):
     assert package.tasks["Transform"]["dependentTasks"] == ["ExampleValidator", "ImageExampleGen"]
 
 
-def test_nothing_of_this_machine_is_in_it(package, tmp_path):
+def test_the_code_of_a_stage_is_part_of_its_tasks_cache_key(package):
+    """Kubeflow's cache key holds the values of a task's parameters; the digests are those of a local run."""
+    from components import code_digest
+
+    def constant(task: str, parameter: str) -> str:
+        return package.tasks[task]["inputs"]["parameters"][parameter]["runtimeValue"]["constant"]
+
+    trainer = code_digest.of("components.trainer.executor", "modules.trainer")
+    assert constant("Trainer", code_digest.PARAMETER) == trainer
+    assert json.loads(constant("Transform", "custom_config"))[code_digest.PARAMETER] == code_digest.of(
+        "modules.preprocessing"
+    )
+    own = {"ImageExampleGen", "ExampleValidator", "TrunkFeatures", "Trainer", "BaselineModel", "Evaluator"}
+    digests = {task: constant(task, code_digest.PARAMETER) for task in (*own, "ServingCheck", "Pusher")}
+    assert len(set(digests.values())) == len(digests), "each stage reaches other files"
+
+
+def test_it_contains_no_paths_of_this_machine(package, tmp_path):
     package.write(tmp_path / "package.yaml")
     text = (tmp_path / "package.yaml").read_text(encoding="utf-8")
     assert str(Path.home()) not in text
@@ -75,7 +94,7 @@ def test_nothing_of_this_machine_is_in_it(package, tmp_path):
     assert ".whl" not in text
 
 
-def test_parameters_have_the_configurations_values_as_defaults(package):
+def test_the_defaults_of_parameters_are_the_configurations_values(package):
     defaults = {name: parameter["defaultValue"] for name, parameter in package.parameters.items()}
     assert defaults == {
         "data_path": "/data/photos",
@@ -96,7 +115,7 @@ def test_a_phase_that_is_left_out_has_no_parameters(tmp_path):
     assert not {"fine_tune_epochs", "fine_tune_learning_rate"} & set(package.parameters)
 
 
-def test_only_what_training_is_on_gets_a_gpu(package):
+def test_only_stages_that_train_get_a_gpu(package):
     with_gpu = {name for name in package.tasks if "accelerator" in package.container(name).get("resources", {})}
     assert with_gpu == {"TrunkFeatures", "Trainer"}
     assert package.container("Trainer")["resources"]["accelerator"] == {
@@ -109,18 +128,18 @@ def test_only_what_training_is_on_gets_a_gpu(package):
     assert {name for name in package.tasks if hidden in package.container(name)["env"]} == set(package.tasks) - with_gpu
 
 
-def test_what_looks_outside_is_never_cached(package):
+def test_stages_that_depend_on_more_than_their_inputs_are_never_cached(package):
     cached = {name for name, task in package.tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
     assert set(package.tasks) - cached == {"OutsideState", "ExampleValidator", "BaselineModel", "Pusher", "Verdict"}
 
 
-def test_the_data_folders_state_takes_part_in_the_cache(package):
+def test_the_state_of_the_data_is_part_of_the_cache_key(package):
     state = package.tasks["ImageExampleGen"]["inputs"]["parameters"]["outside_state"]
     assert state == {"taskOutputParameter": {"producerTask": "OutsideState", "outputParameterKey": "data"}}
     assert "outside_state" not in package.tasks["Trainer"]["inputs"]["parameters"]
 
 
-def test_so_does_the_state_of_weights_and_schema(tmp_path):
+def test_the_state_of_weights_and_schema_is_part_of_the_cache_key(tmp_path):
     package = packages.compiled(
         tmp_path,
         backbone={"name": "EfficientNetLite0", "image_size": 96, "weights": "/data/weights.pth"},
@@ -133,9 +152,9 @@ def test_so_does_the_state_of_weights_and_schema(tmp_path):
     assert files == ["/data/weights.pth", "/data/facts.pbtxt"]
 
 
-# Field, a value, and what of a task's container, task or Kubernetes settings shows it.
-Seen = Callable[[Package], Any]
-OF_A_STAGE: dict[str, tuple[Json, Seen, Any]] = {
+# By field: a value, what to read of the package, and what it must be.
+Effect = Callable[[Package], Any]
+OF_A_STAGE: dict[str, tuple[Json, Effect, Any]] = {
     "cpu": ({"cpu": "4"}, lambda p: p.container("Trainer")["resources"]["resourceCpuLimit"], "4"),
     "cpu_request": (
         {"cpu": "4", "cpu_request": "500m"},
@@ -182,7 +201,7 @@ OF_A_STAGE: dict[str, tuple[Json, Seen, Any]] = {
     ),
     "cache": ({"cache": False}, lambda p: p.tasks["Trainer"].get("cachingOptions"), None),
 }
-IN_ALL: dict[str, tuple[Json, Seen, Any]] = {
+OF_THE_SECTION: dict[str, tuple[Json, Effect, Any]] = {
     "image": ({"image": "other:2"}, lambda p: {p.container(n)["image"] for n in p.tasks}, {"other:2"}),
     "image_pull_policy": (
         {"image_pull_policy": "Always"},
@@ -263,33 +282,31 @@ def _constant(package: Package, task: str, parameter: str) -> str:
 
 
 @pytest.mark.parametrize("field", OF_A_STAGE)
-def test_a_stages_field_is_seen(field, package, tmp_path):
-    fields, seen, expected = OF_A_STAGE[field]
+def test_a_field_of_a_stage_has_its_effect(field, package, tmp_path):
+    fields, effect, expected = OF_A_STAGE[field]
     compiled = packages.compiled(tmp_path, {"stages": {"Trainer": fields}})
-    assert seen(compiled) == expected
-    untouched = {"Trainer", "Verdict"}  # Verdict's own rules are tested elsewhere
-    assert {n: t for n, t in compiled.tasks.items() if n not in untouched} == {
-        n: t for n, t in package.tasks.items() if n not in untouched
-    }
+    assert effect(compiled) == expected
+    others = [name for name in compiled.tasks if name not in ("Trainer", "Verdict")]
+    assert {name: compiled.tasks[name] for name in others} == {name: package.tasks[name] for name in others}
 
 
-@pytest.mark.parametrize("field", [name for name in IN_ALL if name != "volumes"])
-def test_a_field_is_seen(field, tmp_path):
-    fields, seen, expected = IN_ALL[field]
-    assert seen(packages.compiled(tmp_path, fields)) == expected
+@pytest.mark.parametrize("field", [name for name in OF_THE_SECTION if name != "volumes"])
+def test_a_field_of_the_section_has_its_effect(field, tmp_path):
+    fields, effect, expected = OF_THE_SECTION[field]
+    assert effect(packages.compiled(tmp_path, fields)) == expected
 
 
-def test_volumes_are_mounted_where_they_are_wanted(tmp_path):
-    fields, seen, _ = IN_ALL["volumes"]
-    mounted = seen(packages.compiled(tmp_path, fields))
+def test_volumes_are_mounted_into_their_stages(tmp_path):
+    fields, effect, _ = OF_THE_SECTION["volumes"]
+    mounted = effect(packages.compiled(tmp_path, fields))
     assert mounted.pop("Trainer") == [("photos", "/data"), ("x", "/x")]
     assert set(map(tuple, mounted.values())) == {(("photos", "/data"),)}
 
 
 def test_every_field_is_tested():
-    assert set(OF_A_STAGE) == set(Stage.model_fields)
+    assert set(OF_A_STAGE) == set(PodConfig.model_fields)
     elsewhere = {"schedule", "service_account"}  # tests/kubeflow/test_submit.py
-    assert set(IN_ALL) == set(Kubeflow.model_fields) - elsewhere - {"shared_folder"}
+    assert set(OF_THE_SECTION) == set(KubeflowConfig.model_fields) - elsewhere - {"shared_folder"}
     assert set(Volume.model_fields) == {"claim", "mount", "sub_path", "stages"}
     assert set(Secret.model_fields) == {"name", "key", "env", "stages"}
     assert set(Toleration.model_fields) == {"key", "operator", "value", "effect", "seconds"}
@@ -299,26 +316,26 @@ def test_every_field_is_tested():
 def test_beam_stages_on_a_cluster_get_its_runner_and_the_shared_folder(tmp_path):
     kubeflow = {"shared_folder": "/data/shared", "stages": {"TrunkFeatures": {"gpu": 0}}}
     compiled = packages.compiled(tmp_path, kubeflow, beam=FLINK)
-    for stage in BEAM_STAGES:
+    for stage in (row.name for row in STAGES.values() if row.runs_on_beam):
         assert {"--runner=PortableRunner", "--shared_folder=/data/shared"} <= set(compiled.container(stage)["args"])
 
 
-def test_a_stage_that_isnt_there_needs_no_gpu_of_0(tmp_path):
+def test_a_stage_that_the_pipeline_lacks_needs_no_gpu_of_0(tmp_path):
     compiled = packages.compiled(
         tmp_path, {"shared_folder": "/data/shared"}, beam=FLINK, trunk_features={"mode": "pixels"}
     )
     assert "TrunkFeatures" not in compiled.tasks
 
 
-def test_a_pod_gets_no_processes_that_nobody_asked_for(package, tmp_path):
-    """Its limits are its own; the cores and the memory that the stage would see are the whole node's."""
+def test_a_pod_uses_one_process_unless_configured_otherwise(package, tmp_path):
+    """The stage would count the cores and the memory of the whole node, not those of its pod."""
     assert "--direct_num_workers=1" in package.container("ImageExampleGen")["args"]
     assert not [part for part in package.container("ImageExampleGen")["args"] if part.startswith("--shared_folder")]
-    told = packages.compiled(tmp_path, beam={"workers": 3})
-    assert "--direct_num_workers=3" in told.container("ImageExampleGen")["args"]
+    configured = packages.compiled(tmp_path, beam={"workers": 3})
+    assert "--direct_num_workers=3" in configured.container("ImageExampleGen")["args"]
 
 
-def test_a_verdict_is_not_tried_again(tmp_path):
+def test_a_verdict_is_not_retried(tmp_path):
     compiled = packages.compiled(tmp_path, {"every_stage": {"retries": 3}})
     assert {name for name, task in compiled.tasks.items() if "retryPolicy" not in task} == {"Verdict"}
 
@@ -332,8 +349,8 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "an image with a space": ({"image": "a b"}, "kubeflow.image"),
     "a root that nothing can open": ({"pipeline_root": "hdfs://x/y"}, "kubeflow.pipeline_root"),
     "a relative data path": ({"data_path": "photos"}, "kubeflow.data_path"),
-    "data on no volume": ({"data_path": "/elsewhere"}, "data_path: '/elsewhere' is below no volume"),
-    "data on a volume that its reader hasn't": (
+    "data on no volume": ({"data_path": "/elsewhere"}, "data_path: '/elsewhere' is in no volume"),
+    "data on a volume that its reader does not mount": (
         {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["BaselineModel", "Pusher", "Trainer"]}]},
         "OutsideState",
     ),
@@ -354,7 +371,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "a claim twice in a pod": (
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "photos", "mount": "/x", "stages": ["Pusher"]}]},
-        "kubeflow.volumes: each claim is mounted once into a stage. Received: 'photos' twice into Pusher",
+        "kubeflow.volumes: a stage mounts each claim once. Received: 'photos' twice in Pusher",
     ),
     "a claim that no volume can be named after": (
         {"volumes": [{"claim": "regraft.data", "mount": "/data"}]},
@@ -369,7 +386,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
         "volumes.0.sub_path",
     ),
     "GPUs shown by hand": ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "CUDA_VISIBLE_DEVICES"),
-    "a claim that can't be one": ({"volumes": [{"claim": "Photos", "mount": "/data"}]}, "volumes.0.claim"),
+    "a claim with a capital letter": ({"volumes": [{"claim": "Photos", "mount": "/data"}]}, "volumes.0.claim"),
     "an unknown stage": ({"stages": {"Tuner": {"cpu": "1"}}}, "stages.Tuner"),
     "CPU in words": (trainer(cpu="four"), "stages.Trainer.cpu"),
     "no CPU": (trainer(cpu="0"), "stages.Trainer.cpu"),
@@ -383,26 +400,29 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "a request of all above the limit of one": (
         {"every_stage": {"cpu_request": 2}, "stages": {"Verdict": {"cpu": 1}}},
-        "kubeflow.stages.Verdict: with every_stage's settings: cpu_request: at most cpu is allowed. Received: 2 of 1",
+        "kubeflow.stages.Verdict: together with every_stage: cpu_request: at most cpu is allowed. Received: 2 of 1",
     ),
-    "models in the data folder": ({"push_directory": "/data/photos/models"}, "kubeflow.push_directory: a folder apart"),
+    "models in the data folder": (
+        {"push_directory": "/data/photos/models"},
+        "kubeflow.push_directory: must not overlap with data_path",
+    ),
     "training state where the models are": ({"state_directory": "/data/models"}, "kubeflow.state_directory"),
     "data and models in one folder": ({"data_path": "/data", "push_directory": "/data/models"}, "push_directory"),
     "a volume over Python": (
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "/opt/venv/lib"}]},
         "volumes.1.mount",
     ),
-    "a volume over /tmp, in disguise": (
+    "a volume over //tmp": (
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "x", "mount": "//tmp"}]},
         "volumes.1.mount",
     ),
-    "a URI that Kubeflow would fill in": ({"data_path": "gs://b/{{$.inputs}}"}, "kubeflow.data_path"),
-    "a path that Kubeflow would fill in": ({"data_path": "/data/{{$.inputs}}"}, "kubeflow.data_path"),
+    "a URI with a placeholder of Kubeflow": ({"data_path": "gs://b/{{$.inputs}}"}, "kubeflow.data_path"),
+    "a path with a placeholder of Kubeflow": ({"data_path": "/data/{{$.inputs}}"}, "kubeflow.data_path"),
     "an image that moves": ({"image": "registry.example.com:5000/regraft:latest"}, "kubeflow.image"),
     "an image without a tag": ({"image": "registry.example.com:5000/regraft"}, "kubeflow.image"),
     "a label with a space": ({"labels": {"a b": "c"}}, "kubeflow.labels"),
-    "more CPU asked for than allowed": (trainer(cpu="500m", cpu_request="1"), "cpu_request: at most cpu is allowed"),
-    "more memory asked for than allowed": (trainer(memory="1G", memory_request="1Gi"), "memory_request"),
+    "a CPU request above the limit": (trainer(cpu="500m", cpu_request="1"), "cpu_request: at most cpu is allowed"),
+    "a memory request above the limit": (trainer(memory="1G", memory_request="1Gi"), "memory_request"),
     "a GPU node without GPU": (
         trainer(gpu=0, node_selector={"cloud.google.com/gke-accelerator": "nvidia-l4"}),
         "stages.Trainer.node_selector",
@@ -411,14 +431,14 @@ REFUSED: dict[str, tuple[Json, str]] = {
         {"every_stage": {"node_selector": {"nvidia.com/gpu.present": "true"}}},
         "every_stage.node_selector",
     ),
-    "a label that can't be one": (trainer(node_selector={"a b": "c"}), "stages.Trainer.node_selector"),
-    "a toleration of nothing": (trainer(tolerations=[{"operator": "Equal", "key": "x"}]), "tolerations.0"),
-    "a value that isn't looked at": (
+    "a node label with a space": (trainer(node_selector={"a b": "c"}), "stages.Trainer.node_selector"),
+    "a toleration without a value": (trainer(tolerations=[{"operator": "Equal", "key": "x"}]), "tolerations.0"),
+    "a value that has no effect": (
         trainer(tolerations=[{"operator": "Exists", "key": "x", "value": "y"}]),
         "tolerations.0",
     ),
     "seconds without eviction": (trainer(tolerations=[{"operator": "Exists", "seconds": 5}]), "NoExecute"),
-    "retries for ever": (trainer(retries=1000), "stages.Trainer.retries"),
+    "too many retries": (trainer(retries=1000), "stages.Trainer.retries"),
     "a variable set twice": (
         {"env": {"TZ": "UTC"}, "secrets": [{"name": "s", "key": "k", "env": "TZ"}]},
         "secrets.0.env",
@@ -426,15 +446,21 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "a variable with a dash": ({"env": {"MY-ENV": "x"}}, "kubeflow.env"),
     "an unknown field": ({"images": "x"}, "kubeflow.images: no such field"),
     "a cron of six fields": ({"schedule": {"cron": "0 0 3 * * MON"}}, "schedule.cron"),
-    "a cron that never comes": ({"schedule": {"cron": "0 25 * * *"}}, "schedule.cron"),
-    "a cron that the server reads otherwise": ({"schedule": {"cron": "0 3 L * *"}}, "schedule.cron"),
-    "a range that ends before it begins": ({"schedule": {"cron": "0 3 * * FRI-MON"}}, "FRI-MON is written as two"),
-    "hours that end before they begin": ({"schedule": {"cron": "0 22-6 * * *"}}, "22-6 is written as two"),
-    "a step beyond the hour": ({"schedule": {"cron": "*/90 * * * *"}}, "a step is at most the field's 60 values"),
-    "a day that never comes": ({"schedule": {"cron": "0 3 31 2 *"}}, "a day that comes is expected"),
+    "an hour that does not exist": ({"schedule": {"cron": "0 25 * * *"}}, "schedule.cron"),
+    "a cron that the server reads differently": ({"schedule": {"cron": "0 3 L * *"}}, "schedule.cron"),
+    "a range that ends before it begins": ({"schedule": {"cron": "0 3 * * FRI-MON"}}, "write FRI-MON as two ranges"),
+    "hours that end before they begin": ({"schedule": {"cron": "0 22-6 * * *"}}, "write 22-6 as two ranges"),
+    "a step beyond the hour": (
+        {"schedule": {"cron": "*/90 * * * *"}},
+        "a step must be at most 60, the number of the field's values",
+    ),
+    "a date that does not exist": ({"schedule": {"cron": "0 3 31 2 *"}}, "a date that exists is expected"),
     "a start in seconds": ({"schedule": {"interval_minutes": 5, "start": 5}}, "schedule.start"),
-    "two rhythms": ({"schedule": {"cron": "0 3 * * *", "interval_minutes": 5}}, "one of cron and interval_minutes"),
-    "no rhythm": ({"schedule": {"max_concurrency": 1}}, "one of cron and interval_minutes"),
+    "cron and interval": (
+        {"schedule": {"cron": "0 3 * * *", "interval_minutes": 5}},
+        "one of cron and interval_minutes",
+    ),
+    "neither cron nor interval": ({"schedule": {"max_concurrency": 1}}, "one of cron and interval_minutes"),
     "a start without time zone": (
         {"schedule": {"interval_minutes": 5, "start": "2026-12-01T03:00:00"}},
         "schedule.start",
@@ -452,22 +478,22 @@ REFUSED: dict[str, tuple[Json, str]] = {
 }
 
 
-def test_what_is_refused_shows_no_other_field(tmp_path):
-    """Variables may hold what is nobody's business."""
+def test_an_error_shows_no_other_field(tmp_path):
+    """Environment variables may be secret."""
     with pytest.raises(BadInputError) as refused:
         compiler.load(str(packages.write(tmp_path, {"env": {"KEY": "hunter2"}, "data_path": "/elsewhere"})))
-    assert str(refused.value).splitlines()[1].startswith("  kubeflow.data_path: '/elsewhere' is below no volume")
+    assert str(refused.value).splitlines()[1].startswith("  kubeflow.data_path: '/elsewhere' is in no volume")
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
     "cron", ["0 3 * * MON", "*/15 8-17 * * 1-5", "0 0 1,15 JAN-MAR *", "0 3 * * 5-7", "59 23 29 2 *"]
 )
-def test_a_crontab_line_is_taken(tmp_path, cron):
+def test_a_crontab_line_is_accepted(tmp_path, cron):
     assert compiler.load(str(packages.write(tmp_path, {"schedule": {"cron": cron}}))).kubeflow.schedule.cron == cron
 
 
-def test_numbers_are_quantities_and_slashes_are_one(tmp_path):
+def test_numbers_are_quantities_and_repeated_slashes_are_one(tmp_path):
     fields = {"data_path": "//data//photos/", "every_stage": {"cpu": 2}}
     section = compiler.load(str(packages.write(tmp_path, fields))).kubeflow
     assert (section.data_path, section.stage("Pusher").cpu) == ("/data/photos", "2")
@@ -480,28 +506,32 @@ def test_part_of_a_claim_may_be_mounted(tmp_path):
 
 
 @pytest.mark.parametrize("fault", REFUSED)
-def test_what_contradicts_itself_is_refused_by_field(fault, tmp_path):
-    fields, named = REFUSED[fault]
+def test_an_error_in_the_section_names_its_field(fault, tmp_path):
+    fields, message = REFUSED[fault]
     with pytest.raises(BadInputError) as refused:
         compiler.load(str(packages.write(tmp_path, fields)))
-    assert named in str(refused.value)
+    assert message in str(refused.value)
     assert str(tmp_path / "config.yaml") in str(refused.value)
 
 
 OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
     "TF Serving in Docker": ({}, {"serving_check": {"tf_serving": "2.19.0"}}, "serving_check.tf_serving"),
-    "Beam workers that see other folders": (
+    "Beam workers without a shared folder": (
         {},
         {"beam": FLINK},
-        "kubeflow.shared_folder: beam.runner flink needs it",
+        "kubeflow.shared_folder: is required with beam.runner flink",
     ),
-    "a shared folder that nobody shares": ({"shared_folder": "/data/shared"}, {}, "kubeflow.shared_folder: is for"),
+    "a shared folder without a cluster": (
+        {"shared_folder": "/data/shared"},
+        {},
+        "kubeflow.shared_folder: only beam.runner flink and spark use it",
+    ),
     "a shared folder on no volume": (
         {"shared_folder": "/shared"},
         {"beam": FLINK},
-        "kubeflow.shared_folder: '/shared' is below no volume",
+        "kubeflow.shared_folder: '/shared' is in no volume",
     ),
-    "a shared folder that a Beam stage doesn't mount": (
+    "a shared folder that a Beam stage does not mount": (
         {
             "shared_folder": "/shared",
             "volumes": [
@@ -510,22 +540,22 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
             ],
         },
         {"beam": FLINK},
-        "kubeflow.shared_folder: '/shared' is below no volume that is mounted into Transform",
+        "kubeflow.shared_folder: '/shared' is in no volume that Transform mounts",
     ),
-    "a GPU that has nothing to do": (
+    "a GPU that would not be used": (
         {"shared_folder": "/data/shared"},
         {"beam": FLINK},
-        "kubeflow.stages.TrunkFeatures.gpu: its pod computes nothing with beam.runner flink",
+        "kubeflow.stages.TrunkFeatures.gpu: the pod only waits for beam.runner flink",
     ),
-    "a stage that isn't there": (
+    "a stage that the pipeline lacks": (
         {"stages": {"TrunkFeatures": {"cpu": "1"}}},
         {"trunk_features": {"mode": "pixels"}},
         "TrunkFeatures",
     ),
-    "weights on a volume that their readers haven't": (
+    "weights on a volume that their readers do not mount": (
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "w", "mount": "/w", "stages": ["OutsideState"]}]},
         {"backbone": {"weights": "/w/weights.pth"}},
-        "kubeflow.volumes: '/w/weights.pth' is below /w, which TrunkFeatures doesn't mount",
+        "kubeflow.volumes: TrunkFeatures does not mount /w, which has '/w/weights.pth'",
     ),
     "weights of this machine": ({}, {"backbone": {"weights": "weights.pth"}}, "backbone.weights"),
     "a schema of this machine": ({}, {"data": {"path": "x", "schema": "facts.pbtxt"}}, "data.schema"),
@@ -533,21 +563,40 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
 
 
 @pytest.mark.parametrize("fault", OTHER_SECTIONS)
-def test_other_sections_that_cant_run_there_are_refused_by_field(fault, tmp_path):
-    kubeflow, sections, named = OTHER_SECTIONS[fault]
-    with pytest.raises(BadInputError, match=re.escape(named)):
+def test_an_error_in_other_sections_names_its_field(fault, tmp_path):
+    kubeflow, sections, message = OTHER_SECTIONS[fault]
+    with pytest.raises(BadInputError, match=re.escape(message)):
         compiler.load(str(packages.write(tmp_path, kubeflow, **sections)))
 
 
 def test_without_the_section_nothing_is_compiled(tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"name": "x", "data": {"path": "photos"}}))
-    done = subprocess.run(
-        [sys.executable, "-m", "kubeflow.compile", "--config", str(tmp_path / "config.yaml")],
-        capture_output=True,
-        text=True,
-    )
+    done, imported = command_line.imports("kubeflow", "compile", str(tmp_path / "config.yaml"))
     assert done.returncode == 2
     assert done.stderr.strip().endswith("kubeflow: is required; docs/configuration.md has its fields")
+    assert not imported & {"tfx", "tensorflow"}
+
+
+def test_the_command_writes_the_package_and_prints_its_contents(tmp_path, capfd):
+    config, output = packages.write(tmp_path), tmp_path / "made" / "package.yaml"
+    assert command_line.run("kubeflow", "compile", str(config), "--output", str(output)) == 0
+    spec, platform = yaml.safe_load_all(output.read_text(encoding="utf-8"))
+    assert spec["pipelineInfo"]["name"] == "colours" and "kubernetes" in platform["platforms"]
+    tasks, parameters, log = capfd.readouterr().out.splitlines()
+    assert tasks == f"{output}: 13 tasks; with a GPU: TrunkFeatures, Trainer"
+    assert parameters.startswith("parameters: bless_anyway, data_path, ") and "head_epochs" in parameters
+    assert log == f"details: {output.with_suffix('.log')}" and output.with_suffix(".log").is_file()
+
+
+@pytest.mark.parametrize(
+    ("output", "message"), [("", "is a folder; name a file"), ("file/x.yaml", "cannot be created")]
+)
+def test_the_command_refuses_an_output_that_cannot_be_written(tmp_path, capsys, output, message):
+    (tmp_path / "file").touch()
+    config = str(packages.write(tmp_path))
+    assert command_line.run("kubeflow", "compile", config, "--output", str(tmp_path / output)) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("--output: ") and message in error
 
 
 def test_data_in_a_bucket_needs_no_volume(tmp_path):
@@ -555,7 +604,7 @@ def test_data_in_a_bucket_needs_no_volume(tmp_path):
     assert package.parameters["data_path"]["defaultValue"] == "s3://photos/day-{SPAN}"
 
 
-def test_the_data_is_looked_at_as_it_is_read(package):
+def test_the_state_is_read_with_the_settings_of_the_ingestion(package):
     arguments = package.container("OutsideState")["args"]
-    given = arguments[arguments.index("--settings") + 1]
-    assert given == package.tasks["ImageExampleGen"]["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]
+    ingestion = arguments[arguments.index("--ingestion") + 1]
+    assert ingestion == _constant(package, "ImageExampleGen", "ingestion")

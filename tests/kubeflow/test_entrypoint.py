@@ -1,4 +1,4 @@
-"""How a stage that fails in its pod is reported."""
+"""The error and the exit code of a stage that fails in its pod."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import traceback
 
 import pytest
 
+from config.errors import BackboneError
 from kubeflow import entrypoint
-from modules.errors import BackboneError
 
 ARGUMENTS = ["--executor_class_path=x", "--json_serialized_invocation_args={}"]
 

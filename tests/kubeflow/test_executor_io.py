@@ -1,4 +1,4 @@
-"""What the launcher says, as TFX can read it, and back."""
+"""Messages of the launcher, translated for TFX, and back."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def only(message: dict, side: str, key: str) -> dict:
         ("/data/models/1", "/data/models/1"),
     ],
 )
-def test_an_address_is_the_folder_that_the_launcher_copies_it_to(uri, path):
+def test_an_address_becomes_the_folder_of_the_launchers_copy(uri, path):
     assert executor_io.local_path(uri) == path
 
 
@@ -80,8 +80,8 @@ def test_inputs_get_their_types_and_folders():
     assert message["inputs"]["parameterValues"] == {"keep": 2}
 
 
-def test_a_type_that_came_along_is_kept():
-    """Vertex AI sends them."""
+def test_a_type_that_was_sent_is_kept():
+    """Vertex AI sends types."""
     typed = copy.deepcopy(LAUNCHER)
     only(typed, "inputs", "examples")["type"] = {"instanceSchema": "title: tfx.TransformGraph\n"}
     message = executor_io.for_executor(typed, INPUTS_SPEC)
@@ -94,30 +94,30 @@ def test_the_projects_own_type_can_be_imported():
     assert schema == "title: components.artifacts.IngestReport\ntype: object\n"
 
 
-def test_metadata_is_as_the_producer_wrote_it():
+def test_metadata_is_unwrapped():
     metadata = only(executor_io.for_executor(LAUNCHER, INPUTS_SPEC), "inputs", "examples")["metadata"]
     assert metadata == {"span": 3.0, "splits": ["train"], "about": {"a": 1}, "own": {"list": [1], "struct": 2}}
 
 
-def test_outputs_are_folders_and_the_servers_log_is_none():
+def test_outputs_are_folders_without_the_servers_log():
     message = executor_io.for_executor(LAUNCHER, INPUTS_SPEC)
     assert set(message["outputs"]["artifacts"]) == {"model"}
     assert only(message, "outputs", "model")["uri"] == "/gcs/bucket/model"
 
 
-def test_the_launchers_message_is_left_alone():
+def test_the_launchers_message_does_not_change():
     before = copy.deepcopy(LAUNCHER)
     executor_io.for_executor(LAUNCHER, INPUTS_SPEC)
     assert before == LAUNCHER
 
 
-def test_an_answer_names_addresses_again_and_has_no_null():
-    said = {
+def test_the_answer_has_addresses_again_and_no_null():
+    output = {
         "artifacts": {
             "model": {"artifacts": [{"uri": "/gcs/bucket/model", "metadata": {"pushed": 1.0, "nothing": None}}]}
         }
     }
-    answer = executor_io.for_launcher(said, LAUNCHER)
+    answer = executor_io.for_launcher(output, LAUNCHER)
     assert only({"outputs": answer}, "outputs", "model") == {
         "name": "model",
         "uri": "gs://bucket/model",

@@ -1,4 +1,4 @@
-"""The demo in pods, as open-source Kubeflow Pipelines would make them: four runs of what `make kubeflow` compiles."""
+"""The demo in emulated pods of open-source Kubeflow Pipelines: four runs of the compiled package."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cluster import CACHED, FAILED, SKIPPED, SUCCEEDED, Cluster, Task
 
 from components.serving_directory import ServingDirectory
 from kubeflow import compile as compiler
-from modules import reference_answers
+from modules.serving import reference_predictions
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
 DEMO = pod.CODE / "data" / "traffic_lights.yaml"
@@ -26,12 +26,12 @@ class Runs:
     """Four runs of one pipeline, one after the other.
 
     Attributes:
-      cluster: where.
-      serving: the push destination.
+      cluster: where they ran.
+      serving: the push directory.
       first: two of its pods are killed, once each.
-      second: another learning rate; the first run's model is in production.
-      third: more test images are wanted than there are; Trainer is as in the first run, but not cached, nor killed.
-      fourth: the same image lies under two labels now.
+      second: has another learning rate; the first run's model is in production.
+      third: requires more test images than there are; Trainer is as in the first run, but neither cached nor killed.
+      fourth: the same image has two labels.
     """
 
     cluster: Cluster
@@ -57,7 +57,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
         package,
         FEW_EPOCHS,
         kill={
-            "ImageExampleGen": lambda: any(output.rglob("examples")),  # it has begun to write
+            "ImageExampleGen": lambda: any(output.rglob("examples")),  # it has started to write
             "Trainer": lambda: any((volume / "training").rglob("state.npz")),  # an epoch was saved
         },
     )
@@ -77,34 +77,34 @@ def states(tasks: dict[str, Task]) -> dict[str, str]:
 
 def answers(cluster: Cluster, tasks: dict[str, Task]) -> str:
     folder = cluster.stored(tasks["Trainer"].artifacts["model_run"]["uri"])
-    return (folder / reference_answers.FILE).read_text(encoding="utf-8")
+    return (folder / reference_predictions.FILE).read_text(encoding="utf-8")
 
 
 def test_a_first_run_pushes_version_one(runs):
-    failed = {name: task.said[-2000:] for name, task in runs.first.items() if task.state != SUCCEEDED}
+    failed = {name: task.output[-2000:] for name, task in runs.first.items() if task.state != SUCCEEDED}
     assert not failed
     manifest = runs.serving.manifest(1)
     assert manifest["parent"] is None
     assert manifest["config"]["training"]["head"]["epochs"] == FEW_EPOCHS["head_epochs"]
     assert manifest["config"]["data"]["path"] == "/data/traffic_lights"
     assert manifest["test"]["accuracy"] > 0.95
-    assert "pushed: /data/models/traffic-lights/1" in runs.first["Verdict"].said
+    assert "pushed: /data/models/traffic-lights/1" in runs.first["Verdict"].output
 
 
-def test_a_pod_that_was_killed_is_tried_again_with_the_same_result(runs):
+def test_a_pod_that_was_killed_is_retried_with_the_same_result(runs):
     assert runs.first["ImageExampleGen"].exit_codes == [KILLED, 0]
     assert runs.first["Trainer"].exit_codes == [KILLED, 0]
     assert runs.third["Trainer"].exit_codes == [0]
-    assert "going on after head epoch 1" in runs.first["Trainer"].said
+    assert "continuing after head epoch 1" in runs.first["Trainer"].output
     assert answers(runs.cluster, runs.first) == answers(runs.cluster, runs.third)
 
 
-def test_a_run_with_other_parameters_trains_again_and_is_held_against_production(runs):
+def test_a_run_with_other_parameters_trains_again_and_is_compared_with_production(runs):
     assert runs.second["Trainer"].state == SUCCEEDED
     again = {"OutsideState", "ExampleValidator", "Trainer", *AFTER_TRAINING}
     assert {name for name, task in runs.second.items() if task.state == SUCCEEDED} == again
     assert {task.state for name, task in runs.second.items() if name not in again} == {CACHED}
-    assert "against version 1" in runs.second["Verdict"].said
+    assert "against version 1" in runs.second["Verdict"].output
     manifest = runs.serving.manifest(2)
     assert manifest["parent"] == 1
     assert manifest["config"]["training"]["head"]["learning_rate"] == 2e-3
@@ -115,26 +115,26 @@ def test_a_refused_model_is_not_pushed_and_fails_the_run_at_its_verdict(runs):
     assert runs.serving.versions() == [1, 2]
     assert {name for name, state in states(runs.third).items() if state == FAILED} == {"Verdict"}
     verdict = runs.third["Verdict"]
-    assert verdict.exit_codes == [3]  # a verdict is not tried again
-    assert "at least 1000" in verdict.said
-    assert "not pushed: refused by gate" in verdict.said
+    assert verdict.exit_codes == [3]  # a verdict is not retried
+    assert "at least 1000" in verdict.output
+    assert "not pushed: refused by gate" in verdict.output
 
 
-def test_data_that_changed_is_never_answered_from_the_cache(runs):
+def test_the_cache_never_answers_for_changed_data(runs):
     examples = runs.fourth["ImageExampleGen"]
     assert (examples.state, examples.exit_codes) == (FAILED, [2, 2])
-    assert "twin.jpg" in examples.said
-    assert "Traceback" not in examples.said
+    assert "twin.jpg" in examples.output
+    assert "Traceback" not in examples.output
     assert set(states(runs.fourth).values()) == {SUCCEEDED, FAILED, SKIPPED}
     assert runs.fourth["Pusher"].state == SKIPPED
 
 
-def test_an_unchanged_folder_is_told_apart_from_a_changed_one(runs):
+def test_the_state_of_the_data_changes_only_with_the_data(runs):
     first, third, fourth = (tasks["OutsideState"].parameters["data"] for tasks in (runs.first, runs.third, runs.fourth))
     assert first == third != fourth
 
 
-def test_nothing_is_left_on_the_volume_but_models_and_photos(runs):
+def test_only_models_and_photos_stay_on_the_volume(runs):
     volume = runs.cluster.volumes["regraft-data"]
     assert [path for path in (volume / "training").rglob("*") if path.is_file()] == []
     assert {path.name for path in volume.iterdir()} == {"traffic_lights", "models", "training"}

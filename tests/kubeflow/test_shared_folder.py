@@ -1,4 +1,4 @@
-"""Artifacts that pass through a folder which other machines see."""
+"""Artifacts in a folder that other machines share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def artifact(uri: Path) -> Artifact:
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, list[Artifact]]:
     (tmp_path / "pod" / "examples" / "Split-train").mkdir(parents=True)
-    (tmp_path / "pod" / "examples" / "Split-train" / "data").write_text("here")
+    (tmp_path / "pod" / "examples" / "Split-train" / "data").write_text("input")
     return {"examples": [artifact(tmp_path / "pod" / "examples")], "baseline": [artifact(tmp_path / "pod" / "none")]}
 
 
@@ -29,13 +29,13 @@ def outputs(tmp_path: Path) -> dict[str, list[Artifact]]:
     return {"model": [artifact(tmp_path / "pod" / "model")]}
 
 
-def test_inputs_are_seen_there_and_outputs_come_back(tmp_path, inputs, outputs):
+def test_inputs_are_copied_there_and_outputs_come_back(tmp_path, inputs, outputs):
     shared = tmp_path / "volume" / "shared"
     with shared_folder.holding(str(shared), inputs, outputs) as temporary:
         (examples,), (model,) = inputs["examples"], outputs["model"]
         for path in (examples.uri, model.uri, temporary):
             assert Path(path).is_relative_to(shared)
-        assert Path(examples.uri, "Split-train", "data").read_text() == "here"
+        assert Path(examples.uri, "Split-train", "data").read_text() == "input"
         assert not Path(inputs["baseline"][0].uri).exists()
         Path(model.uri, "variables").mkdir(parents=True)
         Path(model.uri, "variables", "0").write_text("trained")
@@ -44,7 +44,7 @@ def test_inputs_are_seen_there_and_outputs_come_back(tmp_path, inputs, outputs):
     assert list(shared.iterdir()) == []
 
 
-def test_what_an_executor_noted_of_an_address_is_put_right(tmp_path, inputs, outputs):
+def test_addresses_in_properties_are_restored(tmp_path, inputs, outputs):
     with shared_folder.holding(str(tmp_path / "shared"), inputs, outputs):
         outputs["model"][0].set_string_custom_property("made_of", inputs["examples"][0].uri)
         outputs["model"][0].set_string_custom_property("other", "text")
@@ -52,7 +52,7 @@ def test_what_an_executor_noted_of_an_address_is_put_right(tmp_path, inputs, out
     assert outputs["model"][0].get_string_custom_property("other") == "text"
 
 
-def test_a_stage_that_fails_leaves_nothing_and_gives_nothing(tmp_path, inputs, outputs):
+def test_a_stage_that_fails_leaves_no_files(tmp_path, inputs, outputs):
     shared = tmp_path / "shared"
     with pytest.raises(RuntimeError), shared_folder.holding(str(shared), inputs, outputs):
         Path(outputs["model"][0].uri, "half").write_text("half")
@@ -62,7 +62,7 @@ def test_a_stage_that_fails_leaves_nothing_and_gives_nothing(tmp_path, inputs, o
     assert outputs["model"][0].uri == str(tmp_path / "pod" / "model")
 
 
-def test_two_stages_at_once_keep_apart(tmp_path, inputs, outputs):
+def test_two_stages_at_once_have_different_folders(tmp_path, inputs, outputs):
     shared = str(tmp_path / "shared")
     with shared_folder.holding(shared, inputs, {}) as one, shared_folder.holding(shared, {}, outputs) as other:
         assert Path(one).parent != Path(other).parent

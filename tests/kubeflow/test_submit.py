@@ -1,4 +1,4 @@
-"""kubeflow/submit.py against a stand-in for Kubeflow Pipelines' API server (tests/helpers/kfp_server.py)."""
+"""`regraft kubeflow` with a stand-in for Kubeflow Pipelines' API server (tests/helpers/kfp_server.py)."""
 
 import copy
 import datetime
@@ -6,11 +6,10 @@ import hashlib
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import command_line
 import kfp_server
 import pytest
 import yaml
@@ -18,12 +17,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from config.stages import VERDICT
 from kubeflow import compile as compiler
-from kubeflow import connection, schedule, submit, watch
-from kubeflow.own_tasks import VERDICT
+from kubeflow import connection, schedule, watch
 from kubeflow.package import Package
 
-ROOT = Path(__file__).parents[2]
 CONFIG = {
     "name": "fruit",
     "data": {"path": "photos"},
@@ -42,7 +40,7 @@ DONE = {"OutsideState": "SUCCEEDED", "Trainer": "SUCCEEDED"}
 
 
 def small_package() -> Package:
-    """What compile.build might give, of three tasks."""
+    """A package as compile.build makes it, with three tasks."""
     names = ("OutsideState", "Trainer", VERDICT)
     types = {"head_epochs": ("NUMBER_INTEGER", 2), "min_accuracy": ("NUMBER_DOUBLE", 0.9)}
     types |= dict.fromkeys(("data_path", "push_directory", "bless_anyway"), ("STRING", ""))
@@ -72,7 +70,7 @@ def small_package() -> Package:
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    """A folder of its own, no settings of the person who tests, and no long waits."""
+    """An empty folder, no settings of the person who runs the tests, and no long waits."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith(("KFP_", "KF_PIPELINES_"))]:
         monkeypatch.delenv(name)
@@ -96,18 +94,18 @@ def config(tmp_path):
 def package(monkeypatch):
     """The package that is compiled; a test may change it."""
     package = small_package()
-    monkeypatch.setattr(compiler, "build", lambda run_config: copy.deepcopy(package))
+    monkeypatch.setattr(compiler, "build", lambda config: copy.deepcopy(package))
     return package
 
 
 @pytest.fixture
 def call(server, config, package):
-    """Runs the command line on the server; gives the exit code."""
-    return lambda command, *more: submit.main([command, "--host", server.url, "--config", config, *more])
+    """Runs a command with the server; returns the exit code."""
+    return lambda command, *more: command_line.run("kubeflow", command, config, "--host", server.url, *more)
 
 
 def changed(config: str, **fields) -> None:
-    """Writes the section kubeflow anew."""
+    """Writes the configuration with other fields in the section kubeflow."""
     Path(config).write_text(yaml.safe_dump({**CONFIG, "kubeflow": {**CONFIG["kubeflow"], **fields}}))
 
 
@@ -134,10 +132,10 @@ def test_a_run_is_uploaded_started_and_waited_for(server, call, capsys):
     }
     assert run["experiment_id"] == experiment["experiment_id"]
     assert run["runtime_config"] == {"parameters": {}, "pipeline_root": "minio://mlpipeline/regraft"}
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     name = version["display_name"]
     url = f"{server.url}/#/runs/details/{run['run_id']}"
-    assert told.out.splitlines() == [
+    assert printed.out.splitlines() == [
         "compiling",
         f"fruit: uploaded as version {name}",
         f"run {run['run_id']}: {url}",
@@ -145,7 +143,7 @@ def test_a_run_is_uploaded_started_and_waited_for(server, call, capsys):
         "running, 1 of 3 tasks, 0:00:00: OutsideState",
         "succeeded, 3 of 3 tasks, 0:00:00: Trainer, Verdict",
     ]
-    assert told.err == ""
+    assert printed.err == ""
 
 
 def test_a_version_is_named_by_its_content_and_uploaded_once(server, call, package, capsys):
@@ -161,14 +159,14 @@ def test_a_version_is_named_by_its_content_and_uploaded_once(server, call, packa
     assert len({run["pipeline_version_reference"]["pipeline_version_id"] for run in server.runs.values()}) == 2
 
 
-def test_the_same_content_in_another_pipeline_is_not_taken_for_this_one(server, call):
+def test_the_same_content_in_another_pipeline_is_another_version(server, call):
     assert call("run") == 0
     one(server.pipelines)["display_name"] = "vegetables"
     assert call("run") == 0
     assert len(server.pipelines) == len(server.versions) == 2
 
 
-def test_without_the_cache_no_task_of_the_run_has_it(server, call):
+def test_without_the_cache_no_task_of_the_run_uses_it(server, call):
     assert [call("run"), call("run", "--no-cache")] == [0, 0]
     cached, uncached = ("cachingOptions" in content for content in server.version_of.values())
     assert cached and not uncached
@@ -177,9 +175,9 @@ def test_without_the_cache_no_task_of_the_run_has_it(server, call):
     assert "cachingOptions" in Path("build/kubeflow/fruit.yaml").read_text()
 
 
-def test_parameters_are_given_as_what_they_are(server, call):
-    given = ["head_epochs=3", "min_accuracy=0.5", "data_path=/mnt/data/new=ones", "bless_anyway="]
-    assert call("run", *(argument for text in given for argument in ("--parameter", text))) == 0
+def test_parameters_keep_their_types(server, call):
+    changes = ["head_epochs=3", "min_accuracy=0.5", "data_path=/mnt/data/new=ones", "bless_anyway="]
+    assert call("run", *(argument for text in changes for argument in ("--parameter", text))) == 0
     assert one(server.runs)["runtime_config"]["parameters"] == {
         "head_epochs": 3,
         "min_accuracy": 0.5,
@@ -189,31 +187,31 @@ def test_parameters_are_given_as_what_they_are(server, call):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("changes", "message"),
     [
         (["head_epochs"], "--parameter: name=value is expected. Received: 'head_epochs'"),
         (["=3"], "--parameter: name=value is expected. Received: '=3'"),
-        (["head_epochs=1", "head_epochs=2"], "--parameter head_epochs: each is given once. Received: '1' and '2'"),
+        (["head_epochs=1", "head_epochs=2"], "--parameter head_epochs: must be set once. Received: '1' and '2'"),
         (
             ["epochs=3"],
-            "--parameter epochs: no such parameter; allowed are bless_anyway, data_path, head_epochs, min_accuracy, "
-            "push_directory",
+            "--parameter epochs: no such parameter; the parameters are bless_anyway, data_path, head_epochs, "
+            "min_accuracy, push_directory",
         ),
         (["head_epochs=2.5"], "--parameter head_epochs: a whole number is expected. Received: '2.5'"),
         (["min_accuracy=high"], "--parameter min_accuracy: a number is expected. Received: 'high'"),
-        (["head_epochs=0"], "head_epochs: a whole number of 1 or more is allowed. Received: 0"),
-        (["min_accuracy=nan"], "min_accuracy: a share from 0 to 1 is allowed. Received: nan"),
+        (["head_epochs=0"], "head_epochs: input should be greater than or equal to 1. Received: 0"),
+        (["min_accuracy=nan"], "min_accuracy: input should be a finite number. Received: nan"),
         (["data_path=photos"], "--parameter data_path: an absolute path in the container is expected, "),
-        (["push_directory=/elsewhere"], "push_directory: '/elsewhere' is below no volume"),
+        (["push_directory=/elsewhere"], "push_directory: '/elsewhere' is in no volume"),
     ],
 )
-def test_a_wrong_parameter_is_refused_and_nothing_uploaded(server, call, capsys, given, message):
-    assert call("run", *(argument for text in given for argument in ("--parameter", text))) == 2
+def test_a_wrong_parameter_is_refused_and_nothing_uploaded(server, call, capsys, changes, message):
+    assert call("run", *(argument for text in changes for argument in ("--parameter", text))) == 2
     assert message in capsys.readouterr().err
     assert not server.pipelines and not server.runs
 
 
-def test_who_does_not_wait_gets_the_run_and_its_address(server, call, capsys):
+def test_no_wait_prints_the_run_and_its_address(server, call, capsys):
     server.script = [("FAILED", {})]
     assert call("run", "--no-wait") == 0
     run_id = one(server.runs)["run_id"]
@@ -224,13 +222,13 @@ def test_who_does_not_wait_gets_the_run_and_its_address(server, call, capsys):
 @pytest.mark.parametrize(
     ("state", "tasks", "code", "message"),
     [
-        ("FAILED", {**DONE, VERDICT: "FAILED"}, 3, "not blessed: nothing was pushed; the log of the task Verdict"),
+        ("FAILED", {**DONE, VERDICT: "FAILED"}, 3, "not blessed, nothing was pushed; the log of the task Verdict"),
         ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Trainer\n"),
         ("FAILED", {"OutsideState": "FAILED", "Trainer": "FAILED"}, 1, "failed at OutsideState, Trainer\n"),
         ("FAILED", {"Trainer": "FAILED", VERDICT: "FAILED"}, 1, "failed at Trainer, Verdict\n"),
         ("FAILED", {**DONE, "Verdict-driver": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Verdict\n"),
         ("FAILED", {"Trainer-driver": "FAILED", "Trainer": "FAILED"}, 1, "failed at Trainer\n"),
-        ("FAILED", {}, 1, "failed at no task that the server names\n"),
+        ("FAILED", {}, 1, "failed at a task that the server does not name\n"),
         ("CANCELED", {"OutsideState": "SUCCEEDED"}, 1, "the run was canceled\n"),
         ("SKIPPED", {}, 1, "the run was skipped\n"),
     ],
@@ -260,7 +258,7 @@ def test_a_line_is_printed_only_when_something_changes(server, call, capsys):
     ]
 
 
-def test_ctrl_c_leaves_the_run_alone(server, call, capsys, monkeypatch):
+def test_ctrl_c_does_not_stop_the_run(server, call, capsys, monkeypatch):
     server.script = [("RUNNING", {})]
 
     def interrupt(seconds):
@@ -269,12 +267,12 @@ def test_ctrl_c_leaves_the_run_alone(server, call, capsys, monkeypatch):
     monkeypatch.setattr(watch.time, "sleep", interrupt)
     assert call("run") == 130
     url = f"{server.url}/#/runs/details/{one(server.runs)['run_id']}"
-    assert capsys.readouterr().err == f"interrupted; the run goes on: {url}\n"
+    assert capsys.readouterr().err == f"interrupted; the run continues: {url}\n"
     assert not [path for method, path in server.requests if method == "DELETE" or path.endswith(":terminate")]
 
 
-def test_ctrl_c_before_that_is_no_stack(server, call, capsys, monkeypatch):
-    def interrupt(run_config):
+def test_ctrl_c_before_the_run_prints_no_traceback(server, call, capsys, monkeypatch):
+    def interrupt(config):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(compiler, "build", interrupt)
@@ -282,27 +280,27 @@ def test_ctrl_c_before_that_is_no_stack(server, call, capsys, monkeypatch):
     assert capsys.readouterr().err == "interrupted\n" and not server.pipelines
 
 
-def test_a_server_that_is_away_for_a_while_is_waited_for(server, call, capsys):
+def test_a_server_that_does_not_answer_for_a_while_is_asked_again(server, call, capsys):
     server.script = [("RUNNING", {}), 503, 502, ("RUNNING", {}), ("SUCCEEDED", DONE)]
     assert call("run") == 0
-    told = capsys.readouterr()
-    assert told.err.count("trying again") == 1 and "upstream connect error (503)" in told.err
-    assert "succeeded" in told.out
+    printed = capsys.readouterr()
+    assert printed.err.count("trying again") == 1 and "upstream connect error (503)" in printed.err
+    assert "succeeded" in printed.out
 
 
-def test_a_server_that_stays_away_is_given_up(server, call, capsys, monkeypatch):
+def test_a_server_that_never_answers_again_ends_the_waiting(server, call, capsys, monkeypatch):
     monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.1)
     server.script = [("RUNNING", {}), 503]
     assert call("run") == 1
-    assert "(503); the run goes on: " in capsys.readouterr().err.splitlines()[-1]
+    assert "(503); the run continues: " in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_a_token_that_expires_in_between_ends_the_waiting_at_once(server, call, capsys, monkeypatch):
+def test_a_token_that_expires_ends_the_waiting_at_once(server, call, capsys, monkeypatch):
     monkeypatch.setenv("KFP_TOKEN", "once-valid")
     server.script = [("RUNNING", {}), 401]
     assert call("run") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "the token in KFP_TOKEN is refused (401); the run goes on: " in line
+    assert "the server refused the token in KFP_TOKEN (401); the run continues: " in line
 
 
 def test_experiment_service_account_and_namespace_reach_the_server(server, call):
@@ -317,8 +315,8 @@ def test_experiment_service_account_and_namespace_reach_the_server(server, call)
     assert len(server.pipelines) == len(server.versions) == len(server.experiments) == 1
 
 
-def test_a_namespace_named_kubeflow_is_meant(server, call):
-    """kfp.Client takes it for none."""
+def test_a_namespace_named_kubeflow_is_sent(server, call):
+    """kfp.Client treats this name as no namespace."""
     server.multi_user = True
     assert call("run", "--namespace", "kubeflow") == 0
     assert one(server.experiments)["namespace"] == one(server.pipelines)["namespace"] == "kubeflow"
@@ -335,30 +333,30 @@ def test_the_environment_has_defaults(server, config, package, monkeypatch, caps
     server.multi_user, server.token = True, "s3cret"
     for name, value in {"KFP_HOST": f"{server.url}/", "KFP_NAMESPACE": "anna", "KFP_TOKEN": "s3cret"}.items():
         monkeypatch.setenv(name, value)
-    assert submit.main(["run", "--config", config]) == 0
+    assert command_line.run("kubeflow", "run", config) == 0
     assert one(server.experiments)["namespace"] == "anna"
-    told = capsys.readouterr()
-    assert f"{server.url}/#/runs" in told.out and "s3cret" not in told.out + told.err
+    printed = capsys.readouterr()
+    assert f"{server.url}/#/runs" in printed.out and "s3cret" not in printed.out + printed.err
 
 
-# what the server, or the way to it, refuses
+# errors of the server and of the connection
 
 
 @pytest.mark.parametrize(
     ("behaviour", "token", "message"),
     [
-        ("old", None, "too old: has no API v2beta1, which came with 2.0"),
-        ("elsewhere", None, "not Kubeflow Pipelines: nothing at /apis/v2beta1 (404)"),
-        ("page", None, "doesn't answer as Kubeflow Pipelines' API"),
+        ("old", None, "too old; the API v2beta1 came with Kubeflow Pipelines 2.0"),
+        ("elsewhere", None, "not Kubeflow Pipelines; there is no /apis/v2beta1 (404)"),
+        ("page", None, "not an answer of Kubeflow Pipelines' API"),
         ("hang", None, "no answer within 0.2 s"),
-        (401, None, "a token is asked for: set KFP_TOKEN (401)"),
-        (401, "s3cret", "the token in KFP_TOKEN is refused (401)"),
+        (401, None, "a token is required; set KFP_TOKEN (401)"),
+        (401, "s3cret", "the server refused the token in KFP_TOKEN (401)"),
         (403, "s3cret", "is not allowed (403): no luck today"),
         (500, None, "no luck today"),
     ],
 )
 @pytest.mark.parametrize("command", ["run", "schedule", "unschedule", "status"])
-def test_a_server_that_is_none_is_told_in_a_line(server, call, capsys, monkeypatch, command, behaviour, token, message):
+def test_a_wrong_server_is_one_line(server, call, capsys, monkeypatch, command, behaviour, token, message):
     server.behaviour = behaviour
     monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
     if token:
@@ -366,32 +364,32 @@ def test_a_server_that_is_none_is_told_in_a_line(server, call, capsys, monkeypat
     start = time.monotonic()
     assert call(command) == 1
     assert time.monotonic() - start < 5
-    told = capsys.readouterr()
-    assert told.out == ""
-    (line,) = told.err.splitlines()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
     assert line.startswith(f"{server.url}: ") and message in line and "s3cret" not in line
 
 
-def test_a_server_that_is_not_there_is_told_in_a_line(server, call, capsys):
+def test_a_server_that_cannot_be_reached_is_one_line(server, call, capsys):
     server.url = "http://localhost:1"
     assert call("status") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("http://localhost:1: can't be reached: ") and "refused" in line
+    assert line.startswith("http://localhost:1: cannot be reached: ") and "refused" in line
 
 
-def test_a_server_that_turns_into_a_login_page_is_no_empty_answer(server, call, capsys, monkeypatch):
+def test_a_login_page_is_not_an_empty_answer(server, call, capsys, monkeypatch):
     build = compiler.build
 
-    def build_for_long(run_config):
+    def build_and_log_out(config):
         server.behaviour = "page"
-        return build(run_config)
+        return build(config)
 
-    monkeypatch.setattr(compiler, "build", build_for_long)
+    monkeypatch.setattr(compiler, "build", build_and_log_out)
     assert call("run") == 1
-    assert "doesn't answer as Kubeflow Pipelines' API" in capsys.readouterr().err
+    assert "not an answer of Kubeflow Pipelines' API" in capsys.readouterr().err
 
 
-def test_a_server_that_stops_answering_is_not_waited_for_for_ever(server, call, capsys, monkeypatch):
+def test_a_server_that_stops_answering_ends_the_waiting(server, call, capsys, monkeypatch):
     monkeypatch.setattr(connection, "READ_SECONDS", 0.2)
     monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.1)
     get_run = server._get_run
@@ -403,23 +401,23 @@ def test_a_server_that_stops_answering_is_not_waited_for_for_ever(server, call, 
     server.script = [("RUNNING", {})]
     monkeypatch.setattr(server, "_get_run", hang)
     assert call("run") == 1
-    assert "no answer within 0.2 s; the run goes on" in capsys.readouterr().err
+    assert "no answer within 0.2 s; the run continues" in capsys.readouterr().err
 
 
-def test_a_package_that_the_server_refuses_is_told_in_a_line(server, call, package, capsys):
+def test_a_package_that_the_server_refuses_is_one_line(server, call, package, capsys):
     package.spec["schemaVersion"] = "2.2.0"
     assert call("run") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "uploading fruit: KFP only supports schema version 2.1.0" in line and "goroutine" not in line
     assert not server.runs
     package.spec["schemaVersion"] = "2.1.0"
-    assert call("run") == 0  # what is left of the first attempt is no obstacle
+    assert call("run") == 0  # after the failed attempt
 
 
 @pytest.mark.parametrize(
     ("command", "path"), [("run", "/runs$"), ("schedule", "/recurringruns$"), ("run", "/experiments$")]
 )
-def test_a_refused_request_is_told_with_the_server_s_words(server, call, capsys, command, path):
+def test_a_refused_request_is_one_line_with_the_servers_message(server, call, capsys, command, path):
     server.refusals["POST", path] = kfp_server.RefusalError("Invalid input error: quota\nis used up")
     assert call(command) == 1
     (line,) = capsys.readouterr().err.splitlines()
@@ -427,16 +425,18 @@ def test_a_refused_request_is_told_with_the_server_s_words(server, call, capsys,
 
 
 @pytest.mark.parametrize("trusted", [True, False])
-def test_a_private_authority_is_trusted_if_it_is_given(tmp_path, config, package, capsys, trusted):
+def test_a_private_authority_needs_its_certificate(tmp_path, config, package, capsys, trusted):
     with kfp_server.serving(self_signed(tmp_path)) as server:
         more = ["--ca-certificate", str(tmp_path / "authority.pem")] if trusted else []
         start = time.monotonic()
-        assert submit.main(["status", "--host", server.url, "--config", config, *more]) == (0 if trusted else 1)
-        told = capsys.readouterr()
+        code = command_line.run("kubeflow", "status", config, "--host", server.url, *more)
+        assert code == (0 if trusted else 1)
+        printed = capsys.readouterr()
     assert time.monotonic() - start < 30  # urllib3 would try for minutes
     if not trusted:
-        (line,) = told.err.splitlines()
-        assert "no secure connection: " in line and line.endswith("--ca-certificate names a private authority's file")
+        (line,) = printed.err.splitlines()
+        assert "no secure connection: " in line
+        assert line.endswith("for a private authority, name its file with --ca-certificate")
 
 
 def self_signed(folder: Path) -> Path:
@@ -461,23 +461,27 @@ def self_signed(folder: Path) -> Path:
     return folder / "server.pem"
 
 
-# what is refused without it
+# what is refused without a server
 
 
-def test_a_token_is_cleaned_of_its_line_break_or_refused_and_never_shown(server, config, monkeypatch, capsys):
+def test_a_token_loses_its_line_break_or_is_refused_and_is_never_printed(server, config, monkeypatch, capsys):
     monkeypatch.setenv("KFP_TOKEN", "  secret\n")
     server.token = "secret"
-    assert submit.main(["status", "--host", server.url, "--config", config]) == 0
+    assert command_line.run("kubeflow", "status", config, "--host", server.url) == 0
     monkeypatch.setenv("KFP_TOKEN", "sec\nret")
-    assert submit.main(["status", "--host", server.url, "--config", config]) == 2
-    said = capsys.readouterr()
-    assert said.err == "KFP_TOKEN: a token without spaces and line breaks is expected\n"
+    assert command_line.run("kubeflow", "status", config, "--host", server.url) == 2
+    assert capsys.readouterr().err == "KFP_TOKEN: a token without spaces and line breaks is expected\n"
 
 
 @pytest.mark.parametrize("host", ["", "localhost:8080", "ftp://kfp", "http://", "http://[bad", "http://kfp:port"])
-def test_an_address_that_is_none_is_refused(config, capsys, host):
-    assert submit.main(["status", "--host", host, "--config", config]) == 2
-    assert capsys.readouterr().err.startswith("--host: http://… or https://… is expected, or in KFP_HOST.")
+def test_a_wrong_address_is_refused(config, capsys, host):
+    assert command_line.run("kubeflow", "status", config, "--host", host) == 2
+    assert capsys.readouterr().err.startswith("--host: an address with http:// or https:// is expected;")
+
+
+def test_an_address_is_required(config, capsys):
+    assert command_line.run("kubeflow", "status", config) == 2
+    assert "the environment variable KFP_HOST also sets it. Received: None" in capsys.readouterr().err
 
 
 def test_a_certificate_that_is_not_there_is_refused(server, call, capsys):
@@ -494,7 +498,7 @@ def test_a_configuration_without_kubeflow_is_refused(server, config, call, capsy
     assert not server.requests
 
 
-def test_a_schedule_is_not_made_of_nothing(server, config, call, capsys):
+def test_a_schedule_needs_the_section_schedule(server, config, call, capsys):
     changed(config, schedule=None)
     assert call("schedule") == 2
     assert f"{config}: kubeflow.schedule: is required" in capsys.readouterr().err
@@ -509,21 +513,15 @@ def test_a_schedule_is_not_made_of_nothing(server, config, call, capsys):
         (["run", "--host", "http://localhost:1"], 1, ["tfx", "tensorflow"]),
     ],
 )
-def test_what_is_cheap_is_refused_before_anything_is_loaded(config, arguments, code, absent):
-    script = (
-        "import sys; from kubeflow import submit; code = submit.main(sys.argv[1:]); "
-        "print(code, *({'kfp', 'tfx', 'tensorflow'} & set(sys.modules)))"
-    )
-    command = [sys.executable, "-c", script, *arguments, "--config", config]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    given, *loaded = done.stdout.split()
-    assert int(given) == code and not set(loaded) & set(absent), done.stderr
+def test_what_can_be_refused_early_is_refused_before_imports(config, arguments, code, absent):
+    done, loaded = command_line.imports("kubeflow", *arguments, config)
+    assert done.returncode == code and not loaded & set(absent), done.stderr
 
 
 # schedule, unschedule
 
 
-def test_a_schedule_is_made_of_the_configuration(server, config, call, capsys):
+def test_a_schedule_has_the_fields_of_the_configuration(server, config, call, capsys):
     start, end = "2026-12-01T03:00:00+02:00", "2027-12-01T00:00:00Z"
     changed(config, schedule={"cron": "30 3 * * MON-FRI", "max_concurrency": 2, "start": start, "end": end})
     assert call("schedule", "--service-account", "trainer") == 0
@@ -565,12 +563,12 @@ def test_an_interval_is_in_seconds(server, config, call):
         ("0 3 * * */7", "0 0 3 * * */7"),
     ],
 )
-def test_cron_has_seconds_and_a_sunday_of_0(crontab, robfig):
+def test_the_servers_cron_has_seconds_and_sunday_is_0(crontab, robfig):
     assert schedule.six_fields(crontab) == robfig
     kfp_server.check_trigger({"cron_schedule": {"cron": robfig}})
 
 
-def test_a_new_schedule_takes_the_place_of_the_old(server, config, call, capsys):
+def test_a_new_schedule_replaces_the_old_one(server, config, call, capsys):
     assert call("schedule") == 0
     (old,) = server.recurring_runs
     other = server.add_recurring_run("vegetables", "fruit")
@@ -586,7 +584,7 @@ def test_a_new_schedule_takes_the_place_of_the_old(server, config, call, capsys)
     assert server.most_enabled == 1
 
 
-def test_a_recurring_run_of_that_name_in_another_experiment_is_left_alone(server, call):
+def test_a_recurring_run_of_the_same_name_in_another_experiment_does_not_change(server, call):
     elsewhere = server.add_recurring_run("fruit", "trials")
     assert [call("schedule"), call("unschedule")] == [0, 0]
     assert set(server.recurring_runs) == {elsewhere}
@@ -598,11 +596,11 @@ def test_a_schedule_that_is_refused_leaves_the_old_one_running(server, call):
     server.refusals["POST", "/recurringruns$"] = kfp_server.RefusalError("no")
     assert call("schedule") == 1
     assert {key: one["status"] for key, one in server.recurring_runs.items()} == {old: "ENABLED"}
-    assert not [path for method, path in server.requests if old in path]  # not even for a moment
+    assert not [path for method, path in server.requests if old in path]  # it was never disabled
 
 
 @pytest.mark.parametrize("failing", [":enable$", ":disable$"])
-def test_a_schedule_that_can_not_be_enabled_is_taken_back(server, call, capsys, failing):
+def test_a_schedule_that_cannot_be_enabled_is_undone(server, call, capsys, failing):
     old = server.add_recurring_run("fruit", "fruit")
     paused = server.add_recurring_run("fruit", "fruit", enabled=False)
     server.refusals["POST", failing] = kfp_server.RefusalError("no", 500)
@@ -612,7 +610,7 @@ def test_a_schedule_that_can_not_be_enabled_is_taken_back(server, call, capsys, 
     assert capsys.readouterr().err.endswith(": no (500)\n")
 
 
-def test_a_schedule_whose_enabling_got_no_answer_is_not_left_beside_the_old(server, call, monkeypatch):
+def test_a_lost_answer_to_enabling_leaves_only_the_old_schedule(server, call, monkeypatch):
     old = server.add_recurring_run("fruit", "fruit")
     switch = server._switch
 
@@ -628,26 +626,26 @@ def test_a_schedule_whose_enabling_got_no_answer_is_not_left_beside_the_old(serv
     assert server.most_enabled == 1
 
 
-def test_a_schedule_that_can_not_be_taken_back_is_told(server, call, capsys):
+def test_a_schedule_that_cannot_be_undone_is_reported(server, call, capsys):
     server.add_recurring_run("fruit", "fruit")
     server.refusals["POST", ":enable$"] = kfp_server.RefusalError("no", 500)
     server.refusals["DELETE", "/recurringruns/"] = kfp_server.RefusalError("neither", 500)
     assert call("schedule") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "no (500)" in line and "neither (500)" in line
-    assert line.endswith("fruit may have no enabled recurring run now: schedule it again")
+    assert line.endswith("fruit may have no enabled recurring run now; run schedule again")
     assert call("schedule") == 0
     assert one(server.recurring_runs)["status"] == "ENABLED"
 
 
 @pytest.mark.parametrize("command", ["schedule", "unschedule"])
-def test_an_unfinished_run_is_not_ended_with_its_recurring_run(server, call, capsys, command):
+def test_an_unfinished_run_does_not_end_with_its_recurring_run(server, call, capsys, command):
     old = server.add_recurring_run("fruit", "fruit")
     server.add_run("fruit", "SUCCEEDED", recurring_run_id=old)
     unfinished = server.add_run("fruit", "RUNNING", recurring_run_id=old)
     assert call(command) == 0
     assert server.killed == [] and server.recurring_runs[old]["status"] == "DISABLED"
-    assert "disabled, since a run of theirs goes on: 1" in capsys.readouterr().out
+    assert "disabled, because a run of theirs has not ended: 1" in capsys.readouterr().out
     server.runs[unfinished]["state"] = "CANCELED"
     assert call(command) == 0
     assert old not in server.recurring_runs
@@ -655,7 +653,7 @@ def test_an_unfinished_run_is_not_ended_with_its_recurring_run(server, call, cap
 
 
 def test_all_recurring_runs_of_the_name_are_removed(server, call, capsys):
-    for number in range(250):  # more than the server gives at once
+    for number in range(250):  # more than the server returns at once
         server.add_recurring_run("fruit", "fruit", enabled=number % 2 == 0)
     other = server.add_recurring_run("vegetables", "fruit")
     assert call("unschedule") == 0
@@ -663,7 +661,7 @@ def test_all_recurring_runs_of_the_name_are_removed(server, call, capsys):
     assert capsys.readouterr().out == "fruit: recurring runs removed: 250\n"
 
 
-def test_a_pipeline_without_a_schedule_has_none_to_remove(server, call, capsys):
+def test_unschedule_without_a_schedule_changes_nothing(server, call, capsys):
     assert call("unschedule") == 0
     assert capsys.readouterr().out == "fruit: recurring runs removed: 0\n"
     assert not server.experiments
@@ -672,7 +670,7 @@ def test_a_pipeline_without_a_schedule_has_none_to_remove(server, call, capsys):
 # status
 
 
-def test_the_status_is_what_runs_by_itself_and_the_last_runs(server, config, call, capsys):
+def test_the_status_has_the_schedule_and_the_last_runs(server, config, call, capsys):
     assert call("schedule") == 0
     recurring = one(server.recurring_runs)
     ids = [server.add_run("fruit", "FAILED") for _ in range(11)]
@@ -698,12 +696,12 @@ def test_the_status_is_what_runs_by_itself_and_the_last_runs(server, config, cal
     assert found["runs"][1]["url"] == f"{server.url}/#/runs/details/{ids[-1]}"
     now = datetime.datetime.now(datetime.UTC)
     since = (now - datetime.datetime(2026, 11, 4, 3, tzinfo=datetime.UTC)).total_seconds()
-    assert abs(found["runs"][0]["seconds"] - since) < 60  # the server says 1970 until it ends
+    assert abs(found["runs"][0]["seconds"] - since) < 60  # the server sends 1970 until it ends
     assert found["runs"][2]["seconds"] is None
     assert call("status") == 0
-    told = capsys.readouterr().out
-    assert re.search(rf"fruit +{recurring['recurring_run_id']} +yes +0 0 3 \* \* MON +1 +– +–", told)
-    assert re.search(rf"{ids[-1]} +2026-11-03T03:00:00\+00:00 +FAILED +1:01:05", told)
+    printed = capsys.readouterr().out
+    assert re.search(rf"fruit +{recurring['recurring_run_id']} +yes +0 0 3 \* \* MON +1 +– +–", printed)
+    assert re.search(rf"{ids[-1]} +2026-11-03T03:00:00\+00:00 +FAILED +1:01:05", printed)
 
 
 def test_the_status_shows_an_interval_and_its_bounds(server, config, call, capsys):
@@ -715,29 +713,23 @@ def test_the_status_shows_an_interval_and_its_bounds(server, config, call, capsy
     assert re.search(r" no +every 1:30:00 +1 +2026-12-01T03:00:00\+00:00 +–", capsys.readouterr().out)
 
 
-def test_the_status_of_nothing_is_not_an_error(server, call, capsys):
+def test_an_empty_status_is_not_an_error(server, call, capsys):
     assert call("status") == 0
-    assert capsys.readouterr().out == "fruit: no runs, and none by schedule\n"
+    assert capsys.readouterr().out == "fruit: no runs and no schedule\n"
     assert call("status", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"experiment": "fruit", "recurring_runs": [], "runs": []}
     assert not server.experiments
 
 
-# the true package
+# the real package
 
 
-def test_the_compiled_pipeline_is_taken(server, config):
-    """As a person runs it; TFX's compiler takes a while, and what TensorFlow has to say goes elsewhere."""
+def test_the_server_accepts_the_compiled_pipeline(server, config):
+    """In a process of its own, since TFX is loaded; the messages of TensorFlow go to the log."""
     server.script = [("FAILED", {VERDICT: "FAILED"})]
     more = ["--parameter", "head_epochs=1", "--parameter", "push_directory=/mnt/data/tried"]
-    done = as_a_person("run", "--host", server.url, "--config", config, *more)
+    done = command_line.process("kubeflow", "run", config, "--host", server.url, *more)
     assert done.returncode == 3
     assert len(done.stdout.splitlines()) == 4 and len(done.stderr.splitlines()) == 1, done.stderr
     assert one(server.runs)["runtime_config"]["parameters"] == {"head_epochs": 1, "push_directory": "/mnt/data/tried"}
     assert Path("build/kubeflow/fruit.log").is_file()
-
-
-def as_a_person(*arguments: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "kubeflow.submit", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)

@@ -1,15 +1,18 @@
 import json
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from examples import example
-from training import Killed, run, settings
+from training import Killed, classifier_config, run
 
-from modules import callbacks, features, input_pipeline, resume
+from modules import trainer
+from modules.data import features, input_pipeline
+from modules.training import callbacks, training_state
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +101,8 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
 ):
     """Each epoch's line is logged after its state has been saved; dropout, shuffling and Adam's moments all count."""
     history, folder = first
-    config = settings(state_directory=tmp_path / "state")
-    monkeypatch.setattr(resume, "SAVING_SHARE", share)
+    config, state = classifier_config(), tmp_path / "state"
+    monkeypatch.setattr(training_state, "SAVING_SHARE", share)
     log = callbacks.log_epoch
 
     def killing(phase, epoch, last_epoch, *rest):
@@ -109,10 +112,10 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
 
     monkeypatch.setattr(callbacks, "log_epoch", killing)
     with pytest.raises(Killed):
-        run(transform_output, example_files, tmp_path, config)
+        run(transform_output, example_files, tmp_path, config, state_directory=state)
     seen = []
     monkeypatch.setattr(callbacks, "log_epoch", lambda phase, epoch, *_: seen.append(epoch))
-    assert run(transform_output, example_files, tmp_path, config) == history
+    assert run(transform_output, example_files, tmp_path, config, state_directory=state) == history
     assert seen == list(range(then_from, 6)), "no epoch that was saved is run twice"
     for variables in ("variables.data-00000-of-00001", "variables.index"):
         assert (folder / "Format-Serving/variables" / variables).exists()
@@ -122,7 +125,33 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
         for f in (folder, tmp_path)
     ]
     np.testing.assert_array_equal(*answers)
-    assert list((tmp_path / "state").glob("*")) == [], "the state of a finished training is not kept"
+    assert list(state.glob("*")) == [], "the state of a finished training is not kept"
+
+
+def test_an_unfinished_training_is_continued_by_no_other(tmp_path):
+    """Its state is found again by the configuration, the files that it names, the examples and the graph."""
+    same = {"classifier": classifier_config().serialized(), "state_directory": str(tmp_path), "files": {"net.h5": "1"}}
+    fields = {"train_files": ["a"], "eval_files": ["b"], "transform_output": "graph"}
+
+    def folder(**changes) -> Path:
+        given = SimpleNamespace(custom_config={**same, **changes.pop("custom_config", {})}, **{**fields, **changes})
+        state = training_state.TrainingState(str(tmp_path), trainer._identity(given))
+        state.save({"of": "this"}, {})
+        return max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+
+    first = folder()
+    assert folder(serving_model_dir="elsewhere", model_run_dir="elsewhere") == first, "outputs do not count"
+    others = [
+        folder(custom_config={"classifier": classifier_config(training={"seed": 4}).serialized()}),
+        folder(
+            custom_config={"classifier": classifier_config(trunk_features={"views": 1, "mode": "pixels"}).serialized()}
+        ),
+        folder(custom_config={"files": {"net.h5": "2"}}),
+        folder(train_files=["a", "c"]),
+        folder(eval_files=["c"]),
+        folder(transform_output="other"),
+    ]
+    assert len({first, *others}) == 7
 
 
 def test_phase_two_is_rolled_back_if_it_does_not_help(transform_output, example_files, tmp_path, caplog):

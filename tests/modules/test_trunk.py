@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+from config.head import HeadConfig
 from modules import heads, trunk
 
 
@@ -43,11 +44,11 @@ def test_the_cut_is_the_last_tensor_that_all_behind_it_needs(graph, changing, la
     ],
 )
 def test_a_heads_pooling_goes_with_the_trunk_unless_it_trains(options, shape):
-    options = heads.HeadOptions(**options)
-    head = heads.build(options, (4, 4, 7), 3, seed=0)
+    config = HeadConfig(**options)
+    head = heads.build(config, (4, 4, 7), 3, seed=0)
     pooling, rest = trunk.cut_head(head)
     assert pooling.output.shape[1:] == shape
-    assert (heads.fixed_pooling(options) is not None) == (shape == (7,))
+    assert (config.fixed_pooling is not None) == (shape == (7,))
     features = np.random.default_rng(0).uniform(size=(2, 4, 4, 7)).astype("f4")
     np.testing.assert_array_equal(rest(pooling(features)), head(features))
     assert len(rest.trainable_variables) == len(head.trainable_variables)

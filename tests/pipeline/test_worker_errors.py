@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.errors import BadInputError
-from modules.weight_files import WeightFileError
+from config.errors import BadInputError
+from modules.backbones.weight_files import WeightFileError
 from pipeline import worker_errors
 from pipeline.worker_errors import Failure
 
@@ -53,12 +53,12 @@ def test_a_cluster_that_lost_its_worker_is_reported_with_the_last_cause():
 
 
 BEAMS_RUNTIME_ERRORS = [
-    ("modules.errors.BadInputError: bad [while running 'Step']", "bad", True),
+    ("config.errors.BadInputError: bad [while running 'Step']", "bad", True),
     ("gone.PackageError: bad [while running 'Step']", "gone.PackageError: bad", False),
     ("FileNotFoundError: [Errno 2] a.png [while running 'S']", "FileNotFoundError: [Errno 2] a.png", False),
-    ("modules.errors.BadInputError: no step", "RuntimeError: modules.errors.BadInputError: no step", False),
+    ("config.errors.BadInputError: no step", "RuntimeError: config.errors.BadInputError: no step", False),
 ]
-QUOTED = f"it wrote:\n{worker_errors._TRACEBACK}  File x\nmodules.errors.BadInputError: bad"
+QUOTED = f"it wrote:\n{worker_errors._TRACEBACK}  File x\nconfig.errors.BadInputError: bad"
 
 
 @pytest.mark.parametrize("wrapped", [lambda error: error, from_worker], ids=["here", "in a worker"])
@@ -72,7 +72,7 @@ QUOTED = f"it wrote:\n{worker_errors._TRACEBACK}  File x\nmodules.errors.BadInpu
         (ValueError("first\nsecond\n>\n"), "second", False),
         (ValueError("in graph\n\t [[node x]] [Op:Y]"), "ValueError: in graph", False),
         (ValueError(), "ValueError", False),
-        (ValueError(QUOTED), "modules.errors.BadInputError: bad", False),
+        (ValueError(QUOTED), "config.errors.BadInputError: bad", False),
         *((RuntimeError(text), message, bad_input) for text, message, bad_input in BEAMS_RUNTIME_ERRORS),
     ],
 )

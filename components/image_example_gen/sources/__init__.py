@@ -1,63 +1,62 @@
-"""Where images come from: a tree of class folders, a manifest, or files of records."""
+"""Where images come from: a folder with one subfolder per class, a manifest, or files of records."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from components.image_example_gen import settings as settings_
-from components.image_example_gen.settings import Settings
 from components.image_example_gen.sources import spans
 from components.image_example_gen.sources.item import Item
-from components.image_example_gen.sources.reading import Reader
+from components.image_example_gen.sources.readers import Reader
+from config.data import IngestionConfig
 
 
 class Source(Protocol):
-    """A source whose path is known to be there."""
+    """A source whose path exists."""
 
     path: str
     """What is read, with span and version filled in."""
 
     def items(self) -> list[Item]:
-        """What there is to read, in an order that is the same each time.
+        """What the source contains, in an order that is the same each time.
 
         Raises:
-          BadInputError: if it can't be worked with.
+          BadInputError: if the source cannot be used.
         """
 
     def classes(self) -> list[str] | None:
-        """The classes' names, sorted; None if only reading all of it can tell."""
+        """The class names, sorted; None if they are unknown before every record is read."""
 
     def reader(self) -> Reader:
-        """What reads its items; it can be pickled."""
+        """Reads the items. It can be pickled."""
 
     def state(self) -> str:
-        """Changes whenever an image is added, removed, renamed, labelled anew or written to."""
+        """Changes whenever an image is added, removed, renamed, relabelled or overwritten."""
 
 
-def open_source(path: str, settings: Settings) -> Source:
-    """The source that the settings describe.
+def open_source(path: str, config: IngestionConfig) -> Source:
+    """Opens the source that the configuration describes.
 
     Args:
       path: `data.path`.
-      settings: see there.
+      config: how the images are read.
 
     Raises:
-      BadInputError: if there is none, or it is of another kind.
+      BadInputError: if it does not exist, or is of another kind.
     """
-    # Each kind imports what it needs: TFDS's package is no small thing.
-    resolved = spans.resolve(path, settings.span).path
-    if settings.source == settings_.MANIFEST:
+    # Imports are here because some kinds need a large package, such as TFDS.
+    resolved = spans.resolve(path, config.span).path
+    if config.source == "manifest":
         from components.image_example_gen.sources.manifest import ManifestSource
 
-        return ManifestSource(resolved, settings)
-    if settings.source == settings_.TFRECORDS:
-        from components.image_example_gen.sources.records import TFRecordSource
+        return ManifestSource(resolved, config)
+    if config.source == "tfrecords":
+        from components.image_example_gen.sources.tfrecords import TFRecordSource
 
-        return TFRecordSource(resolved, settings)
-    if settings.source == settings_.TFDS:
+        return TFRecordSource(resolved, config)
+    if config.source == "tfds":
         from components.image_example_gen.sources.tfds import TFDSSource
 
-        return TFDSSource(resolved, settings)
+        return TFDSSource(resolved, config)
     from components.image_example_gen.sources.folders import FolderSource
 
-    return FolderSource(resolved, settings)
+    return FolderSource(resolved, config)

@@ -1,94 +1,97 @@
-"""A tree of images, one top folder a class."""
+"""A folder with one subfolder per class; images may be in folders below it."""
 
 from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
 
-from components.image_example_gen.reasons import Reason
-from components.image_example_gen.settings import Settings
-from components.image_example_gen.sources import class_names, files
+from components.image_example_gen.quarantine import Reason, Rejection
+from components.image_example_gen.sources import filesystem, names
+from components.image_example_gen.sources.filesystem import ListedFile
 from components.image_example_gen.sources.item import Item
-from components.image_example_gen.sources.reading import FileReader, Reader
-from modules.errors import BadInputError
+from components.image_example_gen.sources.readers import FileReader, Reader
+from config.data import IngestionConfig
+from config.errors import BadInputError
+from config.section import is_uri
 
 
 class FolderSource:
     """A `sources.Source`."""
 
-    def __init__(self, path: str, settings: Settings):
-        """Notes what is to be listed.
+    def __init__(self, path: str, config: IngestionConfig):
+        """Checks that the folder exists.
 
         Raises:
-          BadInputError: if there is no such folder.
+          BadInputError: if it does not.
         """
-        if not files.is_remote(path) and not Path(path).is_dir():
-            raise BadInputError(f"data.path: a folder with one subfolder a class is expected. Received: {path!r}")
-        self.path, self._settings = path, settings
+        if not is_uri(path) and not Path(path).is_dir():
+            raise BadInputError(f"data.path: a folder with one subfolder per class is expected. Received: {path!r}")
+        self.path, self._config = path, config
 
     def items(self) -> list[Item]:
-        """See `sources.Source`; refuses fewer than two classes, and a class folder without any file."""
+        """See `sources.Source`; there must be two classes or more, and a file in every class folder."""
         return self._items
 
     @cached_property
     def _items(self) -> list[Item]:
-        items = sorted(map(self._item, self._found))
-        classes = _classes(items)
-        if links := [file.parts[0] for file in self._found if len(file.parts) == 1 and file.problem]:
+        items = sorted(map(self._make_item, self._files))
+        classes = _classes_of(items)
+        if links := [file.parts[0] for file in self._files if len(file.parts) == 1 and file.problem]:
             raise BadInputError(
-                f"data.path: in {self.path!r} these are links: {links}; class folders may be links with "
-                "data.outside_files: true"
+                f"data.path: {self.path!r} contains links: {links}; set data.outside_files to true if class folders "
+                "may be links, or remove them"
             )
-        class_names.refuse_missing(classes, self._settings.classes)
+        names.check_classes_have_images(classes, self._config.classes)
         if len(classes) < 2:
             raise BadInputError(
-                f"data.path: {self.path!r} needs two class folders or more with files in them. "
-                f"Found: {classes or 'none'}"
+                f"data.path: {self.path!r} needs two or more class folders with files. Found: {classes or 'none'}"
             )
         for name in classes:
-            if wrong := class_names.fault(name):
-                raise BadInputError(f"data.path: the name of class folder {name!r} in {self.path!r} {wrong}")
+            if problem := names.class_name_problem(name):
+                raise BadInputError(
+                    f"data.path: the name of class folder {name!r} in {self.path!r} {problem}; rename the folder"
+                )
         if empty := self._empty_folders(classes):
             raise BadInputError(
-                f"data.path: {self.path!r} has class folders without any file: {empty}; fill or remove them"
+                f"data.path: {self.path!r} has class folders without any file: {empty}; add files or remove the folders"
             )
         return items
 
     def classes(self) -> list[str]:
-        return _classes(self.items())
+        return _classes_of(self.items())
 
     def reader(self) -> Reader:
         return FileReader()
 
     def state(self) -> str:
         self.items()
-        return files.digest({"/".join(file.parts): file for file in self._found})
+        return filesystem.digest_listing({"/".join(file.parts): file for file in self._files})
 
     @cached_property
-    def _found(self) -> list[files.Found]:
-        return list(files.below(self.path, self._settings.outside_files))
+    def _files(self) -> list[ListedFile]:
+        return list(filesystem.list_below(self.path, self._config.outside_files))
 
-    def _item(self, file: files.Found) -> Item:
+    def _make_item(self, file: ListedFile) -> Item:
         path = "/".join(file.parts)
         if len(file.parts) == 1 and not file.problem:
-            return Item(path, file.uri, refused=(Reason.NO_LABEL, "stands in no class folder"))
-        label = class_names.normalised(file.parts[0])
+            return Item(path, file.uri, rejection=Rejection(Reason.NO_LABEL, "the file is in no class folder"))
+        label = names.normalize_class_name(file.parts[0])
         if file.problem:
-            return Item(path, "", refused=(Reason.UNREADABLE, file.problem))
-        if self._settings.classes is not None and label not in self._settings.classes:
-            return Item(path, file.uri, refused=class_names.refusal(label, self._settings.classes))
+            return Item(path, "", rejection=Rejection(Reason.UNREADABLE, file.problem))
+        if self._config.classes is not None and label not in self._config.classes:
+            return Item(path, file.uri, rejection=names.reject_label(label, self._config.classes))
         return Item(path, file.uri, label, size=file.size)
 
     def _empty_folders(self, classes: list[str]) -> list[str]:
-        """None on an object store, where a folder is but a part of a name."""
-        if files.is_remote(self.path):
+        """Class folders without files. An object store has none, because its folders are only parts of names."""
+        if is_uri(self.path):
             return []
         folders = [child.name for child in Path(self.path).iterdir() if child.is_dir() and not child.is_symlink()]
-        known = {*classes, *(file.parts[0] for file in self._found)}
+        used = {*classes, *(file.parts[0] for file in self._files)}
         return sorted(
-            name for name in folders if files.is_data(name) and not {name, class_names.normalised(name)} & known
+            name for name in folders if filesystem.is_data(name) and not {name, names.normalize_class_name(name)} & used
         )
 
 
-def _classes(items: list[Item]) -> list[str]:
+def _classes_of(items: list[Item]) -> list[str]:
     return sorted({item.label for item in items if item.label})

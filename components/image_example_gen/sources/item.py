@@ -1,10 +1,10 @@
-"""What a source is made of, before any image is read."""
+"""What a source lists before any image is read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from components.image_example_gen.reasons import Reason
+from components.image_example_gen.quarantine import Rejection
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -12,13 +12,14 @@ class Item:
     """One image file, or one file of records.
 
     Attributes:
-      path: as a person knows it: below the data folder, `/` between folders.
-      uri: where it is opened; empty for what won't be.
-      label: the class; empty where there is none, or the records say.
-      split, group: as the source names them; empty where it doesn't.
+      path: as shown to people: below the data folder, with `/` between folders.
+      uri: where it is opened; empty if it must not be read.
+      label: the class; empty if there is none, or each record has its own.
+      split: to which the source assigns it; may be empty.
+      group: as the source names it; may be empty.
       weight: of the example in the loss.
-      size: bytes; 0 where nobody has asked.
-      refused: why it won't be read, and the detail; None if it will be.
+      size: bytes; 0 if unknown.
+      rejection: why it is not read; None if it is.
       records: whether it is a file of records.
     """
 
@@ -29,5 +30,5 @@ class Item:
     group: str = ""
     weight: float = 1.0
     size: int = 0
-    refused: tuple[Reason, str] | None = None
+    rejection: Rejection | None = None
     records: bool = False

@@ -1,4 +1,4 @@
-"""A table of images, CSV or JSON lines: path or URI, label, and perhaps split, group and weight."""
+"""A table of images as CSV or JSON lines, with columns path (or URI), label, and perhaps split, group and weight."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from components.image_example_gen.reasons import Reason
-from components.image_example_gen.settings import Settings
-from components.image_example_gen.sources import class_names, files, split_names
+from components.image_example_gen.quarantine import Reason, Rejection
+from components.image_example_gen.sources import filesystem, names
 from components.image_example_gen.sources.item import Item
-from components.image_example_gen.sources.reading import FileReader, Reader
-from modules.errors import BadInputError
+from components.image_example_gen.sources.readers import FileReader, Reader
+from config.data import IngestionConfig
+from config.errors import BadInputError
+from config.section import is_uri
 
 IMAGE, LABEL, SPLIT, GROUP, WEIGHT = "image", "label", "split", "group", "weight"
 _COLUMNS = {IMAGE: "path", LABEL: "label", SPLIT: "split", GROUP: "group", WEIGHT: "weight"}
@@ -29,24 +30,24 @@ Row = tuple[int, Mapping[str, Any]]  # line number from 1, values by column
 class ManifestSource:
     """A `sources.Source`."""
 
-    def __init__(self, path: str, settings: Settings):
+    def __init__(self, path: str, config: IngestionConfig):
         """Reads the table.
 
         Raises:
-          BadInputError: if there is none, or it can't be read; the line is named.
+          BadInputError: if the file does not exist, or is not text.
         """
-        self.path, self._settings = path, settings
-        self._root = files.plain(settings.root) if settings.root else _folder(path)
-        if settings.root and not files.is_remote(self._root) and not os.path.isdir(self._root):
-            raise BadInputError(f"data.root: a folder is expected. Received: {settings.root!r}")
-        self._columns = _COLUMNS | dict(settings.fields)
+        self.path, self._config = path, config
+        self._root = filesystem.remove_file_scheme(config.root) if config.root else _folder_of(path)
+        if config.root and not is_uri(self._root) and not os.path.isdir(self._root):
+            raise BadInputError(f"data.root: a folder is expected. Received: {config.root!r}")
+        self._columns: dict[str, str] = _COLUMNS | dict(config.fields)
         try:
-            self._content = files.read(path)
+            self._content = filesystem.read(path)
             self._text = self._content.decode("utf-8-sig")
         except OSError as error:
             raise BadInputError(f"data.path: a CSV or JSONL file is expected: {path}: {error.strerror}") from None
         except UnicodeDecodeError as error:
-            raise BadInputError(f"{path}: is no UTF-8: {error}") from None
+            raise BadInputError(f"{path}: the file is not UTF-8; save it as UTF-8: {error}") from None
 
     def items(self) -> list[Item]:
         """See `sources.Source`; in the order of the lines."""
@@ -59,16 +60,17 @@ class ManifestSource:
         return FileReader()
 
     def state(self) -> str:
-        """SHA-256 over the table and, where files are local, each one's size and time of last change.
+        """SHA-256 of the table, and of the size and time of the last change of each local file.
 
-        Objects in a store are taken to be written once: asking about each of a million takes longer than reading them.
+        Objects in a store are assumed never to change: a request for each of a million objects would take longer than
+        reading them.
         """
         digest = hashlib.sha256(self._content)
         for item in self._items:
-            if item.uri and not files.is_remote(item.uri):
+            if item.uri and not is_uri(item.uri):
                 try:
                     status = os.stat(item.uri)
-                except OSError:  # it is found out when it is read
+                except OSError:  # reading the file will report it
                     continue
                 digest.update(f"{status.st_size}\0{status.st_mtime_ns}\0".encode())
         return digest.hexdigest()
@@ -78,60 +80,64 @@ class ManifestSource:
         read = next((reader for ending, reader in _READERS.items() if self.path.lower().endswith(ending)), None)
         if read is None:
             raise BadInputError(
-                f"data.path: a manifest's name ends with {', '.join(_READERS)}. Received: {self.path!r}"
+                f"data.path: the name of a manifest must end with {', '.join(_READERS)}. Received: {self.path!r}"
             )
         rows = list(read(self.path, self._text))
         if not rows:
-            raise BadInputError(f"{self.path}: has no rows")
-        columns = self._found_columns(list(dict.fromkeys(column for _, values in rows for column in values)))
-        items = [self._item(line, values, columns) for line, values in rows]
+            raise BadInputError(f"{self.path}: the table has no rows; add some")
+        columns = self._find_columns(list(dict.fromkeys(column for _, values in rows for column in values)))
+        items = [self._make_item(line, values, columns) for line, values in rows]
         classes = {item.label for item in items if item.label}
-        class_names.refuse_missing(classes, self._settings.classes)
+        names.check_classes_have_images(classes, self._config.classes)
         if len(classes) < 2:
             raise BadInputError(f"{self.path}: two classes or more are needed. Found: {sorted(classes) or 'none'}")
-        for store in {"/".join(item.uri.split("/")[:3]) for item in items if files.is_remote(item.uri)}:
-            files.check_reachable(store)
+        for store in {"/".join(item.uri.split("/")[:3]) for item in items if is_uri(item.uri)}:
+            filesystem.check_reachable(store)
         return items
 
-    def _found_columns(self, found: list[str]) -> dict[str, str]:
-        """Role to the column that it is in; capitals and spaces around a name don't count."""
+    def _find_columns(self, found: list[str]) -> dict[str, str]:
+        """Role to column; upper case, and spaces around a name, do not matter."""
         columns: dict[str, str] = {}
         known: dict[str, str] = {}
         for column in found:
             if (clean := column.strip().casefold()) in known:
-                raise BadInputError(f"{self.path}: the columns {known[clean]!r} and {column!r} are called the same")
+                raise BadInputError(
+                    f"{self.path}: the columns {known[clean]!r} and {column!r} have the same name; rename one"
+                )
             known[clean] = column
         for role, column in self._columns.items():
             if column.strip().casefold() in known:
                 columns[role] = known[column.strip().casefold()]
-            elif role in {*_NEEDED, *self._settings.fields}:
-                hint = " (columns are separated by commas)" if len(found) == 1 else ""
+            elif role in {*_NEEDED, *self._config.fields}:
+                hint = " (columns must be separated by commas)" if len(found) == 1 else ""
                 raise BadInputError(
-                    f"{self.path}: has no column {column!r} ({role}). Found: {', '.join(sorted(found))}{hint}"
+                    f"{self.path}: there is no column {column!r} ({role}); add it, or set data.fields.{role}. "
+                    f"Found: {', '.join(sorted(found))}{hint}"
                 )
         return columns
 
-    def _item(self, line: int, values: Mapping[str, Any], columns: Mapping[str, str]) -> Item:
-        text = {role: self._cell(line, column, values.get(column)) for role, column in columns.items()}
-        path, label = text[IMAGE], class_names.normalised(text[LABEL])
+    def _make_item(self, line: int, values: Mapping[str, Any], columns: Mapping[str, str]) -> Item:
+        text = {role: self._to_text(line, column, values.get(column)) for role, column in columns.items()}
+        path, label = text[IMAGE], names.normalize_class_name(text[LABEL])
         if not path:
-            return Item(f"{os.path.basename(self.path)}:{line}", "", refused=(Reason.UNREADABLE, "names no file"))
-        split = split_names.standard(text.get(SPLIT, ""))
+            no_path = Rejection(Reason.UNREADABLE, f"the column {columns[IMAGE]!r} is empty")
+            return Item(f"{os.path.basename(self.path)}:{line}", "", rejection=no_path)
+        split = names.standard_split_name(text.get(SPLIT, ""))
         if split is None:
             raise BadInputError(
-                f"{self.path}: line {line}: {columns[SPLIT]}: {split_names.ALLOWED}, or nothing, are allowed. "
-                f"Received: {text[SPLIT]!r}"
+                f"{self.path}: line {line}: {columns[SPLIT]}: {names.KNOWN_SPLIT_NAMES}, or an empty value, are "
+                f"allowed. Received: {text[SPLIT]!r}"
             )
-        uri = files.join(self._root, path)
-        if not (self._settings.outside_files or files.is_below(self._root, uri)):
-            detail = f"lies outside {self._root}; data.root or data.outside_files would allow it"
-            return Item(path, "", refused=(Reason.UNREADABLE, detail))
-        refused = class_names.refusal(label, self._settings.classes)
-        weight = self._weight(line, text.get(WEIGHT, ""))
-        return Item(path, uri, "" if refused else label, split, text.get(GROUP, ""), weight, refused=refused)
+        uri = filesystem.join(self._root, path)
+        if not (self._config.outside_files or filesystem.is_below(self._root, uri)):
+            detail = f"the file is outside {self._root}; data.root or data.outside_files can allow it"
+            return Item(path, "", rejection=Rejection(Reason.UNREADABLE, detail))
+        rejection = names.reject_label(label, self._config.classes)
+        weight = self._parse_weight(line, text.get(WEIGHT, ""))
+        return Item(path, uri, "" if rejection else label, split, text.get(GROUP, ""), weight, rejection=rejection)
 
-    def _cell(self, line: int, column: str, value: Any) -> str:
-        """A value as text; whole numbers are the same however they are written."""
+    def _to_text(self, line: int, column: str, value: Any) -> str:
+        """A value as text; `1` and `1.0` give the same text."""
         if value is None:
             return ""
         if isinstance(value, float) and value.is_integer():
@@ -140,10 +146,13 @@ class ManifestSource:
             raise BadInputError(f"{self.path}: line {line}: {column}: text or a number is allowed. Received: {value!r}")
         text = str(value).strip()
         if "\0" in text or any(0xD800 <= ord(letter) <= 0xDFFF for letter in text):
-            raise BadInputError(f"{self.path}: line {line}: {column}: has what can't be in a text. Received: {text!r}")
+            raise BadInputError(
+                f"{self.path}: line {line}: {column}: the text has characters that aren't allowed; remove them. "
+                f"Received: {text!r}"
+            )
         return text
 
-    def _weight(self, line: int, text: str) -> float:
+    def _parse_weight(self, line: int, text: str) -> float:
         try:
             weight = float(text) if text else 1.0
         except ValueError:
@@ -156,35 +165,40 @@ class ManifestSource:
         return weight
 
 
-def _folder(path: str) -> str:
-    return path.rsplit("/", 1)[0] if files.is_remote(path) else os.path.dirname(path)
+def _folder_of(path: str) -> str:
+    return path.rsplit("/", 1)[0] if is_uri(path) else os.path.dirname(path)
 
 
-def _csv(path: str, text: str) -> Iterator[Row]:
+def _read_csv(path: str, text: str) -> Iterator[Row]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     try:
-        names = reader.fieldnames or []
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise BadInputError(f"{path}: line 1: columns are named twice: {', '.join(twice)}")
+        columns = reader.fieldnames or []
+        if repeated := sorted({column for column in columns if columns.count(column) > 1}):
+            raise BadInputError(
+                f"{path}: line 1: several columns have the same name; rename them: {', '.join(repeated)}"
+            )
         for values in reader:
             if None in values:
-                raise BadInputError(f"{path}: line {reader.line_num}: has more values than the header has columns")
+                raise BadInputError(
+                    f"{path}: line {reader.line_num}: the line has more values than the header has columns; quote "
+                    "values that contain commas"
+                )
             yield reader.line_num, values
     except csv.Error as error:
         raise BadInputError(f"{path}: line {reader.line_num + 1}: {error}") from None
 
 
-def _jsonl(path: str, text: str) -> Iterator[Row]:
+def _read_jsonl(path: str, text: str) -> Iterator[Row]:
     for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
             continue
         try:
             values = json.loads(content)
         except (ValueError, RecursionError) as error:
-            raise BadInputError(f"{path}: line {line}: no JSON: {error}") from None
+            raise BadInputError(f"{path}: line {line}: the line is not valid JSON: {error}") from None
         if not isinstance(values, dict):
             raise BadInputError(f"{path}: line {line}: a JSON object is expected. Received: {content[:80]!r}")
         yield line, values
 
 
-_READERS = {".csv": _csv, ".jsonl": _jsonl, ".ndjson": _jsonl}
+_READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".ndjson": _read_jsonl}

@@ -1,4 +1,4 @@
-"""Broken candidates, none of which may be pushed, each for its own reason; and sound ones that must be."""
+"""Broken candidates must be refused, each for its own reason, and sound ones must be pushed."""
 
 from pathlib import Path
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from gatekeeping import CLASSES, Gatekeeper, Photo, Scripted, answers, photos, rows
 
+from components.evaluator import confidence
+from components.evaluator.metric_names import Metric
 from components.evaluator.preconditions import EvaluationError
-from modules import statistics
-from modules.errors import BadInputError
+from config.errors import BadInputError
 
 TEST = photos(30)
 TRAIN = photos(4, start=5000)
@@ -27,7 +28,7 @@ def keeper(tmp_path):
 
 
 def wrong(shown, count: int, start: int = 0, of: str | None = None) -> dict[int, str]:
-    """So many photos, perhaps of one class, from a certain one on, taken for the next class."""
+    """Answers the next class for `count` photos, from number `start` on, perhaps of one class only."""
     chosen = [photo for photo in shown if of in (None, photo.label)][start : start + count]
     return {photo.number: NEXT[photo.label] for photo in chosen}
 
@@ -59,7 +60,7 @@ REFUSED = {
         *(None, {}, {}),
         {("accuracy", "overall")},
     ),
-    "every image taken for one class, less or more surely": (
+    "one class for every image, with varying probabilities": (
         Scripted({photo.encoded: [0.5 + 0.001 * photo.number, 0.3, 0.2 - 0.001 * photo.number] for photo in TEST}),
         *(None, {}, {}),
         {("accuracy", "overall")},
@@ -73,11 +74,11 @@ REFUSED = {
         *(None, {"min_accuracy": 0.8, "min_recall": {"yellow": 0.9, "cyan": 0.9}}, {}),
         {("accuracy", "image/label=yellow")},
     ),
-    "a bound for a class that there is not": (
+    "a bound for a class that does not exist": (
         *(PERFECT, None, {"min_recall": {"blue": 0.5}}, {}),
         {("accuracy", "image/label=blue")},
     ),
-    "one answer to everything": (
+    "the same answer for every image": (
         *(Scripted({photo.encoded: [0.4, 0.3, 0.3] for photo in TEST}), None, LENIENT, {}),
         {("spread", "overall")},
     ),
@@ -93,7 +94,7 @@ REFUSED = {
         *(Scripted({**answers(TEST), TEST[5].encoded: [float("inf"), 0, 0]}), None, LENIENT, {}),
         {("valid", "overall")},
     ),
-    "logits for probabilities": (
+    "logits instead of probabilities": (
         Scripted({photo.encoded: [4.0 * (photo.label == name) - 2 for name in CLASSES] for photo in TEST}),
         *(None, LENIENT, {}),
         {("spread", "overall"), ("valid", "overall")},
@@ -103,26 +104,26 @@ REFUSED = {
         *(Scripted(answers(LARGE)), {}, {"test": LARGE}),
         {("accuracy_change", "overall")},
     ),
-    "one class worse than production while the whole holds": (
+    "one class worse than production while overall accuracy holds": (
         Scripted(answers(LARGE, wrong(LARGE, 60, of="cyan"))),
         Scripted(answers(LARGE, wrong(LARGE, 60, of="yellow"))),
         *({"max_recall_regression": 0.02}, {"test": LARGE}),
         {("accuracy_change", "image/label=cyan")},
     ),
-    "a regression that the point value shows, where that is judged": (
+    "a regression of the measured value, where that is judged": (
         Scripted(answers(TEST, wrong(TEST, 2))),
         *(PERFECT, {"judge": {"regression": "value"}}, {}),
         {("accuracy_change", "overall")},
     ),
-    "equal to production, where that must be proved on few images": (
-        *(Scripted(answers(TEST), sure=0.8), PERFECT, {"judge": {"regression": "lower"}}, {}),
+    "equal to production, where few images must prove it": (
+        *(Scripted(answers(TEST), probability=0.8), PERFECT, {"judge": {"regression": "lower"}}, {}),
         {("accuracy_change", "overall")},
     ),
-    "an accuracy that few images can't prove, where it must be": (
+    "an accuracy that few images cannot prove, where they must": (
         *(Scripted(answers(TEST, wrong(TEST, 2))), None, {"judge": {"accuracy": "lower"}}, {}),
         {("accuracy", "overall")},
     ),
-    "images of one format mistaken": (
+    "wrong answers for images of one format": (
         Scripted(answers(TYPES, {photo.number: NEXT[photo.label] for photo in TYPES if photo.format == "GIF"})),
         *(None, {"min_accuracy": 0.8, "slices": [{"feature": "image/format", "min_accuracy": 0.8}]}, {"test": TYPES}),
         {("accuracy", "image/format=GIF")},
@@ -137,8 +138,8 @@ REFUSED = {
         *(None, {"slices": [{"feature": "image/size_band", "value": "64-127", "min_examples": 91}]}, {}),
         {("example_count", "image/size_band=64-127")},
     ),
-    "surer than right": (
-        *(Scripted(answers(TEST), sure=0.5), None, {"max_calibration_error": 0.1}, {}),
+    "higher probabilities than the accuracy justifies": (
+        *(Scripted(answers(TEST), probability=0.5), None, {"max_calibration_error": 0.1}, {}),
         {("calibration_error", "overall")},
     ),
     "an empty test split": (
@@ -149,11 +150,11 @@ REFUSED = {
         *(PERFECT, None, LENIENT, {"test": TEST[:18]}),
         {("example_count", "overall")},
     ),
-    "a class that the test split lacks": (
+    "a class without test images": (
         *(PERFECT, None, LENIENT, {"test": [photo for photo in TEST if photo.label != "cyan"]}),
         {("rarest_class_examples", "overall")},
     ),
-    "a class of the test split that the candidate doesn't know": (
+    "a class of the test split that the candidate does not know": (
         *(Scripted(answers(WITH_BLUE, {900 + i: "cyan" for i in range(10)})), None, {}, {"test": WITH_BLUE}),
         {("accuracy", "overall")},
     ),
@@ -168,6 +169,7 @@ def test_a_broken_candidate_is_refused_for_its_own_reason(keeper, name):
     verdict = gatekeeper.judge(candidate)
     assert not verdict.blessed
     assert {(check.metric, check.slice) for check in verdict.checks if not check.passed} == failed
+    assert all(isinstance(check.metric, Metric) for check in verdict.checks)
     assert gatekeeper.versions == before
 
 
@@ -184,52 +186,60 @@ def without_graph(folder: Path) -> None:
 
 
 NEVER_JUDGED = {
-    "test images leaked into training": (PERFECT, {"train": [*TRAIN, TEST[7]]}, "1 images of the split test are in tr"),
-    "test images leaked into eval": (PERFECT, {"eval": TEST[3:5]}, "2 images of the split test are in eval too"),
-    "a class that production doesn't know": (
-        *(Scripted(answers(TEST), FOUR), {}),
-        r"classes that production doesn't: blue; gate\.allow_new_classes: true allows it",
+    "test images leaked into training": (
+        PERFECT,
+        {"train": [*TRAIN, TEST[7]]},
+        "split test: 1 of its images are also in split train",
     ),
-    "a class lost": (
+    "test images leaked into eval": (
+        PERFECT,
+        {"eval": TEST[3:5]},
+        "split test: 2 of its images are also in split eval",
+    ),
+    "a class that production does not know": (
+        *(Scripted(answers(TEST), FOUR), {}),
+        r"^gate\.allow_new_classes: .* production does not have: blue; set it to true to allow them",
+    ),
+    "a class that the candidate lacks": (
         *(Scripted(answers(TEST, {p.number: "cyan" for p in TEST}), CLASSES[:2]), {}),
-        "production knows the classes yellow, and the candidate doesn't",
+        "lacks these classes of the model in production: yellow",
     ),
 }
 
 
 @pytest.mark.parametrize("name", NEVER_JUDGED)
-def test_what_makes_a_verdict_meaningless_is_an_error(keeper, name):
-    candidate, splits, told = NEVER_JUDGED[name]
+def test_a_meaningless_comparison_is_an_error(keeper, name):
+    candidate, splits, message = NEVER_JUDGED[name]
     gatekeeper = keeper(PERFECT, **splits)
-    with pytest.raises(EvaluationError, match=told):
+    with pytest.raises(EvaluationError, match=message):
         gatekeeper.judge(candidate)
     assert gatekeeper.versions == ["1"]
 
 
 @pytest.mark.parametrize("spoil", [truncate, without_graph])
-def test_a_candidate_that_can_not_be_loaded_is_an_error(keeper, spoil):
+def test_a_candidate_that_cannot_be_loaded_is_an_error(keeper, spoil):
     gatekeeper = keeper(PERFECT)
-    with pytest.raises(EvaluationError, match="the candidate can't be loaded from"):
+    with pytest.raises(EvaluationError, match=r"Format-Serving: the candidate cannot be loaded: \S"):
         gatekeeper.judge(Scripted(answers(TEST)), spoil)
     assert gatekeeper.versions == ["1"]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"), [(truncate, "are not those that were pushed"), (without_graph, "it has no saved_model.pb")]
+    ("spoil", "message"), [(truncate, "are not the ones that were pushed"), (without_graph, "it has no saved_model.pb")]
 )
-def test_a_production_that_can_not_be_loaded_is_an_error_and_not_none(keeper, spoil, told):
+def test_a_damaged_version_in_production_is_an_error_and_not_an_absent_one(keeper, spoil, message):
     gatekeeper = keeper(PERFECT)
     spoil(gatekeeper.serving / "1")
-    with pytest.raises(BadInputError, match=told):
-        gatekeeper.judge(Scripted(answers(TEST), sure=0.8))
+    with pytest.raises(BadInputError, match=message):
+        gatekeeper.judge(Scripted(answers(TEST), probability=0.8))
     assert gatekeeper.versions == ["1"]
 
 
 # name: candidate, production, gate, splits
 SOUND = {
-    "the first of all": (PERFECT, None, {}, {}),
-    "less sure, as right": (Scripted(answers(TEST), sure=0.7), PERFECT, {}, {}),
-    "equal to production, right and wrong on other images": (
+    "the first candidate of all": (PERFECT, None, {}, {}),
+    "lower probabilities, the same accuracy": (Scripted(answers(TEST), probability=0.7), PERFECT, {}, {}),
+    "equal to production, with mistakes on other images": (
         Scripted(answers(LARGE, wrong(LARGE, 20))),
         *(Scripted(answers(LARGE, wrong(LARGE, 20, start=100))), {}, {"test": LARGE}),
     ),
@@ -237,19 +247,19 @@ SOUND = {
         Scripted(answers(LARGE, wrong(LARGE, 18))),
         *(Scripted(answers(LARGE, wrong(LARGE, 20))), {}, {"test": LARGE}),
     ),
-    "a little worse, as chance may have it with few images": (
+    "a little worse, which chance explains with few images": (
         *(Scripted(answers(TEST, wrong(TEST, 2))), Scripted(answers(TEST)), {}, {}),
     ),
-    "a new class where that is allowed, the classes in another order": (
+    "a new class where that is allowed, with the classes in another order": (
         Scripted(answers(WITH_BLUE), ("blue", *CLASSES)),
         *(PERFECT, {"allow_new_classes": True}, {"test": WITH_BLUE}),
     ),
-    "better than production by proof": (
+    "proved to be better than production": (
         Scripted(answers(LARGE)),
         Scripted(answers(LARGE, wrong(LARGE, 60))),
         *({"judge": {"regression": "lower", "accuracy": "lower"}}, {"test": LARGE}),
     ),
-    "without a test image of a class, where that is let pass": (
+    "no test image of a class, where that is allowed": (
         *(PERFECT, None, {"on_missing_class": "warn"}, {"test": [p for p in TEST if p.label != "cyan"]}),
     ),
 }
@@ -267,15 +277,15 @@ def test_a_sound_candidate_is_pushed(keeper, name):
     assert (verdict.change is None) == (production is None)
 
 
-def test_what_is_told_of_a_change_is_what_both_models_answered(keeper):
+def test_the_reported_change_is_that_of_the_models_answers(keeper):
     gatekeeper = keeper(Scripted(answers(LARGE, wrong(LARGE, 30))), {"max_regression": 0.05}, test=LARGE)
     verdict = gatekeeper.judge(Scripted(answers(LARGE, wrong(LARGE, 50, start=30))))
     assert verdict.examples == 2100
     assert verdict.change.value == pytest.approx(-20 / 2100)
     assert verdict.change.disagreement == pytest.approx(80 / 2100)
-    assert (verdict.change.lower, verdict.change.upper) == pytest.approx(statistics.change_bounds(30, 50, 2100, 0.95))
-    assert verdict.change.probability == pytest.approx(statistics.change_probability(30, 50))
-    assert verdict.accuracy_bounds == pytest.approx(statistics.share_bounds(2050, 2100, 0.95))
+    assert (verdict.change.lower, verdict.change.upper) == pytest.approx(confidence.change_bounds(30, 50, 2100, 0.95))
+    assert verdict.change.probability == pytest.approx(confidence.change_probability(30, 50))
+    assert verdict.accuracy_bounds == pytest.approx(confidence.share_bounds(2050, 2100, 0.95))
     assert {name: (row.recall, row.examples) for name, row in verdict.per_class.items()} == {
         name: (pytest.approx(right / 700), 700) for name, right in zip(CLASSES, (683, 683, 684), strict=True)
     }

@@ -1,4 +1,4 @@
-"""A data folder with every odd file that we could think of: each is accounted for, twice the same way."""
+"""A data folder with every unusual file that we could think of. Each file is recorded, the same way in every run."""
 
 import io
 import os
@@ -61,7 +61,7 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def kinds() -> dict[str, tuple[bytes, str]]:
-    """File name to its bytes and what becomes of it."""
+    """File name to its bytes and what happens to it."""
     jpeg, grey = encode(picture(1), "JPEG"), Image.fromarray(picture(2)).convert("L")
     alpha = Image.fromarray(np.dstack([picture(3), picture(4)[:, :, 0]]))
     sixteen = Image.fromarray(np.random.default_rng(5).integers(0, 65536, (24, 32)).astype(np.uint16))
@@ -127,7 +127,7 @@ def kinds() -> dict[str, tuple[bytes, str]]:
         "black.png": encode(flat((0, 0, 0))),
         "white.jpg": encode(flat((255, 255, 255)), "JPEG"),
     }
-    refused = {
+    rejected = {
         "not-an-image": {
             "empty.jpg": b"",
             "text.jpg": b"this is no photo",
@@ -163,7 +163,7 @@ def kinds() -> dict[str, tuple[bytes, str]]:
         },
     }
     found = {f"good/{name}": (content, USED) for name, content in whole.items()}
-    for reason, files in refused.items():
+    for reason, files in rejected.items():
         found |= {f"bad/{name}": (content, reason) for name, content in files.items()}
     return found
 
@@ -175,7 +175,7 @@ CLUTTER = ("good/.hidden.jpg", "good/Thumbs.db", "__MACOSX/good/x.jpg", ".git/x.
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("hostile") / "photos"
-    for index in range(40):  # so that every split has something, whatever the hashes
+    for index in range(40):  # so that no split is empty, whatever the hashes are
         KINDS.setdefault(f"bad/deep/er/{index}.png", (encode(picture(1000 + index)), USED))
     for path, (content, _) in KINDS.items():
         file = root / path
@@ -217,12 +217,12 @@ def test_there_are_many_kinds():
     assert len(KINDS) + len(CLUTTER) + len(UNREADABLE) + 4 - 40 >= 60
 
 
-def test_every_file_is_accounted_for(once, tree):
+def test_every_file_is_recorded(once, tree):
     found = [path for path in tree.rglob("*") if path.is_symlink() or not path.is_dir()]
-    assert once.counts.found == len(found) - len(CLUTTER) == once.accounted_for()
+    assert once.counts.found == len(found) - len(CLUTTER) == once.recorded()
 
 
-def test_each_ends_as_it_should(once):
+def test_each_file_has_the_expected_outcome(once):
     expected = {path: outcome for path, (_, outcome) in KINDS.items() if outcome != USED}
     expected |= dict.fromkeys(UNREADABLE, "unreadable") | {"stray.png": "no-label"}
     assert once.reasons() == expected
@@ -234,7 +234,7 @@ def test_each_ends_as_it_should(once):
     assert {row["path"] for row in duplicates} | {row["same_as"] for row in duplicates} == DUPLICATES
 
 
-def test_what_tensorflow_can_not_read_was_transcoded_and_counted(once):
+def test_files_that_tensorflow_can_not_decode_are_transcoded_and_counted(once):
     transcoded = {path for path, example in once.examples.items() if example["encoded"] != KINDS.get(path, [b""])[0]}
     ours = {path for path in transcoded - DUPLICATES if path in KINDS}
     endings = ("webp", "tiff", "avif", "heic", "jp2", "ppm", "ico", "tga", "palette.bmp", "bits.bmp")
@@ -244,12 +244,12 @@ def test_what_tensorflow_can_not_read_was_transcoded_and_counted(once):
         assert once.examples[path]["encoded"].startswith(b"\x89PNG")
 
 
-def test_turned_photos_are_upright(once):
+def test_exif_rotation_is_applied(once):
     sizes = {n: once.examples[f"good/turned {n}.jpg"] for n in range(1, 9)}
     assert {n for n, example in sizes.items() if example["height"] > example["width"]} == {5, 6, 7, 8}
 
 
-def test_there_are_thumbnails_where_there_is_something_to_see(once):
+def test_images_that_can_be_shown_have_thumbnails(once):
     shown = {row["path"]: row["thumbnail"] for row in once.rows[report.QUARANTINE] if row["thumbnail"]}
     assert {"bad/thin.png", "bad/cut.jpg", "bad/one pixel.gif"} <= set(shown)
     assert not {"bad/bomb.png", "bad/text.jpg", "good/outside.jpg", "bad/pipe.jpg"} & set(shown)
@@ -274,7 +274,7 @@ GROUPS = st.lists(st.sampled_from(["", "a", "b", "c", "d"]), min_size=24, max_si
 
 
 def lay_out(folder: Path, chosen: list[int], groups: list[str], name: str) -> Path:
-    """A manifest of these pictures; `name` makes the files' names."""
+    """Writes these pictures and their manifest; file names start with `name`."""
     folder.mkdir()
     rows = ["path,label,group"]
     for index in chosen:
@@ -288,20 +288,20 @@ def lay_out(folder: Path, chosen: list[int], groups: list[str], name: str) -> Pa
 @given(st.permutations(range(24)), st.integers(12, 23), GROUPS, st.booleans())
 def test_adding_and_renaming_files_moves_none_and_groups_stay_together(tmp_path_factory, order, first, groups, copies):
     folder = tmp_path_factory.mktemp("property")
-    # A tenth each would often leave a split of so few empty.
+    # With shares of a tenth, a split of so few images would often be empty.
     shares = {"splits": {"train": 2, "eval": 1, "test": 1}, "source": "manifest"}
     some = [*order[:first], *([order[0]] if copies else [])]
     few = lay_out(folder / "few", some, groups, "x")
     many = lay_out(folder / "many", list(order), groups, "another name ")
     try:
         before, after = ingest(few, folder / "1", **shares), ingest(many, folder / "2", **shares)
-    except ValueError as error:  # by chance
-        assert "fell into" in str(error)
+    except ValueError as error:  # a split happens to be empty
+        assert " is in the " in str(error)
         return
     now = after.splits()
     assert all(now[key] == split for key, split in before.splits().items())
     for run, rows in ((before, len(some)), (after, 24)):
-        assert run.counts.found == rows == run.accounted_for()
+        assert run.counts.found == rows == run.recorded()
         by_group: dict[str, set[str]] = {}
         for example in run.examples.values():
             if example["group"]:
@@ -323,7 +323,7 @@ def striped(tmp_path_factory) -> Path:
     return root
 
 
-def sides(run: Ingested) -> dict[str, set[str]]:
+def splits_by_picture(run: Ingested) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path, example in run.examples.items():
         found.setdefault(Path(path).name.split("-")[0], set()).add(example["split"])
@@ -332,7 +332,7 @@ def sides(run: Ingested) -> dict[str, set[str]]:
 
 def test_near_duplicates_across_splits_are_reported(striped, tmp_path):
     run = ingest(striped, tmp_path / "run")
-    across = {name for name, splits in sides(run).items() if len(splits) > 1}
+    across = {name for name, splits in splits_by_picture(run).items() if len(splits) > 1}
     rows = run.rows[report.NEAR_DUPLICATES]
     assert {Path(row["path"]).name.split("-")[0] for row in rows} == across and across
     for row in rows:
@@ -341,14 +341,14 @@ def test_near_duplicates_across_splits_are_reported(striped, tmp_path):
     assert sum(run.counts.near_duplicates.values()) == 3 * len(across)
 
 
-def test_near_duplicates_are_kept_together_if_asked(striped, tmp_path):
+def test_near_duplicates_are_kept_in_one_split_with_group(striped, tmp_path):
     run = ingest(striped, tmp_path / "run", near_duplicates="group")
-    assert all(len(splits) == 1 for splits in sides(run).values())
+    assert all(len(splits) == 1 for splits in splits_by_picture(run).values())
     assert run.rows[report.NEAR_DUPLICATES] == []
-    assert run.accounted_for() == run.counts.found == 121
+    assert run.recorded() == run.counts.found == 121
 
 
-def test_near_duplicates_that_the_source_names_splits_for_stay_there_and_are_reported(striped, tmp_path):
+def test_near_duplicates_stay_in_the_splits_that_the_source_assigns_and_are_reported(striped, tmp_path):
     paths = sorted(path for path in striped.rglob("*.jpg"))
     split = {"85": "train", "90": "eval", "95": "test"}
     rows = [f"{path},{path.parent.name},{split[path.stem.split('-')[1]]}" for path in paths]
@@ -360,13 +360,13 @@ def test_near_duplicates_that_the_source_names_splits_for_stay_there_and_are_rep
     assert len(run.rows[report.NEAR_DUPLICATES]) > 30
 
 
-def test_near_duplicates_can_be_left_alone(striped, tmp_path):
+def test_near_duplicates_are_not_searched_with_ignore(striped, tmp_path):
     run = ingest(striped, tmp_path / "run", near_duplicates="ignore")
     assert run.rows[report.NEAR_DUPLICATES] == []
-    assert any(len(splits) > 1 for splits in sides(run).values())
+    assert any(len(splits) > 1 for splits in splits_by_picture(run).values())
 
 
 def test_stratified_gives_each_class_its_share(striped, tmp_path):
-    run = ingest(striped, tmp_path / "run", stratified=True, untested_classes=False)
+    run = ingest(striped, tmp_path / "run", stratified=True, allow_untested_classes=False)
     for split, images in (("test", 6), ("eval", 6)):
         assert run.counts.splits[split] == {"a": images, "b": images}

@@ -1,4 +1,4 @@
-"""Sources of every kind through the stage, from every file system."""
+"""The whole stage, with sources of every kind on every file system."""
 
 import csv
 import gzip
@@ -24,8 +24,8 @@ from google.cloud import storage
 from ingesting import Ingested, ingest
 
 from components.image_example_gen import report
-from modules.errors import BadInputError
-from pipeline.beam_section import Beam
+from config.beam import BeamConfig
+from config.errors import BadInputError
 
 SEED = np.random.default_rng(0)
 SHARES = {"splits": {"train": 2, "eval": 1, "test": 1}}
@@ -87,7 +87,7 @@ class TestManifest:
             from_folders
         )
 
-    def test_splits_groups_and_weights_are_as_it_says(self, photos, tmp_path):
+    def test_splits_groups_and_weights_are_read(self, photos, tmp_path):
         split = {0: "train", 1: "test", 2: "validation", 3: "", 4: ""}
         rows = rows_of(split=lambda i: split[i % 5], group=lambda i: f"g{i}", weight=lambda i: i / 10)
         file = table(tmp_path / "m.csv", rows)
@@ -99,7 +99,7 @@ class TestManifest:
             if row["split"]:
                 assert example["split"] == row["split"].replace("validation", "eval")
 
-    def test_a_missing_split_is_cut_out_of_train(self, photos, tmp_path):
+    def test_a_missing_split_is_taken_out_of_train(self, photos, tmp_path):
         rows = rows_of(split=lambda i: "test" if i % 4 == 0 else "train")
         run = ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", root=str(photos), **SHARES)
         assert {row["path"] for row in rows if row["split"] == "test"} == {
@@ -107,7 +107,7 @@ class TestManifest:
         }
         assert 5 < run.counts.examples("eval") < 30
 
-    def test_the_same_bytes_in_two_splits_stay_in_the_test(self, photos, tmp_path):
+    def test_identical_images_in_two_splits_stay_in_the_test_split(self, photos, tmp_path):
         rows = rows_of(split=lambda i: ["train", "eval", "test"][(i // 3) % 3])
         copy = {"path": rows[0]["path"].replace("0.png", "copy.png"), "label": "cyan", "split": "test"}
         shutil.copytree(photos, tmp_path / "photos")
@@ -117,7 +117,7 @@ class TestManifest:
         assert run.examples["cyan/0.png"]["split"] == "test"
         assert run.rows[report.DUPLICATES] == [{"path": "cyan/copy.png", "same_as": "cyan/0.png"}]
 
-    def test_an_image_in_two_groups_keeps_both_on_one_side(self, photos, tmp_path):
+    def test_an_image_in_two_groups_keeps_both_in_one_split(self, photos, tmp_path):
         rows = rows_of(group=lambda i: f"g{i % 12}")
         twice = [{**rows[index], "group": f"g{(index + 1) % 12}"} for index in range(0, 12)]
         file = table(tmp_path / "m.csv", [*rows, *twice[:3]])
@@ -125,15 +125,16 @@ class TestManifest:
         joined = {run.examples[rows[i]["path"]]["split"] for i in range(60) if i % 12 in (0, 1, 2, 3)}
         assert len(joined) == 1
 
-    def test_a_group_in_two_splits_is_refused_with_its_rows(self, photos, tmp_path):
+    def test_a_group_in_two_splits_is_an_error_with_its_paths(self, photos, tmp_path):
         rows = rows_of(split=lambda i: ["train", "eval", "test"][i // 20], group=lambda i: f"scene {i % 20}")
-        with pytest.raises(BadInputError, match=r"a group must be in one split.*group 'scene 0': cyan/0.png"):
+        with pytest.raises(BadInputError, match=r"puts a group into several splits.*group 'scene 0': cyan/0.png"):
             ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", root=str(photos))
 
-    def test_the_same_image_under_two_labels_is_refused_with_both_paths(self, photos, tmp_path):
+    def test_identical_images_with_two_labels_are_an_error_with_both_paths(self, photos, tmp_path):
         rows = [*rows_of(), {"path": "cyan/0.png", "label": "yellow"}]
         with pytest.raises(
-            BadInputError, match=r"under different labels: cyan/0\.png \(cyan\) = cyan/0\.png \(yellow\)"
+            BadInputError,
+            match=r"identical images have different labels: cyan/0\.png \(cyan\) = cyan/0\.png \(yellow\)",
         ):
             ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", root=str(photos))
 
@@ -146,7 +147,7 @@ class TestManifest:
         assert run.reasons() == {
             **{"cyan/0.png": "unknown-label", "magenta/1.png": "no-label", "gone.png": "unreadable"}
         }
-        assert run.rows[report.QUARANTINE][0]["thumbnail"], "there is something to see"
+        assert run.rows[report.QUARANTINE][0]["thumbnail"], "the image can be shown"
 
 
 def record(encoded: bytes, label: bytes | int, **more: bytes) -> bytes:
@@ -186,20 +187,20 @@ class TestTFRecords:
             assert "part-1.tfrecord#7" in run.examples
             assert not list((tmp_path / f"run {path.name}").rglob(".scratch"))
 
-    def test_numbers_are_named_by_the_classes(self, tmp_path):
+    def test_integer_labels_are_indices_of_the_classes(self, tmp_path):
         records = [record(picture(index), min(index % 3, 2)) for index in range(60)] + [record(picture(60), 3)]
         write_records(tmp_path / "data" / "all", records)
         run = ingest(tmp_path / "data", tmp_path / "run", classes=["tea", "coffee", "milk"], **FIELDS)
         assert run.examples["all#4"]["label"] == "coffee"
         assert run.reasons() == {"all#60": "unknown-label"}
-        assert run.rows[report.QUARANTINE][0]["detail"] == "'index 3 of 3 classes' is none of data.classes"
+        assert run.rows[report.QUARANTINE][0]["detail"] == "the label 'index 3 of 3 classes' is not in data.classes"
 
-    def test_numbers_without_names_are_names(self, tmp_path):
+    def test_integer_labels_without_classes_are_the_names(self, tmp_path):
         write_records(tmp_path / "data" / "all", [record(picture(index), index % 3) for index in range(60)])
         run = ingest(tmp_path / "data", tmp_path / "run", **FIELDS)
         assert run.examples["all#4"]["label"] == "1"
 
-    def test_splits_are_those_of_the_folders_that_tfx_writes(self, from_folders, tmp_path):
+    def test_folders_that_tfx_writes_assign_the_splits(self, from_folders, tmp_path):
         run = ingest(
             from_folders.folder / "examples",
             tmp_path / "run",
@@ -208,7 +209,7 @@ class TestTFRecords:
         )
         assert labels(run) == labels(from_folders)
 
-    def test_a_pattern_may_have_folders_and_they_count(self, from_folders, tmp_path):
+    def test_folders_within_a_pattern_assign_the_splits(self, from_folders, tmp_path):
         fields = {"image": "image/encoded", "label": "image/label"}
         pattern = from_folders.folder / "examples" / "Split-*" / "data*.gz"
         assert labels(ingest(pattern, tmp_path / "run", source="tfrecords", fields=fields)) == labels(from_folders)
@@ -221,11 +222,11 @@ class TestTFRecords:
         (tmp_path / "data" / "empty").write_bytes(b"")
         run = ingest(tmp_path / "data", tmp_path / "run", **FIELDS)
         assert run.reasons() == {"linked": "unreadable", "empty": "unreadable"}
-        assert run.counts.found == 62 == run.accounted_for()
+        assert run.counts.found == 62 == run.recorded()
 
-    def test_a_folder_of_an_unknown_split_is_refused(self, tmp_path):
+    def test_a_folder_of_an_unknown_split_is_an_error(self, tmp_path):
         write_records(tmp_path / "data" / "Split-holdout" / "all", [record(picture(0), b"cyan")])
-        with pytest.raises(BadInputError, match="'Split-holdout' is of no split"):
+        with pytest.raises(BadInputError, match="the folder 'Split-holdout' names an unknown split"):
             ingest(tmp_path / "data", tmp_path / "run", **FIELDS)
 
     def test_damaged_records_are_quarantined_and_the_others_are_not(self, tmp_path):
@@ -241,7 +242,7 @@ class TestTFRecords:
         write_records(tmp_path / "data" / "others", odd)
         (tmp_path / "data" / "packed.gz").write_bytes(gzip.compress(whole.read_bytes())[:-50])
         run = ingest(tmp_path / "data", tmp_path / "run", **FIELDS)
-        assert run.counts.found == run.accounted_for()
+        assert run.counts.found == run.recorded()
         assert len(run.examples) == 60
         reasons = run.reasons()
         assert reasons["odd#1"] == reasons["cut#1"] == "truncated"
@@ -249,10 +250,10 @@ class TestTFRecords:
         assert (reasons["others#1"], reasons["others#2"]) == ("not-an-image", "no-label")
         assert reasons["packed.gz"] == "unreadable"
 
-    def test_a_folder_without_records_and_unnamed_features_are_refused(self, tmp_path):
+    def test_a_folder_without_records_and_missing_field_names_are_errors(self, tmp_path):
         with pytest.raises(BadInputError, match="a folder with TFRecord files"):
             ingest(tmp_path, tmp_path / "run", **FIELDS)
-        with pytest.raises(BadInputError, match="the names of the features label are needed"):
+        with pytest.raises(ValueError, match=r"fields\.image and fields\.label are needed with tfrecords"):
             ingest(tmp_path, tmp_path / "run 2", source="tfrecords", fields={"image": "img"})
 
 
@@ -283,7 +284,7 @@ def prepared(tmp_path_factory) -> Path:
     return Path(builder.data_dir)
 
 
-def test_a_directory_that_tfds_has_prepared_is_read_as_it_describes_itself(prepared, tmp_path):
+def test_a_directory_that_tfds_has_prepared_is_read(prepared, tmp_path):
     run = ingest(prepared, tmp_path / "run", source="tfds")
     assert run.counts.found == 60
     assert run.counts.examples("test") == 20
@@ -294,10 +295,12 @@ def test_a_directory_that_tfds_has_prepared_is_read_as_it_describes_itself(prepa
         assert example["label"] == min(COLOURS, key=lambda name: np.abs(mean - np.array(drawing.COLOURS[name])).sum())
 
 
-def test_a_directory_that_tfds_has_not_prepared_is_refused(photos, prepared, tmp_path):
+def test_a_directory_that_tfds_has_not_prepared_is_an_error(photos, prepared, tmp_path):
     with pytest.raises(BadInputError, match="a directory that TFDS has prepared"):
         ingest(photos, tmp_path / "run", source="tfds")
-    with pytest.raises(BadInputError, match=r"data\.fields\.label: the dataset has image, label\. Received: 'y'"):
+    with pytest.raises(
+        BadInputError, match=r"data\.fields\.label: the dataset has the features image, label\. Received: 'y'"
+    ):
         ingest(prepared, tmp_path / "run 2", source="tfds", fields={"label": "y"})
 
 
@@ -336,7 +339,7 @@ def serving(command: list[str], url: str) -> subprocess.Popen:
 
 @pytest.fixture(scope="module")
 def s3(photos) -> Iterator[str]:
-    """The photos in a bucket of moto's S3, which stands in for Amazon's."""
+    """The photos in a bucket of moto's S3, which replaces Amazon's."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = serving([sys.executable, "-m", "moto.server", "-p", str(port)], url)
@@ -370,7 +373,7 @@ def gs(photos) -> Iterator[str]:
     process = serving([sys.executable, *command], url)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STORAGE_EMULATOR_HOST", url)
-        # Beam would look for credentials for half a minute before it goes without.
+        # Without this, Beam would search for credentials for half a minute.
         patch.setattr(google.auth, "default", lambda **_: (AnonymousCredentials(), "any"))
         bucket = storage.Client(project="any", credentials=AnonymousCredentials()).bucket("photos")
         for file in photos.rglob("*.png"):
@@ -381,10 +384,10 @@ def gs(photos) -> Iterator[str]:
 
 
 class TestObjectStores:
-    def test_a_tree_in_googles_bucket_is_a_tree(self, gs, from_folders, tmp_path):
+    def test_folders_in_google_cloud_storage_are_read(self, gs, from_folders, tmp_path):
         assert labels(ingest(f"{gs}/all", tmp_path / "run", **SHARES)) == labels(from_folders)
 
-    def test_a_tree_in_a_bucket_is_a_tree(self, s3, from_folders, tmp_path):
+    def test_folders_in_a_bucket_are_read(self, s3, from_folders, tmp_path):
         run = ingest(f"{s3}/day-{{SPAN}}", tmp_path / "run", **SHARES)
         assert labels(run) == labels(from_folders)
         assert run.properties.span == 7
@@ -405,27 +408,25 @@ class TestObjectStores:
         boto3.client("s3").put_object(Bucket="photos", Key="records/all", Body=file.read_bytes())
         assert labels(ingest(f"{s3}/records", tmp_path / "run", **FIELDS)) == labels(from_folders)
 
-    def test_an_object_that_is_gone_is_quarantined_and_a_bucket_that_is_not_there_is_refused(
-        self, s3, photos, tmp_path
-    ):
+    def test_a_missing_object_is_quarantined_and_a_missing_bucket_is_an_error(self, s3, photos, tmp_path):
         rows = rows_of()
         rows[0]["path"] = f"{s3}/day-7/gone.png"
         shutil.copytree(photos, tmp_path, dirs_exist_ok=True)
         run = ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", outside_files=True, **SHARES)
         assert run.reasons() == {f"{s3}/day-7/gone.png": "unreadable"}
-        with pytest.raises(BadInputError, match=r"s3://nowhere can't be reached: .*NoSuchBucket"):
+        with pytest.raises(BadInputError, match=r"s3://nowhere: the bucket can't be reached.*: .*NoSuchBucket"):
             ingest("s3://nowhere/photos", tmp_path / "run 2")
         with pytest.raises(BadInputError, match=r"data\.path: 'ftp://"):
             ingest("ftp://nowhere/photos", tmp_path / "run 3")
 
-    def test_a_store_that_does_not_answer_is_told_of_by_its_bucket(self, monkeypatch, tmp_path):
+    def test_a_store_that_does_not_answer_is_an_error_that_names_the_bucket(self, monkeypatch, tmp_path):
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
         for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
             monkeypatch.setenv(name, "any")
-        with pytest.raises(BadInputError, match="s3://silent can't be reached: Could not connect"):
+        with pytest.raises(BadInputError, match=r"s3://silent: the bucket can't be reached.*: Could not connect"):
             ingest("s3://silent/photos", tmp_path / "run")
 
 
 @pytest.mark.slow
-def test_two_worker_processes_write_the_very_files_that_one_writes(photos, from_folders, tmp_path):
-    assert ingest(photos, tmp_path / "run", Beam(workers=2), **SHARES).files == from_folders.files
+def test_two_worker_processes_write_the_same_files_as_one(photos, from_folders, tmp_path):
+    assert ingest(photos, tmp_path / "run", BeamConfig(workers=2), **SHARES).files == from_folders.files

@@ -1,4 +1,3 @@
-import dataclasses
 import io
 import struct
 import zlib
@@ -9,11 +8,11 @@ from drawing import encode, flat, stripes
 from PIL import Image, ImageOps
 
 from components.image_example_gen import inspection
-from components.image_example_gen.inspection import inspect
-from components.image_example_gen.reasons import Reason, UnusableError
-from components.image_example_gen.settings import Settings
+from components.image_example_gen.inspection import inspect_image, transcode_to_png
+from components.image_example_gen.quarantine import Reason, UnusableError
+from config.data import IngestionConfig
 
-ANY = Settings()
+ANY = IngestionConfig()
 
 
 @pytest.mark.parametrize(
@@ -28,25 +27,25 @@ ANY = Settings()
     ],
 )
 def test_an_image_is_recognised_by_its_bytes_and_kept_as_it_is(encoded, kind):
-    facts = inspect(encoded, ANY)
+    facts = inspect_image(encoded, ANY)
     assert (facts.format, facts.height, facts.width, facts.transcoded) == (kind, 40, 40, False)
 
 
 def test_height_is_height_and_width_is_width():
-    facts = inspect(encode(flat("cyan", (9, 70))), ANY)
+    facts = inspect_image(encode(flat("cyan", (9, 70))), ANY)
     assert (facts.height, facts.width) == (9, 70)
 
 
-def test_a_photo_taken_upright_is_upright():
+def test_exif_rotation_is_applied():
     tagged = Image.Exif()
     tagged[0x0112] = 6
-    facts = inspect(encode(flat("cyan", (9, 70)), "JPEG", exif=tagged), ANY)
+    facts = inspect_image(encode(flat("cyan", (9, 70)), "JPEG", exif=tagged), ANY)
     assert (facts.height, facts.width) == (70, 9)
 
 
 @pytest.mark.parametrize(("colour", "brightness"), [((255, 255, 255), 1.0), ((0, 0, 0), 0.0), ((0, 255, 0), 0.587)])
 def test_brightness_is_mean_luma(colour, brightness):
-    assert inspect(encode(flat(colour)), ANY).brightness == pytest.approx(brightness, abs=0.002)
+    assert inspect_image(encode(flat(colour)), ANY).brightness == pytest.approx(brightness, abs=0.002)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +67,12 @@ def test_brightness_is_mean_luma(colour, brightness):
         ("TGA", "RGB"),
     ],
 )
-def test_what_only_pillow_reads_becomes_a_png_of_the_same_pixels(kind, mode):
+def test_formats_that_only_pillow_reads_become_pngs_with_the_same_pixels(kind, mode):
     options = {"lossless": True} if kind == "WEBP" else {"sizes": [(40, 40)]} if kind == "ICO" else {}
     encoded = encode(stripes(40), kind, mode, **options)
-    facts = inspect(encoded, ANY)
+    facts = inspect_image(encoded, ANY)
     assert (facts.format, facts.transcoded) == (kind, True)
-    given, made = (Image.open(io.BytesIO(content)) for content in (encoded, inspection.transcoded(encoded)))
+    given, made = (Image.open(io.BytesIO(content)) for content in (encoded, transcode_to_png(encoded)))
     assert made.format == "PNG"
     np.testing.assert_array_equal(np.asarray(made.convert("RGB")), np.asarray(given.convert("RGB")))
 
@@ -82,20 +81,20 @@ def test_sixteen_bits_stay_sixteen_bits():
     image = np.arange(0, 65536, 64, np.uint16).reshape(32, 32)
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "TIFF")
-    made = Image.open(io.BytesIO(inspection.transcoded(buffer.getvalue())))
+    made = Image.open(io.BytesIO(transcode_to_png(buffer.getvalue())))
     np.testing.assert_array_equal(np.asarray(made), image)
-    assert inspect(buffer.getvalue(), ANY).brightness == pytest.approx(0.5, abs=0.01)
+    assert inspect_image(buffer.getvalue(), ANY).brightness == pytest.approx(0.5, abs=0.01)
 
 
-def test_a_transcoded_image_is_upright_and_no_longer_says_how_to_turn_it():
+def test_a_transcoded_image_is_rotated_and_has_no_exif_orientation():
     tagged = Image.Exif()
     tagged[0x0112] = 6
     encoded = encode(stripes(40)[:24], "WEBP", lossless=True, exif=tagged)
-    made = Image.open(io.BytesIO(inspection.transcoded(encoded)))
+    made = Image.open(io.BytesIO(transcode_to_png(encoded)))
     assert made.getexif().get(0x0112) is None
     upright = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
     np.testing.assert_array_equal(np.asarray(made), np.asarray(upright))
-    facts = inspect(encoded, ANY)
+    facts = inspect_image(encoded, ANY)
     assert (facts.height, facts.width) == (40, 24)
 
 
@@ -118,37 +117,45 @@ def float_tiff() -> bytes:
 @pytest.mark.parametrize(
     ("encoded", "reason", "detail"),
     [
-        (b"", Reason.NOT_AN_IMAGE, "no bytes"),
+        (b"", Reason.NOT_AN_IMAGE, "the file is empty"),
         (b"just some text", Reason.NOT_AN_IMAGE, "just some te"),
         (encode(stripes(64), "JPEG")[:700], Reason.TRUNCATED, ""),
         (encode(stripes(64))[:150], Reason.TRUNCATED, ""),
         (encode(stripes(64))[:20], Reason.TRUNCATED, ""),
         (encode(stripes(64), "WEBP")[:-60], Reason.TRUNCATED, ""),
         (encode(stripes(64), "TIFF")[:200], Reason.TRUNCATED, ""),
-        (float_tiff(), Reason.UNSUPPORTED_FORMAT, "TIFF of pixels 'F'"),
-        (encode(stripes(16), "EPS"), Reason.UNSUPPORTED_FORMAT, "EPS, 16x16"),
-        (png_of(40_000, 40_000), Reason.TOO_LARGE, "40000x40000; at most 89478485 pixels"),
-        (encode(flat("cyan", (7, 30))), Reason.TOO_SMALL, "30x7; 8 pixels a side are needed"),
+        (float_tiff(), Reason.UNSUPPORTED_FORMAT, "TIFF with pixels of mode 'F'"),
+        (encode(stripes(16), "EPS"), Reason.UNSUPPORTED_FORMAT, "EPS, 16x16 pixels"),
+        (
+            png_of(40_000, 40_000),
+            Reason.TOO_LARGE,
+            "40000x40000 pixels; data.max_pixels allows at most 89478485 pixels",
+        ),
+        (
+            encode(flat("cyan", (7, 30))),
+            Reason.TOO_SMALL,
+            "30x7 pixels; data.min_side requires at least 8 pixels per side",
+        ),
     ],
 )
-def test_what_can_not_be_an_example_is_named_with_its_reason(encoded, reason, detail):
+def test_an_unusable_file_is_rejected_with_its_reason(encoded, reason, detail):
     with pytest.raises(UnusableError) as caught:
-        inspect(encoded, ANY)
-    assert caught.value.reason is reason
-    assert detail in caught.value.detail
+        inspect_image(encoded, ANY)
+    assert caught.value.rejection.reason is reason
+    assert detail in caught.value.rejection.detail
 
 
-def test_the_bounds_of_size_are_the_settings():
+def test_the_bounds_of_size_are_those_of_the_configuration():
     image = encode(flat("cyan", (20, 30)))
     for field, bound in (("max_pixels", 600), ("min_side", 20)):
-        inspect(image, dataclasses.replace(ANY, **{field: bound}))
+        inspect_image(image, ANY.model_copy(update={field: bound}))
     for field, beyond in (("max_pixels", 599), ("min_side", 21)):
         with pytest.raises(UnusableError):
-            inspect(image, dataclasses.replace(ANY, **{field: beyond}))
+            inspect_image(image, ANY.model_copy(update={field: beyond}))
 
 
-def test_random_damage_never_escapes_as_another_error():
-    """Whatever is wrong with a file, it is quarantined; it must not stop the run."""
+def test_random_damage_raises_no_other_error():
+    """Every damaged file is quarantined; none stops the run."""
     random = np.random.default_rng(0)
     outcomes = set()
     for kind in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "ICO", "AVIF", "TGA"):
@@ -156,26 +163,26 @@ def test_random_damage_never_escapes_as_another_error():
         for _ in range(60):
             damaged = whole.copy()
             damaged[random.integers(0, min(len(damaged), 200), 6)] = random.integers(0, 256, 6)
-            inspection.thumbnail(damaged.tobytes(), 16, 10_000)
+            inspection.make_thumbnail(damaged.tobytes(), 16, 10_000)
             try:
-                inspect(damaged.tobytes(), ANY)
+                inspect_image(damaged.tobytes(), ANY)
                 outcomes.add("used")
             except UnusableError as error:
-                outcomes.add(error.reason)
+                outcomes.add(error.rejection.reason)
     assert {"used", Reason.TRUNCATED, Reason.NOT_AN_IMAGE, Reason.TOO_LARGE} <= outcomes
 
 
-def test_a_photo_with_further_pictures_behind_the_first_is_a_jpeg():
+def test_a_multi_picture_jpeg_is_a_jpeg():
     buffer = io.BytesIO()
     first, second = (Image.fromarray(flat(name)) for name in ("cyan", "magenta"))
     first.save(buffer, "MPO", save_all=True, append_images=[second])
-    assert inspect(buffer.getvalue(), ANY).format == "JPEG"
+    assert inspect_image(buffer.getvalue(), ANY).format == "JPEG"
 
 
-def test_a_thumbnail_shows_what_came_before_the_damage():
+def test_a_thumbnail_shows_the_part_before_the_damage():
     whole = encode(flat("magenta", (64, 64), seed=0), "JPEG")
-    shown = Image.open(io.BytesIO(inspection.thumbnail(whole[: len(whole) * 3 // 4], 16, 10_000)))
+    shown = Image.open(io.BytesIO(inspection.make_thumbnail(whole[: len(whole) * 3 // 4], 16, 10_000)))
     assert shown.size == (16, 16)
     np.testing.assert_allclose(np.asarray(shown)[0, 0], (255, 0, 255), atol=25)
-    assert inspection.thumbnail(b"text", 16, 10_000) is None
-    assert inspection.thumbnail(png_of(40_000, 40_000), 16, 10_000) is None
+    assert inspection.make_thumbnail(b"text", 16, 10_000) is None
+    assert inspection.make_thumbnail(png_of(40_000, 40_000), 16, 10_000) is None

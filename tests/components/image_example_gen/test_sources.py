@@ -1,4 +1,4 @@
-"""What a source lists, and what it refuses before anything is read."""
+"""What a source lists, and what it rejects before any image is read."""
 
 import csv
 import json
@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.image_example_gen import sources
-from components.image_example_gen.settings import Settings
-from components.image_example_gen.sources import files, manifest, spans, split_names
-from modules.errors import BadInputError
+from components.image_example_gen.sources import filesystem, manifest, names, spans
+from config.data import IngestionConfig
+from config.errors import BadInputError
 
 
 @pytest.fixture
@@ -29,14 +29,14 @@ def touch(path: Path, content: str | None = None) -> Path:
     return path
 
 
-def listed(path: Path | str, **settings) -> dict[str, str]:
-    """Path to label, or to why it is refused."""
-    items = sources.open_source(str(path), Settings(**settings)).items()
-    return {item.path: item.refused[0] if item.refused else item.label for item in items}
+def listed(path: Path | str, **config) -> dict[str, str]:
+    """Path to label, or to the reason why it is rejected."""
+    items = sources.open_source(str(path), IngestionConfig(**config)).items()
+    return {item.path: item.rejection.reason if item.rejection else item.label for item in items}
 
 
 class TestFolders:
-    def test_the_top_folder_is_the_class_however_deep_the_file_lies(self, tree):
+    def test_the_top_folder_is_the_class_of_all_files_below_it(self, tree):
         assert listed(tree) == {
             "red/a.jpg": "red",
             "red/deep/er/b.jpg": "red",
@@ -44,7 +44,7 @@ class TestFolders:
             "लाल/ड.gif": "लाल",
         }
 
-    def test_clutter_is_left_out_and_files_without_a_class_are_not(self, tree):
+    def test_files_of_operating_systems_are_not_listed_but_files_without_a_class_are(self, tree):
         for path in (".DS_Store", "red/.hidden.jpg", "red/Thumbs.db", "__MACOSX/red/a.jpg", "red/.cache/x.jpg"):
             touch(tree / path)
         touch(tree / "stray.jpg")
@@ -58,33 +58,33 @@ class TestFolders:
         assert found.pop("red/loop") == "unreadable"
         assert len(found) == 4
 
-    def test_a_class_folder_that_is_a_link_is_no_class_unless_that_is_allowed(self, tree, tmp_path_factory):
-        elsewhere = touch(tmp_path_factory.mktemp("elsewhere") / "blue" / "x.jpg").parent
-        (tree / "blue").symlink_to(elsewhere, target_is_directory=True)
-        with pytest.raises(BadInputError, match=r"these are links: \['blue'\].*data\.outside_files"):
+    def test_a_class_folder_may_be_a_link_only_if_that_is_allowed(self, tree, tmp_path_factory):
+        outside = touch(tmp_path_factory.mktemp("outside") / "blue" / "x.jpg").parent
+        (tree / "blue").symlink_to(outside, target_is_directory=True)
+        with pytest.raises(BadInputError, match=r"contains links: \['blue'\].*data\.outside_files"):
             listed(tree)
         assert listed(tree, outside_files=True)["blue/x.jpg"] == "blue"
 
-    def test_a_link_to_a_file_is_followed_within_the_folder_only(self, tree, tmp_path_factory):
-        outside = touch(tmp_path_factory.mktemp("elsewhere") / "secret.jpg")
+    def test_a_link_to_a_file_is_followed_only_within_the_folder(self, tree, tmp_path_factory):
+        outside = touch(tmp_path_factory.mktemp("outside") / "secret.jpg")
         (tree / "red/inside.jpg").symlink_to(tree / "red/a.jpg")
         (tree / "red/outside.jpg").symlink_to(outside)
         found = listed(tree)
         assert (found["red/inside.jpg"], found["red/outside.jpg"]) == ("red", "unreadable")
         assert listed(tree, outside_files=True)["red/outside.jpg"] == "red"
 
-    def test_one_name_written_in_two_ways_is_one_class(self, tree):
+    def test_two_unicode_forms_of_a_name_are_one_class(self, tree):
         composed, decomposed = "caf\u00e9", "cafe\u0301"
         touch(tree / composed / "1.jpg")
         touch(tree / decomposed / "2.jpg")
-        source = sources.open_source(str(tree), Settings())
+        source = sources.open_source(str(tree), IngestionConfig())
         assert source.classes() == sorted(["red", "green light", "लाल", composed])
 
-    def test_a_class_that_has_no_folder_is_missed(self, tree):
+    def test_a_class_without_a_folder_is_an_error(self, tree):
         with pytest.raises(BadInputError, match=r"data\.classes: there is no image of \['blue'\]"):
             listed(tree, classes=["red", "green light", "blue"])
 
-    def test_a_class_that_is_not_allowed_is_refused(self, tree):
+    def test_a_class_that_is_not_allowed_is_rejected(self, tree):
         found = listed(tree, classes=["red", "green light"])
         assert found["लाल/ड.gif"] == "unknown-label"
         assert found["red/a.jpg"] == "red"
@@ -92,38 +92,38 @@ class TestFolders:
     @pytest.mark.parametrize(
         "name", ["क्\u200dष", "👩\u200d🔬 lab", "a/b".replace("/", "∕"), "  spaces  ", "-dash", "ÅÄÖ"]
     )
-    def test_any_unicode_is_a_name(self, tree, name):
+    def test_class_names_may_contain_any_printable_character(self, tree, name):
         touch(tree / name / "1.jpg")
-        assert name in sources.open_source(str(tree), Settings()).classes()
+        assert name in sources.open_source(str(tree), IngestionConfig()).classes()
 
     @pytest.mark.parametrize(
         ("make", "message"),
         [
-            (lambda root: root.rmdir(), "one subfolder a class is expected"),
-            (lambda root: None, r"two class folders or more.*Found: none"),
+            (lambda root: root.rmdir(), "one subfolder per class is expected"),
+            (lambda root: None, r"needs two or more class folders.*Found: none"),
             (lambda root: touch(root / "only/a.jpg"), r"Found: \['only'\]"),
             (lambda root: (touch(root / "a/x"), touch(root / "b/x"), (root / "c").mkdir()), r"any file: \['c'\]"),
-            (lambda root: (touch(root / "a/x"), touch(root / "line\nbreak/x")), r"'line\\nbreak'.*can't print"),
+            (lambda root: (touch(root / "a/x"), touch(root / "line\nbreak/x")), r"'line\\nbreak'.*can't be printed"),
             (lambda root: (touch(root / "a/x"), touch(root / os.fsdecode(b"\xff\xfe/x"))), "is not UTF-8"),
         ],
     )
-    def test_a_folder_that_can_not_be_worked_with_is_refused(self, tmp_path, make, message):
+    def test_an_unusable_folder_is_an_error(self, tmp_path, make, message):
         root = tmp_path / "data"
         root.mkdir()
         make(root)
         with pytest.raises(BadInputError, match=message):
             listed(root)
 
-    def test_the_state_changes_with_whatever_changes(self, tree):
+    def test_the_state_changes_with_every_change(self, tree):
         def state() -> str:
-            return sources.open_source(str(tree), Settings()).state()
+            return sources.open_source(str(tree), IngestionConfig()).state()
 
-        seen = [state()]
-        assert state() == seen[0]
+        states = [state()]
+        assert state() == states[0]
 
         def changed() -> bool:
-            seen.append(state())
-            return seen[-1] != seen[-2]
+            states.append(state())
+            return states[-1] != states[-2]
 
         # A corrected label: the file keeps its name, size and time of last change.
         (tree / "red/a.jpg").rename(tree / "green light/a.jpg")
@@ -172,11 +172,11 @@ def write(path: Path, rows: list[dict]) -> Path:
 
 class TestManifest:
     @given(ROWS)
-    def test_csv_and_jsonl_say_the_same(self, tmp_path_factory, rows):
+    def test_csv_and_jsonl_give_the_same_items(self, tmp_path_factory, rows):
         folder = tmp_path_factory.mktemp("manifest")
         rows = [*rows, *TWO_CLASSES]
         found = [
-            manifest.ManifestSource(str(write(folder / name, rows)), Settings(source="manifest")).items()
+            manifest.ManifestSource(str(write(folder / name, rows)), IngestionConfig(source="manifest")).items()
             for name in ("m.csv", "m.jsonl")
         ]
         assert found[0] == found[1]
@@ -186,18 +186,18 @@ class TestManifest:
             assert item.weight == float(row.get("weight") or 1)
             assert item.split == {"": "", "val": "eval"}.get(row.get("split", ""), row.get("split", ""))
 
-    def test_what_excel_writes_is_read(self, tmp_path):
+    def test_a_csv_file_from_excel_is_read(self, tmp_path):
         file = tmp_path / "m.csv"
         file.write_bytes("\ufeffpath,label\r\n1.jpg,red\r\n2.jpg,grün\r\n".encode())
         assert listed(file, source="manifest") == {"1.jpg": "red", "2.jpg": "grün"}
 
-    def test_columns_can_be_called_otherwise(self, tmp_path):
+    def test_columns_can_have_other_names(self, tmp_path):
         file = write(tmp_path / "m.jsonl", [{"file": "1.jpg", "y": "red"}, {"file": "2.jpg", "y": 7}])
         found = listed(file, source="manifest", fields={"image": "file", "label": "y"})
         assert found == {"1.jpg": "red", "2.jpg": "7"}
 
     def test_paths_are_relative_to_the_root_and_stay_below_it(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(files, "check_reachable", lambda uri: None)
+        monkeypatch.setattr(filesystem, "check_reachable", lambda uri: None)
         rows = [
             *TWO_CLASSES,
             {"path": "../3.jpg", "label": "red"},
@@ -222,73 +222,89 @@ class TestManifest:
             f"file://{tmp_path}/photos/6%20a.jpg": "red",
         }
         allowed = sources.open_source(
-            str(file), Settings(source="manifest", root=str(root), outside_files=True)
+            str(file), IngestionConfig(source="manifest", root=str(root), outside_files=True)
         ).items()
         assert [item.uri for item in allowed[2:5]] == [str(root / "../3.jpg"), "/etc/passwd", "s3://other/4.jpg"]
-        remote = sources.open_source(str(file), Settings(source="manifest", root="s3://other")).items()
-        assert [item.uri for item in remote if not item.refused] == [
+        remote = sources.open_source(str(file), IngestionConfig(source="manifest", root="s3://other")).items()
+        assert [item.uri for item in remote if not item.rejection] == [
             *("s3://other/1.jpg", "s3://other/2.jpg", "s3://other/4.jpg")
         ]
 
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("m.csv", "path,labels\n1.jpg,red", r"has no column 'label' \(label\)\. Found: labels, path"),
-            ("m.csv", "path,label\n", "has no rows"),
+            (
+                "m.csv",
+                "path,labels\n1.jpg,red",
+                r"there is no column 'label' \(label\).*data\.fields\.label.*Found: labels, path",
+            ),
+            ("m.csv", "path,label\n", "the table has no rows"),
             ("m.csv", "path,label\n1.jpg,red", "two classes or more are needed. Found: .'red'."),
-            ("m.csv", "path,label\n1.jpg,red,5", "line 2: has more values than the header"),
+            ("m.csv", "path,label\n1.jpg,red,5", "line 2: the line has more values than the header"),
             ("m.csv", 'path,label\n1.jpg,"red', "line 2: unexpected end of data"),
             ("m.csv", "path,label,weight\n1.jpg,red,1\n2.jpg,green,-1", "line 3: weight: a number of 0 or more"),
             ("m.csv", "path,label,weight\n1.jpg,red,x", "line 2: weight: a number of 0 or more.*'x'"),
             ("m.csv", "path,label,weight\n1.jpg,red,nan", "line 2: weight"),
-            ("m.csv", "path,label,split\n1.jpg,red,holdout", "line 2: split: train, eval .*or nothing.*'holdout'"),
-            ("m.csv", "path;label\n1.jpg;red", "columns are separated by commas"),
-            ("m.csv", "path,label,label\n1.jpg,red,green", "columns are named twice: label"),
-            ("m.csv", "path,split,Split ,label\n1.jpg,a,b,red", "'split' and 'Split ' are called the same"),
-            ("m.csv", "path,label\na\0b.jpg,red", "line 2: path: has what can't be in a text"),
-            ("m.tsv", "path\tlabel", "a manifest's name ends with .csv, .jsonl"),
+            (
+                "m.csv",
+                "path,label,split\n1.jpg,red,holdout",
+                "line 2: split: train, eval .*or an empty value.*'holdout'",
+            ),
+            ("m.csv", "path;label\n1.jpg;red", "columns must be separated by commas"),
+            ("m.csv", "path,label,label\n1.jpg,red,green", "line 1: several columns have the same name.*: label"),
+            ("m.csv", "path,split,Split ,label\n1.jpg,a,b,red", "'split' and 'Split ' have the same name"),
+            (
+                "m.csv",
+                "path,label\na\0b.jpg,red",
+                "line 2: path: the text has characters that aren't allowed.*a.x00b.jpg",
+            ),
+            ("m.tsv", "path\tlabel", "the name of a manifest must end with .csv, .jsonl"),
             ("m.jsonl", '{"path": "1.jpg", "label": ["red"]}', "line 1: label: text or a number is allowed"),
             ("m.jsonl", '{"path": "1.jpg", "label": true}', "line 1: label: text or a number is allowed"),
-            ("m.jsonl", '{"path": "1.jpg", "label": "red", "group": "\\ud800"}', "line 1: group: has what can't"),
-            ("m.jsonl", '{"path": "1.jpg", "label": ' + "9" * 5000 + "}", "line 1: no JSON"),
-            ("m.jsonl", "[" * 100_000, "line 1: no JSON"),
-            ("m.jsonl", '{"path": "1.jpg", "label": "red"}\n{"path"', "line 2: no JSON"),
+            (
+                "m.jsonl",
+                '{"path": "1.jpg", "label": "red", "group": "\\ud800"}',
+                "line 1: group: the text has characters that aren't allowed",
+            ),
+            ("m.jsonl", '{"path": "1.jpg", "label": ' + "9" * 5000 + "}", "line 1: the line is not valid JSON"),
+            ("m.jsonl", "[" * 100_000, "line 1: the line is not valid JSON"),
+            ("m.jsonl", '{"path": "1.jpg", "label": "red"}\n{"path"', "line 2: the line is not valid JSON"),
             ("m.jsonl", '["1.jpg", "red"]', "line 1: a JSON object is expected"),
         ],
     )
-    def test_a_table_that_can_not_be_meant_is_refused_by_line(self, tmp_path, name, content, message):
+    def test_a_mistake_in_the_table_is_reported_with_its_line(self, tmp_path, name, content, message):
         with pytest.raises(BadInputError, match=message):
             listed(touch(tmp_path / name, content), source="manifest")
 
-    def test_capitals_and_spaces_around_a_columns_name_do_not_count(self, tmp_path):
+    def test_upper_case_and_spaces_around_a_column_name_do_not_matter(self, tmp_path):
         file = touch(tmp_path / "m.csv", "Path, Label ,SPLIT,Group\n1.jpg,red,test,a\n2.jpg,green,,b")
-        items = sources.open_source(str(file), Settings(source="manifest")).items()
+        items = sources.open_source(str(file), IngestionConfig(source="manifest")).items()
         assert [(item.label, item.split, item.group) for item in items] == [("red", "test", "a"), ("green", "", "b")]
 
-    def test_a_whole_number_is_one_class_however_it_is_written(self, tmp_path):
+    def test_a_whole_number_and_the_same_float_are_one_class(self, tmp_path):
         rows = [{"path": "1.jpg", "label": 1}, {"path": "2.jpg", "label": 1.0}, {"path": "3.jpg", "label": 2.5}]
         assert set(listed(write(tmp_path / "m.jsonl", rows), source="manifest").values()) == {"1", "2.5"}
 
-    def test_a_root_that_is_not_there_is_refused(self, tmp_path):
+    def test_a_missing_root_is_an_error(self, tmp_path):
         file = write(tmp_path / "m.csv", TWO_CLASSES)
         with pytest.raises(BadInputError, match=r"data\.root: a folder is expected"):
             listed(file, source="manifest", root=str(tmp_path / "gone"))
 
-    def test_a_table_that_is_not_there_or_no_text_is_refused(self, tmp_path):
+    def test_a_table_that_is_missing_or_not_text_is_an_error(self, tmp_path):
         with pytest.raises(BadInputError, match="a CSV or JSONL file is expected"):
             listed(tmp_path / "gone.csv", source="manifest")
         (tmp_path / "m.csv").write_bytes(b"path,label\n\xff\xfe,red")
-        with pytest.raises(BadInputError, match="is no UTF-8"):
+        with pytest.raises(BadInputError, match="the file is not UTF-8"):
             listed(tmp_path / "m.csv", source="manifest")
 
     def test_the_state_changes_with_the_table_and_with_the_files(self, tmp_path):
         file = write(tmp_path / "m.csv", TWO_CLASSES)
         image = touch(tmp_path / "1.jpg")
-        before = sources.open_source(str(file), Settings(source="manifest")).state()
+        before = sources.open_source(str(file), IngestionConfig(source="manifest")).state()
         os.utime(image, ns=(0, 5))
-        touched = sources.open_source(str(file), Settings(source="manifest")).state()
+        touched = sources.open_source(str(file), IngestionConfig(source="manifest")).state()
         write(file, [*TWO_CLASSES[:1], {"path": "2.jpg", "label": "blue"}])
-        labelled = sources.open_source(str(file), Settings(source="manifest")).state()
+        labelled = sources.open_source(str(file), IngestionConfig(source="manifest")).state()
         assert len({before, touched, labelled}) == 3
 
 
@@ -297,18 +313,18 @@ class TestSpans:
         for path in ("s-1/v-9", "s-02/v-1", "s-02/v-10", "s-02/v-9", "s-x/v-99", "s-3"):
             (tmp_path / path / "red").mkdir(parents=True)
         found = spans.resolve(f"{tmp_path}/s-{{SPAN}}/v-{{VERSION}}", None)
-        assert found == spans.Resolved(f"{tmp_path}/s-02/v-10", 2, 10)
+        assert found == spans.ResolvedPath(f"{tmp_path}/s-02/v-10", 2, 10)
         assert spans.resolve(f"{tmp_path}/s-{{SPAN}}/v-{{VERSION}}", 1).path == f"{tmp_path}/s-1/v-9"
-        assert spans.resolve(f"{tmp_path}/s-{{SPAN}}", None) == spans.Resolved(f"{tmp_path}/s-3", 3)
+        assert spans.resolve(f"{tmp_path}/s-{{SPAN}}", None) == spans.ResolvedPath(f"{tmp_path}/s-3", 3)
 
-    def test_what_comes_behind_the_span_stays(self, tmp_path):
+    def test_the_path_after_the_span_stays(self, tmp_path):
         for span in ("7", "11"):
             touch(tmp_path / f"day[{span}]" / "m.csv")
         found = spans.resolve(f"{tmp_path}/day[{{SPAN}}]/m.csv", None)
-        assert found == spans.Resolved(f"{tmp_path}/day[11]/m.csv", 11)
+        assert found == spans.ResolvedPath(f"{tmp_path}/day[11]/m.csv", 11)
 
     def test_tfx_chooses_the_same(self, tmp_path):
-        """See spans.py for why its own code isn't called."""
+        """See spans.py for why TFX's own code is not used."""
         for path in ("span-1/v1", "span-10/v2", "span-10/v12", "span-9/v99"):
             touch(tmp_path / path / "data")
         from tfx.components.example_gen import utils
@@ -322,21 +338,21 @@ class TestSpans:
     @pytest.mark.parametrize(
         ("path", "span", "message"),
         [
-            ("x-{SPAN}", None, "nothing matches"),
-            ("s-{SPAN}", 5, "nothing of span 5 matches"),
-            ("s-1", 1, "data.span: needs {SPAN}"),
-            ("s-{SPAN}/{SPAN}", None, "{SPAN} once"),
-            ("v-{VERSION}", None, "{SPAN} once, and {VERSION} once beside it"),
+            ("x-{SPAN}", None, "no file or folder matches"),
+            ("s-{SPAN}", 5, "no file or folder with span 5 matches"),
+            ("s-1", 1, r"data\.span: is set, but data\.path has no {SPAN}.*1"),
+            ("s-{SPAN}/{SPAN}", None, "{SPAN} is allowed once"),
+            ("v-{VERSION}", None, "{SPAN} is allowed once, and with it {VERSION} once"),
         ],
     )
-    def test_what_matches_nothing_or_makes_no_sense_is_refused(self, tmp_path, path, span, message):
+    def test_a_path_without_a_match_and_wrong_placeholders_are_errors(self, tmp_path, path, span, message):
         (tmp_path / "s-1").mkdir()
         with pytest.raises(BadInputError, match=message):
             spans.resolve(f"{tmp_path}/{path}", span)
 
 
-def test_others_names_of_splits_are_known():
-    assert [split_names.standard(name) for name in ("Train", "validation", "dev", "TEST", "")] == [
+def test_other_names_of_splits_are_known():
+    assert [names.standard_split_name(name) for name in ("Train", "validation", "dev", "TEST", "")] == [
         *("train", "eval", "eval", "test", "")
     ]
-    assert split_names.standard("holdout") is None
+    assert names.standard_split_name("holdout") is None

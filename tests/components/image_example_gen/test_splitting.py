@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.image_example_gen import splitting
-from components.image_example_gen.splitting import Stratum
+from components.image_example_gen.splitting import ClassUnit
 
 KEYS = st.binary(min_size=32, max_size=32).map(bytes.hex)
 NAMES = ("train", "eval", "test")
@@ -33,31 +33,31 @@ def test_images_of_a_group_are_one_unit_and_others_are_their_own(one, other, gro
     assert splitting.unit_of(one, "") == one
 
 
-def test_what_is_named_for_two_splits_never_leaves_the_test():
-    assert splitting.strictest({"train", "eval", "test"}) == "test"
-    assert splitting.strictest({"train", "eval", ""}) == "eval"
-    assert splitting.strictest({""}) == ""
+def test_an_image_assigned_to_two_splits_never_leaves_the_test_split():
+    assert splitting.strictest_split({"train", "eval", "test"}) == "test"
+    assert splitting.strictest_split({"train", "eval", ""}) == "eval"
+    assert splitting.strictest_split({""}) == ""
 
 
 EIGHT = {"train": 8, "eval": 1, "test": 1}
 
 
-def shares(split: str, *named: str) -> dict[str, int]:
-    return splitting.shares_for(split, set(named), EIGHT)
+def shares(unit_split: str, *source_splits: str) -> dict[str, int]:
+    return splitting.allowed_shares(unit_split, set(source_splits), EIGHT)
 
 
-def test_a_split_that_the_source_names_is_kept():
+def test_a_split_that_the_source_assigns_is_kept():
     for name in NAMES:
         assert shares(name, *NAMES) == {name: EIGHT[name]}
         assert shares(name, name, "") == {name: EIGHT[name]}
 
 
-def test_a_split_that_is_named_for_nothing_is_cut_out_of_train():
+def test_a_split_without_assigned_images_is_taken_out_of_train():
     assert shares("train", "train", "test") == {"train": 8, "eval": 1}
     assert shares("test", "train", "test") == {"test": 1}
 
 
-def test_an_eval_or_test_that_is_named_is_complete_and_the_rest_is_drawn():
+def test_an_assigned_eval_or_test_split_is_complete_and_the_hash_decides_for_the_rest():
     assert shares("", "test", "") == {"train": 8, "eval": 1}
     assert shares("", *NAMES, "") == {"train": 8}
     assert shares("", "train", "") == EIGHT
@@ -65,44 +65,44 @@ def test_an_eval_or_test_that_is_named_is_complete_and_the_rest_is_drawn():
     assert shares("", "") == EIGHT
 
 
-def strata(units: dict[str, int], shares: dict[str, int]) -> list[Stratum]:
-    return [Stratum(unit, images, tuple(shares.items())) for unit, images in units.items()]
+def class_units(units: dict[str, int], shares: dict[str, int]) -> list[ClassUnit]:
+    return [ClassUnit(unit, images, tuple(shares.items())) for unit, images in units.items()]
 
 
 @given(UNITS, SHARES)
 def test_stratified_gives_every_split_a_unit_and_no_unit_twice(units, shares):
-    chosen = splitting.stratified(strata(units, shares))
+    chosen = splitting.stratify(class_units(units, shares))
     assert set(chosen) == set(units)
     assert set(chosen.values()) == set(NAMES)
 
 
 @given(st.lists(KEYS, min_size=20, max_size=60, unique=True))
 def test_stratified_gives_each_split_its_share(keys):
-    chosen = Counter(splitting.stratified(strata(dict.fromkeys(keys, 1), EIGHT)).values())
+    chosen = Counter(splitting.stratify(class_units(dict.fromkeys(keys, 1), EIGHT)).values())
     for name in ("eval", "test"):
         assert chosen[name] == max(1, round(len(keys) / 10))
 
 
 @given(st.lists(KEYS, min_size=4, max_size=60, unique=True))
-def test_one_more_image_moves_at_most_one_a_boundary_when_stratified(keys):
+def test_adding_an_image_moves_at_most_one_other_across_each_boundary_when_stratified(keys):
     new, *before = keys
-    old = splitting.stratified(strata(dict.fromkeys(before, 1), EIGHT))
-    now = splitting.stratified(strata(dict.fromkeys([*before, new], 1), EIGHT))
+    old = splitting.stratify(class_units(dict.fromkeys(before, 1), EIGHT))
+    now = splitting.stratify(class_units(dict.fromkeys([*before, new], 1), EIGHT))
     assert sum(old[key] != now[key] for key in before) <= 2
 
 
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
-def test_what_is_joined_has_one_representative_and_the_order_does_not_count(numbers):
+def test_merged_units_have_one_representative_and_the_order_does_not_matter(numbers):
     pairs = [(f"{one:02}", f"{other:02}") for one, other in numbers]
-    joined = splitting.joined(pairs)
-    assert all(joined[one] == joined[other] for one, other in pairs)
-    assert splitting.joined([pair[::-1] for pair in reversed(pairs)]) == joined
-    assert all(joined[unit] <= unit for unit in joined)
-    # No more is joined than has to be: as many sets as a graph of these pairs has components.
-    units = set(joined)
+    merged_units = splitting.merge_units(pairs)
+    assert all(merged_units[one] == merged_units[other] for one, other in pairs)
+    assert splitting.merge_units([pair[::-1] for pair in reversed(pairs)]) == merged_units
+    assert all(merged_units[unit] <= unit for unit in merged_units)
+    # Nothing else is merged: there are as many sets as the graph of these pairs has components.
+    units = set(merged_units)
     sets = {unit: {unit} for unit in units}
     for one, other in pairs:
-        merged = sets[one] | sets[other]
-        for unit in merged:
-            sets[unit] = merged
-    assert len(set(joined.values())) == len({frozenset(members) for members in sets.values()})
+        union = sets[one] | sets[other]
+        for unit in union:
+            sets[unit] = union
+    assert len(set(merged_units.values())) == len({frozenset(members) for members in sets.values()})

@@ -1,4 +1,4 @@
-"""Candidates that are not served as they were trained, or not well enough."""
+"""Candidates whose served answers differ from those in training, or that are too slow."""
 
 import base64
 import json
@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from gatekeeping import CLASSES, Scripted, photos
-from tfx.types import standard_artifacts
+from tfx.types import channel, standard_artifacts
 from tfx.utils import path_utils
 
+from components import code_digest
 from components.serving_check import executor, findings, probe
-from modules import reference_answers, signatures
-from pipeline.config import ServingCheck
+from components.serving_check.component import ServingCheck
+from config.serving import ServingCheckConfig
+from modules.serving import reference_predictions, signatures
 
 PHOTOS = photos(3)
 SOUND = {photo.encoded: [0.2, 0.3, 0.5] if photo.number % 2 else [0.7, 0.2, 0.1] for photo in PHOTOS}
@@ -22,9 +24,9 @@ SOUND = {photo.encoded: [0.2, 0.3, 0.5] if photo.number % 2 else [0.7, 0.2, 0.1]
 
 @pytest.fixture
 def check(tmp_path):
-    """Runs the executor; gives what it wrote and whether the model was blessed."""
+    """Runs the executor; returns the findings and whether the model was blessed."""
 
-    def run(model: Scripted, spoil=lambda folder: None, **settings) -> tuple[dict, bool]:
+    def run(model: Scripted, spoil=lambda folder: None, **config) -> tuple[dict, bool]:
         artifacts = {
             "model": standard_artifacts.Model(),
             "model_run": standard_artifacts.ModelRun(),
@@ -34,7 +36,7 @@ def check(tmp_path):
             artifact.uri = str(tmp_path / name)
             Path(artifact.uri).mkdir()
         spoil(model.save(Path(path_utils.serving_model_dir(artifacts["model"].uri))))
-        known = [
+        answers = [
             {
                 "example": base64.b64encode(photo.serialized()).decode(),
                 "image": base64.b64encode(photo.encoded).decode(),
@@ -43,12 +45,12 @@ def check(tmp_path):
             }
             for photo in PHOTOS
         ]
-        content = {"classes": list(CLASSES), "answers": known}
-        Path(artifacts["model_run"].uri, reference_answers.FILE).write_text(json.dumps(content))
+        content = {"classes": list(CLASSES), "answers": answers}
+        Path(artifacts["model_run"].uri, reference_predictions.FILE).write_text(json.dumps(content))
         executor.Executor().Do(
             {name: [artifacts[name]] for name in ("model", "model_run")},
             {"infra_blessing": [artifacts["infra_blessing"]]},
-            {"settings": json.dumps(ServingCheck(**settings).model_dump())},
+            {"config": ServingCheckConfig(**config).serialized()},
         )
         blessing = artifacts["infra_blessing"]
         return findings.read(blessing.uri), bool(blessing.get_int_custom_property("blessed"))
@@ -57,9 +59,9 @@ def check(tmp_path):
 
 
 def test_a_model_served_as_it_was_trained_is_blessed_with_its_figures(check):
-    found, blessed = check(Scripted(SOUND))
-    assert blessed and found["refusals"] == []
-    measured = found["measured"]
+    result, blessed = check(Scripted(SOUND))
+    assert blessed and result["refusals"] == []
+    measured = result["measured"]
     assert 0 < measured["load_seconds"] < measured["first_answer_seconds"]
     assert 0 < measured["p50_ms"] <= measured["p99_ms"]
     assert 0.1 < measured["peak_gib"] < 4
@@ -77,19 +79,19 @@ class WrongLabels(Scripted):
     """Labels and scores are those of the least probable class."""
 
     def _answer(self, images):
-        said = super()._answer(images)
-        worst = tf.argmin(said[signatures.PROBABILITIES], axis=-1)
-        score = tf.reduce_min(said[signatures.PROBABILITIES], axis=-1)
-        return {**said, signatures.LABEL: tf.gather(tf.constant(self._classes), worst), signatures.SCORE: score}
+        answer = super()._answer(images)
+        worst = tf.argmin(answer[signatures.PROBABILITIES], axis=-1)
+        score = tf.reduce_min(answer[signatures.PROBABILITIES], axis=-1)
+        return {**answer, signatures.LABEL: tf.gather(tf.constant(self._classes), worst), signatures.SCORE: score}
 
 
 class OneSignatureSkewed(Scripted):
-    """Images that come as such are preprocessed otherwise than those in examples."""
+    """Preprocesses encoded images differently from images in examples."""
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")])
     def serve_images(self, images):
-        said = self._answer(images)
-        return {**said, signatures.PROBABILITIES: said[signatures.PROBABILITIES][:, ::-1]}
+        answer = self._answer(images)
+        return {**answer, signatures.PROBABILITIES: answer[signatures.PROBABILITIES][:, ::-1]}
 
 
 def truncated(folder: Path) -> None:
@@ -97,27 +99,28 @@ def truncated(folder: Path) -> None:
     graph.write_bytes(graph.read_bytes()[:100])
 
 
-ALONE = "serve_images, one image alone"
+ONE_IMAGE = "serve_images with one image"
 REFUSED = {
     "preprocessing skew": (
         Scripted({**SOUND, PHOTOS[0].encoded: [0.69, 0.2, 0.11]}),
         [
-            "serving_default: 1 of 9 images are answered otherwise than in training; probabilities differ by up to",
-            "serve_images: 1 of 9 images are answered otherwise",
-            f"{ALONE}: 1 of 1 images are answered otherwise",
+            "serving_default: 1 of 9 images have other probabilities than in training; they differ by up to 0.01, and "
+            "serving_check.tolerance is 0.001",
+            "serve_images: 1 of 9 images have other probabilities",
+            f"{ONE_IMAGE}: 1 of 1 images have other probabilities",
         ],
     ),
     "skew in one signature alone": (
         OneSignatureSkewed(SOUND),
         [
             f"{where}: {count} {what}"
-            for where, count in (("serve_images", "9 of 9"), (ALONE, "1 of 1"))
-            for what in ("images are answered otherwise", "labels are not the most probable class")
+            for where, count in (("serve_images", "9 of 9"), (ONE_IMAGE, "1 of 1"))
+            for what in ("images have other probabilities", "labels are not the most probable class")
         ],
     ),
     "NaN weights": (
         Scripted({photo.encoded: [float("nan")] * 3 for photo in PHOTOS}),
-        ["serving_default: 9 of 9 images are answered otherwise"],
+        ["serving_default: 9 of 9 images have other probabilities"],
     ),
     "classes in another order": (
         PermutedClasses(),
@@ -125,28 +128,34 @@ REFUSED = {
     ),
     "labels that are not the best class": (
         WrongLabels(SOUND),
-        ["serving_default: 9 of 9 labels are not the most probable class", "serving_default: scores are not the"],
+        [
+            "serving_default: 9 of 9 labels are not the most probable class",
+            "serving_default: the scores are not the probabilities",
+        ],
     ),
     "a class too few": (
         Scripted({photo.encoded: [0.5, 0.5] for photo in PHOTOS}, CLASSES[:2]),
-        ["class_names: cyan, magenta; the", "serving_default: probabilities of shape (9, 2); expected is (9, 3)"],
+        [
+            "class_names: cyan, magenta; the",
+            "serving_default: the shape of the probabilities is (9, 2); (9, 3) is expected",
+        ],
     ),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_model_served_otherwise_than_trained_is_refused(check, name):
-    model, told = REFUSED[name]
-    found, blessed = check(model)
+def test_a_model_that_is_not_served_as_trained_is_refused(check, name):
+    model, sentences = REFUSED[name]
+    result, blessed = check(model)
     assert not blessed
-    for sentence in told:
-        assert any(refusal.startswith(sentence) for refusal in found["refusals"]), found["refusals"]
+    for sentence in sentences:
+        assert any(refusal.startswith(sentence) for refusal in result["refusals"]), result["refusals"]
 
 
-def test_a_model_that_can_not_be_loaded_is_refused(check):
-    found, blessed = check(Scripted(SOUND), truncated)
-    assert not blessed and found["measured"] == {}
-    assert found["refusals"][0].startswith("serving ended with exit code 1: ")
+def test_a_model_that_cannot_be_loaded_is_refused(check):
+    result, blessed = check(Scripted(SOUND), truncated)
+    assert not blessed and result["measured"] == {}
+    assert result["refusals"][0].startswith("the serving process ended with exit code 1: ")
 
 
 def test_every_bound_that_is_missed_is_named(check):
@@ -154,14 +163,32 @@ def test_every_bound_that_is_missed_is_named(check):
         **{"max_load_seconds": 1e-6, "max_p50_ms": 1e-6, "max_p99_ms": 1e-6},
         **{"min_images_per_second": 1e12, "max_peak_gib": 1e-3},
     }
-    found, blessed = check(Scripted(SOUND), **bounds)
+    result, blessed = check(Scripted(SOUND), **bounds)
     assert not blessed
-    assert [refusal.partition(":")[0] for refusal in found["refusals"]] == [name.partition("_")[2] for name in bounds]
+    assert [refusal.partition(":")[0] for refusal in result["refusals"]] == [f"serving_check.{name}" for name in bounds]
 
 
 def test_the_serving_process_has_none_of_the_projects_code():
     program = f"import runpy, sys; sys.argv[1:] = []; m = runpy.run_path({probe.__file__!r}); "
-    program += "sys.meta_path.insert(0, m['Blocker'](('modules', 'pipeline'))); import json; "
-    for module, told in (("modules.features", "No module named 'modules'"), ("pipeline", "No module named 'pipeline'")):
+    program += f"sys.meta_path.insert(0, m['Blocker']({code_digest.PACKAGES!r})); import json; "
+    for module in ("modules.data.features", "pipeline", "config.run"):
         done = subprocess.run([sys.executable, "-c", f"{program}import {module}"], capture_output=True, text=True)
-        assert done.returncode == 1 and told in done.stderr
+        assert done.returncode == 1
+        assert f"No module named '{module.partition('.')[0]}'" in done.stderr
+
+
+def test_every_package_of_the_project_is_blocked():
+    root = Path(executor.__file__).parents[2]
+    packages = {path.parent.name for path in root.glob("*/__init__.py")} - {"tests", "benchmarks", "data", "docs"}
+    assert packages <= set(code_digest.PACKAGES)
+
+
+def test_another_tag_of_tf_serving_does_not_run_the_stage_again():
+    def properties(**config) -> dict:
+        model, model_run = (
+            channel.Channel(type=kind) for kind in (standard_artifacts.Model, standard_artifacts.ModelRun)
+        )
+        return ServingCheck(model, model_run, ServingCheckConfig(**config)).exec_properties
+
+    assert properties(tf_serving="2.19.0") == properties()
+    assert properties(max_p50_ms=1.0) != properties()

@@ -1,5 +1,3 @@
-import dataclasses
-import json
 import shutil
 from pathlib import Path
 
@@ -7,16 +5,19 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from examples import folder_of
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from components.trunk_features import executor
-from modules import trunk_features
-from modules.trunk_features import Extractor, Manifest, Recipe
-from pipeline.beam_section import Beam
-from pipeline.config import Backbone
+from components.trunk_features.extractor import Extractor, Recipe
+from config.augmentation import AugmentationConfig
+from config.backbone import BackboneConfig
+from config.beam import BeamConfig
+from modules.data import trunk_features
+from modules.data.trunk_features import Manifest
 
-RECIPE = Recipe(Backbone(image_size=96).model_dump(), layers=10, dtype="float32")
+RECIPE = Recipe(backbone=BackboneConfig(image_size=96), layers=10, dtype="float32")
 
 
 @pytest.fixture
@@ -28,14 +29,14 @@ def execute(tmp_path, transform_output, example_files):
         (tmp_path / "examples" / f"Split-{split}").mkdir(parents=True)
         shutil.copy(pattern.replace("*", ".gz"), tmp_path / "examples" / f"Split-{split}" / "data.gz")
     graph = standard_artifacts.TransformGraph()
-    graph.uri = transform_output.transform_savedmodel_dir.removesuffix("/transform_fn")
+    graph.uri = folder_of(transform_output)
     output = standard_artifacts.Examples()
     output.uri = str(tmp_path / "features")
 
     def run(recipe: Recipe) -> Path:
         Path(output.uri).mkdir()
-        context = BaseBeamExecutor.Context(beam_pipeline_args=list(Beam().arguments()), tmp_dir=str(tmp_path))
-        properties = {"recipe": json.dumps(dataclasses.asdict(recipe)), "splits": '["train", "eval"]'}
+        context = BaseBeamExecutor.Context(beam_pipeline_args=list(BeamConfig().arguments()), tmp_dir=str(tmp_path))
+        properties = {"recipe": recipe.serialized(), "splits": '["train", "eval"]'}
         executor.Executor(context).Do(
             {"examples": [examples], "transform_graph": [graph]}, {"features": [output]}, properties
         )
@@ -46,11 +47,11 @@ def execute(tmp_path, transform_output, example_files):
 
 
 def test_every_image_of_train_and_eval_is_kept_with_its_views(execute, transform_output, example_files):
-    recipe = dataclasses.replace(RECIPE, views=2, augmentation={"rotation": 45.0}, seed=1)
+    recipe = RECIPE.model_copy(update={"views": 2, "augmentation": AugmentationConfig(rotation=45.0), "seed": 1})
     folder = execute(recipe)
     manifest = Manifest.read(str(folder))
     assert (manifest.mode, manifest.views, manifest.dtype) == ("cached", 2, "float32")
-    extractor = Extractor(recipe, transform_output.transform_savedmodel_dir.removesuffix("/transform_fn"))
+    extractor = Extractor(recipe, folder_of(transform_output))
     for split, views in (("train", 2), ("eval", 1)):
         files = sorted(map(str, (folder / f"Split-{split}").iterdir()))
         (kept,) = trunk_features.decode(files, manifest, 100).as_numpy_iterator()
@@ -65,7 +66,7 @@ def test_every_image_of_train_and_eval_is_kept_with_its_views(execute, transform
 
 
 def test_nothing_is_kept_where_it_does_not_pay(execute):
-    folder = execute(dataclasses.replace(RECIPE, layers="all"))
+    folder = execute(RECIPE.model_copy(update={"layers": "all"}))
     assert [path.name for path in folder.iterdir()] == ["manifest.json"]
     assert "first weights" in Manifest.read(str(folder)).reason
 
@@ -75,9 +76,10 @@ def test_activations_beyond_the_dtype_are_refused(execute, tmp_path):
     image = keras.Input((96, 96, 3))
     large = keras.layers.Conv2D(2, 3, strides=8, kernel_initializer="ones", name="large")(image * 1e6)
     keras.Model(image, large).save(tmp_path / "large.keras")
-    backbone = {**RECIPE.backbone, "name": None, "keras_model": str(tmp_path / "large.keras"), "layer": "large"}
-    with pytest.raises(
-        executor.TrunkFeaturesError, match=r"of 18 images are beyond float16; trunk_features\.dtype float32 may hold"
-    ):
-        execute(dataclasses.replace(RECIPE, backbone=backbone, layers=None, dtype="float16"))
+    backbone = BackboneConfig(
+        image_size=96, keras_model=str(tmp_path / "large.keras"), layer="large", preprocessing="lite"
+    )
+    told = r"of 18 images are too large for float16; trunk_features\.dtype float32 may hold"
+    with pytest.raises(executor.TrunkFeaturesError, match=told):
+        execute(Recipe(backbone=backbone, layers=None, dtype="float16"))
     assert not (tmp_path / "features" / "manifest.json").exists()

@@ -1,7 +1,7 @@
 """Makes the second reading of ImageExampleGen fail, in each process that has this folder on PYTHONPATH.
 
 Python imports this file when it starts. SABOTAGE names a photo, which changes when an examples file is opened; if it is
-empty, the disk is full.
+empty, the disk is full. If it ends with KILLED, the process is killed.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.abc
 import importlib.util
 import os
+import signal
 import sys
 from types import ModuleType
 from typing import Any
@@ -38,6 +39,8 @@ def _sabotage(tf: Any) -> None:
     def sabotaged(*arguments: Any) -> Any:
         if not os.environ["SABOTAGE"]:
             raise OSError(28, "No space left on device", "examples")
+        if os.environ["SABOTAGE"].endswith("KILLED"):
+            os.kill(os.getpid(), signal.SIGKILL)
         with open(os.environ["SABOTAGE"], "ab") as photo:
             photo.write(b"changed")
         return writer(*arguments)

@@ -1,0 +1,46 @@
+"""The names of the gate's metrics, in TFMA's files, in `verdict.json` and in `summary.json`."""
+
+from __future__ import annotations
+
+import enum
+
+from config.gate import JudgedBy
+
+
+class Metric(enum.StrEnum):
+    """A metric of a candidate on a slice of the test split."""
+
+    # TFMA's own metrics.
+    ACCURACY = "accuracy"  # of a class's slice it is the recall
+    EXAMPLE_COUNT = "example_count"  # number of images
+    CONFUSION = "confusion"  # the confusion matrix
+
+    # Measures of one model, see metrics.MEASURES.
+    ACCURACY_LOWER = "accuracy_lower"  # Wilson's lower confidence bound of the accuracy
+    ACCURACY_UPPER = "accuracy_upper"  # its upper bound
+    CALIBRATION_ERROR = "calibration_error"  # expected calibration error, 0 to 1
+    VALID = "valid"  # share of images whose probabilities are all numbers from 0 to 1
+    SPREAD = "spread"  # largest difference of a class's probability between two images; 0: the answer never changes
+    RAREST_CLASS_EXAMPLES = "rarest_class_examples"  # images of the class with the fewest, of all that the model knows
+
+    # Comparisons of the candidate with the baseline on the same images, see metrics.COMPARISONS.
+    ACCURACY_CHANGE = "accuracy_change"  # accuracy of the candidate minus accuracy of the baseline
+    ACCURACY_CHANGE_LOWER = "accuracy_change_lower"  # Tango's lower confidence bound of the change
+    ACCURACY_CHANGE_UPPER = "accuracy_change_upper"  # its upper bound
+    ACCURACY_CHANGE_PROBABILITY = "accuracy_change_probability"  # McNemar's two-sided p-value
+    DISAGREEMENT = "disagreement"  # share of images that exactly one of the two models classifies correctly
+
+    def judged_by(self, judged: JudgedBy) -> Metric:
+        """The metric itself, or the metric that is its confidence bound."""
+        return self if judged == "value" else Metric(f"{self}_{judged}")
+
+    def unjudged(self) -> tuple[Metric, JudgedBy]:
+        """The inverse of `judged_by`."""
+        for metric in (Metric.ACCURACY, Metric.ACCURACY_CHANGE):
+            for judged in _BOUNDS:
+                if self == metric.judged_by(judged):
+                    return metric, judged
+        return self, "value"
+
+
+_BOUNDS: tuple[JudgedBy, ...] = ("lower", "upper")

@@ -1,0 +1,225 @@
+"""The gate's metrics that TFMA lacks: confidence bounds, calibration, sanity checks, and candidate against baseline.
+
+All are computed from two tallies per slice: one of each model's own answers, and one of both models' answers to the
+same images. So any number of metrics costs one pass over the images. `metric_names.Metric` explains each name. See
+https://www.tensorflow.org/tfx/model_analysis/metrics#custom_metrics.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.metrics import metric_types, metric_util
+from tensorflow_model_analysis.utils import model_util
+
+from components.evaluator.confidence import change_bounds, change_probability, share_bounds
+from components.evaluator.metric_names import Metric
+
+# Naeini et al., https://ojs.aaai.org/index.php/AAAI/article/view/9602, and Guo et al., https://arxiv.org/abs/1706.04599
+_CALIBRATION_BINS = 15
+_FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts over one model's answers. Arrays have one element per class or per bin of confidence."""
+
+    correct: int
+    valid: int
+    images_of_class: np.ndarray
+    lowest: np.ndarray
+    highest: np.ndarray
+    in_bin: np.ndarray
+    correct_in_bin: np.ndarray
+    confidence_in_bin: np.ndarray
+
+    @classmethod
+    def of(cls, label: int, probabilities: np.ndarray) -> Tally:
+        """The tally of one image.
+
+        Args:
+          label: index of the true class; -1 if the model does not know it.
+          probabilities: [classes].
+        """
+        # NaN is neither at least 0 nor at most 1.
+        valid = bool(((probabilities >= -_FLOAT32_ERROR) & (probabilities <= 1 + _FLOAT32_ERROR)).all())
+        correct = int(valid and int(np.argmax(probabilities)) == label)
+        confidence = float(probabilities.max()) if valid else 0.0
+        in_bin = np.zeros(_CALIBRATION_BINS)
+        in_bin[min(int(confidence * _CALIBRATION_BINS), _CALIBRATION_BINS - 1)] = 1
+        images_of_class = np.zeros(len(probabilities), int)
+        if label >= 0:
+            images_of_class[label] = 1
+        numbers = probabilities if valid else np.zeros_like(probabilities)
+        return cls(
+            correct, int(valid), images_of_class, numbers, numbers, in_bin, correct * in_bin, confidence * in_bin
+        )
+
+    def __add__(self, other: Tally) -> Tally:
+        combine = {"lowest": np.minimum, "highest": np.maximum}
+        names = [field.name for field in dataclasses.fields(self)]
+        return Tally(*(combine.get(name, np.add)(getattr(self, name), getattr(other, name)) for name in names))
+
+    @property
+    def images(self) -> int:
+        return int(self.in_bin.sum())
+
+    @property
+    def calibration_error(self) -> float:
+        return float(np.abs(self.confidence_in_bin - self.correct_in_bin).sum() / self.images)
+
+
+@dataclass(frozen=True)
+class PairedTally:
+    """Counts over two models' answers to the same images.
+
+    Attributes:
+      images: all images.
+      gained: images that only the candidate classifies correctly.
+      lost: images that only the baseline classifies correctly.
+    """
+
+    images: int
+    gained: int
+    lost: int
+
+    def __add__(self, other: PairedTally) -> PairedTally:
+        return PairedTally(self.images + other.images, self.gained + other.gained, self.lost + other.lost)
+
+
+MEASURES: dict[Metric, Callable[[Tally, float], float]] = {
+    Metric.ACCURACY_LOWER: lambda tally, confidence: share_bounds(tally.correct, tally.images, confidence)[0],
+    Metric.ACCURACY_UPPER: lambda tally, confidence: share_bounds(tally.correct, tally.images, confidence)[1],
+    Metric.CALIBRATION_ERROR: lambda tally, _: tally.calibration_error,
+    Metric.VALID: lambda tally, _: tally.valid / tally.images,
+    Metric.SPREAD: lambda tally, _: float((tally.highest - tally.lowest).max()),
+    Metric.RAREST_CLASS_EXAMPLES: lambda tally, _: float(tally.images_of_class.min()),
+}
+
+COMPARISONS: dict[Metric, Callable[[PairedTally, float], float]] = {
+    Metric.ACCURACY_CHANGE: lambda tally, _: (tally.gained - tally.lost) / tally.images,
+    Metric.ACCURACY_CHANGE_LOWER: lambda tally, confidence: _change_bounds(tally, confidence)[0],
+    Metric.ACCURACY_CHANGE_UPPER: lambda tally, confidence: _change_bounds(tally, confidence)[1],
+    Metric.ACCURACY_CHANGE_PROBABILITY: lambda tally, _: change_probability(tally.gained, tally.lost),
+    Metric.DISAGREEMENT: lambda tally, _: (tally.gained + tally.lost) / tally.images,
+}
+
+
+def _change_bounds(tally: PairedTally, confidence: float) -> tuple[float, float]:
+    return change_bounds(tally.gained, tally.lost, tally.images, confidence)
+
+
+class Measure(metric_types.Metric):
+    """A metric of one model's answers, from `MEASURES`."""
+
+    def __init__(self, name: str, confidence: float = 0.95):
+        """Chooses the metric.
+
+        Args:
+          name: a key of `MEASURES`.
+          confidence: of a confidence bound.
+        """
+        _check_name(name, MEASURES)
+        super().__init__(metric_util.merge_per_key_computations(_measured), name=name, confidence=confidence)
+
+
+class Comparison(metric_types.Metric):
+    """A metric that compares the candidate with the baseline, from `COMPARISONS`.
+
+    TFMA treats it as a difference, which has change thresholds. It has no value without a baseline.
+    """
+
+    def __init__(self, name: str, confidence: float = 0.95):
+        """Chooses the metric.
+
+        Args:
+          name: a key of `COMPARISONS`.
+          confidence: of a confidence bound.
+        """
+        _check_name(name, COMPARISONS)
+        super().__init__(_compared, name=name, confidence=confidence)
+
+
+metric_types.register_metric(Measure)
+metric_types.register_metric(Comparison)
+
+
+def _check_name(name: str, allowed: Iterable[str]) -> None:
+    if name not in set(allowed):
+        raise ValueError(f"name: one of {', '.join(allowed)} is allowed. Received: {name!r}")
+
+
+def _measured(
+    name: str, confidence: float, eval_config: tfma.EvalConfig | None = None, model_name: str = ""
+) -> metric_types.MetricComputations:
+    tally = metric_types.MetricKey(name="_tally", model_name=model_name)
+    key = metric_types.MetricKey(name=name, model_name=model_name)
+    combiner = _Sum(tally, lambda inputs: Tally.of(*_answer(inputs, eval_config, model_name)))
+    return _derived(tally, combiner, key, lambda counts: MEASURES[Metric(name)](counts, confidence))
+
+
+def _compared(
+    name: str, confidence: float, eval_config: tfma.EvalConfig, model_names: Iterable[str], **_: Any
+) -> metric_types.MetricComputations:
+    baseline = model_util.get_baseline_model_spec(eval_config)
+    if baseline is None:
+        return []
+    (candidate,) = (model_name for model_name in model_names if model_name != baseline.name)
+
+    def paired(inputs: metric_types.StandardMetricInputs) -> PairedTally:
+        correct, was_correct = (
+            Tally.of(*_answer(inputs, eval_config, model_name)).correct for model_name in (candidate, baseline.name)
+        )
+        return PairedTally(1, int(correct > was_correct), int(correct < was_correct))
+
+    tally = metric_types.MetricKey(name="_paired_tally", model_name=candidate)
+    key = metric_types.MetricKey(name=name, model_name=candidate, is_diff=True)
+    return _derived(tally, _Sum(tally, paired), key, lambda counts: COMPARISONS[Metric(name)](counts, confidence))
+
+
+def _answer(
+    inputs: metric_types.StandardMetricInputs, eval_config: tfma.EvalConfig | None, model_name: str
+) -> tuple[int, np.ndarray]:
+    """Index of the true class, and the model's probabilities."""
+    ((label, probabilities, _),) = metric_util.to_label_prediction_example_weight(
+        inputs, eval_config=eval_config, model_name=model_name, flatten=False, squeeze=False
+    )
+    return int(np.ravel(label)[0]), np.ravel(probabilities)
+
+
+def _derived(
+    tally: metric_types.MetricKey, combiner: _Sum, key: metric_types.MetricKey, measure: Callable[[Any], float]
+) -> metric_types.MetricComputations:
+    return [
+        metric_types.MetricComputation(keys=[tally], preprocessors=None, combiner=combiner),
+        metric_types.DerivedMetricComputation(keys=[key], result=lambda metrics: {key: measure(metrics[tally])}),
+    ]
+
+
+class _Sum(beam.CombineFn):
+    """Adds up the tallies of all images. An accumulator is a list of one tally, or empty before the first image."""
+
+    def __init__(self, key: metric_types.MetricKey, count: Callable[[metric_types.StandardMetricInputs], Any]):
+        self._key, self._count = key, count
+
+    def create_accumulator(self) -> list[Any]:
+        return []
+
+    def add_input(self, accumulator: list[Any], element: metric_types.StandardMetricInputs) -> list[Any]:
+        return self._total([*accumulator, self._count(element)])
+
+    def merge_accumulators(self, accumulators: Iterable[list[Any]]) -> list[Any]:
+        return self._total([counts for accumulator in accumulators for counts in accumulator])
+
+    def extract_output(self, accumulator: list[Any]) -> dict[metric_types.MetricKey, Any]:
+        return {self._key: accumulator[0]} if accumulator else {}
+
+    @staticmethod
+    def _total(counts: list[Any]) -> list[Any]:
+        return [sum(counts[1:], start=counts[0])] if counts else []

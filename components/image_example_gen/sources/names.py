@@ -1,0 +1,70 @@
+"""Names of classes and of splits, as sources write them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection
+
+from components.image_example_gen.quarantine import Reason, Rejection
+from config.data import EVAL, TEST, TRAIN
+from config.errors import BadInputError
+
+KNOWN_SPLIT_NAMES = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
+_SPLIT_NAMES = {
+    **dict.fromkeys((TRAIN, "training"), TRAIN),
+    **dict.fromkeys((EVAL, "val", "valid", "validation", "dev"), EVAL),
+    **dict.fromkeys((TEST, "testing"), TEST),
+}
+
+# Class names are written to a file, one per line. So they cannot contain control characters, or separators of lines or
+# paragraphs.
+_NOT_IN_A_LINE = ("Cc", "Zl", "Zp", "Cs")
+
+
+def standard_split_name(name: str) -> str | None:
+    """Our name for a split; empty for an empty name, None for an unknown one."""
+    return _SPLIT_NAMES.get(name.lower()) if name else ""
+
+
+def normalize_class_name(label: str) -> str:
+    """The name in Unicode's form NFC: file systems write the same letters in different forms."""
+    return unicodedata.normalize("NFC", label)
+
+
+def class_name_problem(label: str) -> str:
+    """Why a label cannot be a class name; empty if it can."""
+    if any(unicodedata.category(letter) == "Cs" for letter in label):
+        return "is not UTF-8"
+    if any(unicodedata.category(letter) in _NOT_IN_A_LINE for letter in label):
+        return "has a character that can't be printed"
+    return ""
+
+
+def check_classes_have_images(found: Collection[str], classes: Collection[str] | None) -> None:
+    """Raises BadInputError if a class of `data.classes` has no image.
+
+    Args:
+      found: classes that have images.
+      classes: that are allowed; None: all.
+    """
+    if missing := sorted(set(classes or ()) - set(found)):
+        raise BadInputError(
+            f"data.classes: there is no image of {missing}; add images, or remove these classes. "
+            f"Found: {sorted(found) or 'none'}"
+        )
+
+
+def reject_label(label: str, classes: Collection[str] | None) -> Rejection | None:
+    """Why an example cannot have this label; None if it can.
+
+    Args:
+      label: normalized; empty for none.
+      classes: that are allowed; None: all.
+    """
+    if not label:
+        return Rejection(Reason.NO_LABEL, "the image has no label")
+    if problem := class_name_problem(label):
+        return Rejection(Reason.UNKNOWN_LABEL, f"the label {label!r} {problem}")
+    if classes is not None and label not in classes:
+        return Rejection(Reason.UNKNOWN_LABEL, f"the label {label!r} is not in data.classes")
+    return None

@@ -1,0 +1,75 @@
+"""Files of records: TFRecords of tf.Example, as TFX, TFDS and other tools write them."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from pathlib import Path
+
+from components.image_example_gen.quarantine import Reason, Rejection
+from components.image_example_gen.sources import filesystem, names
+from components.image_example_gen.sources.filesystem import ListedFile
+from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources.readers import Reader, RecordReader
+from config.data import IngestionConfig
+from config.errors import BadInputError
+from config.section import is_uri
+
+_SPLIT_FOLDER = re.compile(r"Split-(\w+)")  # TFX writes one such folder per split
+
+
+class TFRecordSource:
+    """A `sources.Source`: the files below a folder, or the files that match a pattern."""
+
+    def __init__(self, path: str, config: IngestionConfig):
+        self.path, self._config = path, config
+        self._fields = dict[str, str](config.fields.items())
+
+    def items(self) -> list[Item]:
+        return [
+            Item(path, file.uri, split=_split_of(path), size=file.size, records=True, rejection=_reject(file))
+            for path, file in self._files.items()
+        ]
+
+    def classes(self) -> list[str] | None:
+        return None if self._config.classes is None else sorted(self._config.classes)
+
+    def reader(self) -> Reader:
+        return RecordReader(self._fields, self._config.classes, self._config.classes)
+
+    def state(self) -> str:
+        return filesystem.digest_listing(self._files)
+
+    @cached_property
+    def _files(self) -> dict[str, ListedFile]:
+        is_folder = Path(self.path).is_dir() or (is_uri(self.path) and "*" not in self.path)
+        if is_folder:
+            listing = list(filesystem.list_below(self.path, self._config.outside_files))
+        else:
+            listing = filesystem.list_matching(self.path)
+        if not listing:
+            raise BadInputError(
+                f"data.path: a folder with TFRecord files, or a pattern that matches some, is expected. "
+                f"Received: {self.path!r}"
+            )
+        return dict(sorted(("/".join(file.parts), file) for file in listing))
+
+
+def _split_of(path: str) -> str:
+    """The split of a file in a folder that is named as TFX names the folder of a split; otherwise empty."""
+    for part in path.split("/")[:-1]:
+        if match := _SPLIT_FOLDER.fullmatch(part):
+            split = names.standard_split_name(match.group(1))
+            if split is None:
+                raise BadInputError(
+                    f"data.path: the folder {part!r} names an unknown split; the names {names.KNOWN_SPLIT_NAMES} are "
+                    "allowed"
+                )
+            return split
+    return ""
+
+
+def _reject(file: ListedFile) -> Rejection | None:
+    if file.problem:
+        return Rejection(Reason.UNREADABLE, file.problem)
+    return None if file.size else Rejection(Reason.UNREADABLE, "the file is empty")

@@ -1,0 +1,234 @@
+"""Decides what becomes of each usable image: an example in a split, a duplicate, or a conflict.
+
+Only facts about the images go through the shuffles here, some hundred bytes per image; never the images themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+
+from components.image_example_gen import near_duplicates, splitting
+from components.image_example_gen.inspection import InspectedImage
+from components.image_example_gen.near_duplicates import PerceptualHash
+from components.image_example_gen.splitting import ClassUnit
+from config.data import IngestionConfig
+
+_EXAMPLE, _DUPLICATE, _CONFLICT, _PAIR = "example", "duplicate", "conflict", "pair"
+_SHOWN = 20  # paths per split and cluster in the report
+
+Unit = tuple[str, Iterable[InspectedImage]]
+
+
+class Member(NamedTuple):
+    """An image in the search for near-duplicates.
+
+    Attributes:
+      key: of the image.
+      unit: of the image, before units are merged.
+      source_split: to which the source assigns it; may be empty.
+      perceptual_hash: of the image.
+    """
+
+    key: str
+    unit: str
+    source_split: str
+    perceptual_hash: PerceptualHash
+
+
+class AssignSplits(beam.PTransform):
+    """Turns InspectedImage into collections by name.
+
+    `examples`: (split, InspectedImage), one per example. `duplicates`, `near_duplicates`: rows of these reports.
+    `conflicts`: rows `{"path", "kind", "with"}` of images that contradict each other.
+    """
+
+    def __init__(self, config: IngestionConfig):
+        super().__init__()
+        self._config = config
+
+    def expand(self, images: beam.PCollection) -> dict[str, beam.PCollection]:
+        config = self._config
+        merged = (
+            images
+            | "WithKey" >> beam.Map(lambda image: (image.key, image))
+            | "GroupByKey" >> beam.GroupByKey()
+            | "MergeSameBytes" >> beam.FlatMap(_merge_same_bytes).with_outputs(_EXAMPLE, _DUPLICATE, _CONFLICT, _PAIR)
+        )
+        examples, pairs = merged[_EXAMPLE], merged[_PAIR]
+        clusters = _find_clusters(examples, config)
+        if config.near_duplicates == "group":
+            pairs = (pairs, clusters | "PairUnits" >> beam.FlatMap(_pair_units)) | "AllPairs" >> beam.Flatten()
+        units = _group_by_unit(examples, pairs)
+        source_splits = beam.pvalue.AsList(
+            examples | "SourceSplit" >> beam.Map(lambda image: image.split) | beam.Distinct()
+        )
+        assign = _assign_stratified if config.stratified else _assign_by_hash
+        assigned = assign(units, source_splits, config)
+        group_conflicts = units | "FindGroupConflicts" >> beam.FlatMap(_find_group_conflicts)
+        return {
+            "examples": assigned,
+            "duplicates": merged[_DUPLICATE],
+            "near_duplicates": _report_across_splits(assigned, clusters),
+            "conflicts": (merged[_CONFLICT], group_conflicts) | "AllConflicts" >> beam.Flatten(),
+        }
+
+
+def _merge_same_bytes(group: tuple[str, Iterable[InspectedImage]]) -> Iterator[Any]:
+    """Turns images with the same bytes into one example and its duplicates, or into a conflict of labels."""
+    images = sorted(group[1], key=lambda image: (image.path, image.location.uri))
+    first, *others = images
+    labels = {image.label for image in images}
+    if len(labels) > 1:
+        with_labels = [f"{image.path} ({image.label})" for image in images]
+        row = {"kind": "labels", "path": with_labels[0], "with": with_labels[1:]}
+        yield beam.pvalue.TaggedOutput(_CONFLICT, row)
+        return
+    groups = sorted({image.group for image in images if image.group})
+    split = splitting.strictest_split({image.split for image in images})
+    example = first._replace(split=split, group=groups[0] if groups else "")
+    yield beam.pvalue.TaggedOutput(_EXAMPLE, example)
+    for other in others:
+        yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path})
+    for group_name in groups[1:]:
+        pair = (_unit_of(example, {}), splitting.unit_of(first.key, group_name))
+        yield beam.pvalue.TaggedOutput(_PAIR, pair)
+
+
+def _group_by_unit(examples: beam.PCollection, pairs: beam.PCollection) -> beam.PCollection:
+    """Groups images by unit; the two units of each pair become one."""
+    all_pairs = pairs | "PairsToList" >> beam.combiners.ToList()
+    merged = beam.pvalue.AsSingleton(all_pairs | "MergeUnits" >> beam.Map(splitting.merge_units))
+    return (
+        examples
+        | "WithUnit" >> beam.Map(lambda image, merged: (_unit_of(image, merged), image), merged)
+        | "GroupByUnit" >> beam.GroupByKey()
+    )
+
+
+def _unit_of(image: InspectedImage, merged: Mapping[str, str]) -> str:
+    unit = splitting.unit_of(image.key, image.group)
+    return merged.get(unit, unit)
+
+
+def _find_group_conflicts(unit: Unit) -> Iterator[dict[str, Any]]:
+    """Rows on groups that the source itself puts into several splits."""
+    by_group: dict[str, dict[str, str]] = {}
+    for image in sorted(unit[1], key=lambda image: image.path):
+        if image.group and image.split:
+            by_group.setdefault(image.group, {}).setdefault(image.split, image.path)
+    for group, splits in by_group.items():
+        if len(splits) > 1:
+            first, *others = splits.values()
+            yield {"kind": f"group {group!r}", "path": first, "with": others}
+
+
+def _assign_by_hash(
+    units: beam.PCollection, source_splits: beam.pvalue.AsList, config: IngestionConfig
+) -> beam.PCollection:
+    def assign(unit: Unit, source_splits: Collection[str]) -> Iterator[tuple[str, InspectedImage]]:
+        images = list(unit[1])
+        split = splitting.split_of(unit[0], _shares_of(images, source_splits, config))
+        return ((split, image) for image in images)
+
+    return units | "AssignByHash" >> beam.FlatMap(assign, source_splits)
+
+
+def _assign_stratified(
+    units: beam.PCollection, source_splits: beam.pvalue.AsList, config: IngestionConfig
+) -> beam.PCollection:
+    """A unit counts for the class that most of its images have."""
+
+    def with_class(unit: Unit, source_splits: Collection[str]) -> tuple[str, ClassUnit]:
+        images = list(unit[1])
+        labels = sorted(image.label for image in images)
+        shares = tuple(_shares_of(images, source_splits, config).items())
+        return max(labels, key=labels.count), ClassUnit(unit[0], len(images), shares)
+
+    splits = (
+        units
+        | "WithClass" >> beam.Map(with_class, source_splits)
+        | "GroupByClass" >> beam.GroupByKey()
+        | "Stratify" >> beam.FlatMap(lambda group: splitting.stratify(list(group[1])).items())
+    )
+    joined = {"images": units, "split": splits} | "JoinSplits" >> beam.CoGroupByKey()
+    return joined | "AssignStratified" >> beam.FlatMap(_with_split)
+
+
+def _with_split(unit: tuple[str, Mapping[str, list[Any]]]) -> Iterator[tuple[str, InspectedImage]]:
+    (images,), (split,) = unit[1]["images"], unit[1]["split"]
+    return ((split, image) for image in images)
+
+
+def _shares_of(
+    images: Iterable[InspectedImage], source_splits: Collection[str], config: IngestionConfig
+) -> dict[str, int]:
+    split = splitting.strictest_split({image.split for image in images})
+    return splitting.allowed_shares(split, source_splits, config.splits.shares)
+
+
+def _find_clusters(examples: beam.PCollection, config: IngestionConfig) -> beam.PCollection:
+    """Lists of Member: two or more images that are similar to each other."""
+    if config.near_duplicates == "ignore":
+        return examples.pipeline | "NoClusters" >> beam.Create([])
+    return (
+        examples
+        | "WithPerceptualHash" >> beam.FlatMap(_members)
+        | "HashesToList" >> beam.combiners.ToList()
+        | "FindClusters" >> beam.FlatMap(_cluster_members, config.near_duplicate_bits)
+    )
+
+
+def _members(image: InspectedImage) -> Iterator[Member]:
+    """One member, or none for an image without a perceptual hash."""
+    if image.facts.perceptual_hash:
+        yield Member(image.key, _unit_of(image, {}), image.split, image.facts.perceptual_hash)
+
+
+def _cluster_members(members: list[Member], bits: int) -> Iterator[list[Member]]:
+    members = sorted(members, key=lambda member: member.key)
+    clusters: dict[int, list[Member]] = {}
+    first_indices = near_duplicates.find_clusters([member.perceptual_hash for member in members], bits)
+    for member, first_index in zip(members, first_indices, strict=True):
+        clusters.setdefault(int(first_index), []).append(member)
+    return (cluster for cluster in clusters.values() if len(cluster) > 1)
+
+
+def _pair_units(cluster: list[Member]) -> Iterator[tuple[str, str]]:
+    """Pairs of units that must stay together. Images that the source assigns to a split stay there instead."""
+    units = [member.unit for member in cluster if not member.source_split]
+    return ((units[0], unit) for unit in units[1:] if unit != units[0])
+
+
+def _report_across_splits(assigned: beam.PCollection, clusters: beam.PCollection) -> beam.PCollection:
+    """Rows on clusters whose images are in several splits."""
+    cluster_names = clusters | "NameClusters" >> beam.FlatMap(
+        lambda cluster: [(member.key, cluster[0].key) for member in cluster]
+    )
+
+    def with_cluster(
+        example: tuple[str, InspectedImage], cluster_of: Mapping[str, str]
+    ) -> Iterator[tuple[str, tuple[str, str, str]]]:
+        split, image = example
+        if image.key in cluster_of:
+            yield cluster_of[image.key], (split, image.label, image.path)
+
+    return (
+        assigned
+        | "WithCluster" >> beam.FlatMap(with_cluster, beam.pvalue.AsDict(cluster_names))
+        | "GroupByCluster" >> beam.GroupByKey()
+        | "ReportAcrossSplits" >> beam.FlatMap(_make_row)
+    )
+
+
+def _make_row(cluster: tuple[str, Iterable[tuple[str, str, str]]]) -> Iterator[dict[str, Any]]:
+    members = sorted(cluster[1])
+    splits = sorted({split for split, _, _ in members})
+    if len(splits) > 1:
+        images = {split: sum(other == split for other, _, _ in members) for split in splits}
+        # Paths of every split, so that a person can compare the images.
+        paths = {split: [path for other, _, path in members if other == split][:_SHOWN] for split in splits}
+        labels = sorted({label for _, label, _ in members})
+        yield {"path": members[0][2], "images": images, "labels": labels, "paths": paths}

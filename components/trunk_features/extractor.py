@@ -1,0 +1,123 @@
+"""The recipe of trunk features, and what computes them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Annotated
+
+import keras
+import pydantic
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from config.augmentation import AugmentationConfig
+from config.backbone import BackboneConfig
+from config.section import Section
+from config.training import Layers
+from modules import pooling, trunk
+from modules.backbones import builders
+from modules.data import features, transform_graph
+from modules.data.normalization import PREPROCESSING
+from modules.data.trunk_features import CACHED, PIXELS, Manifest, raise_if_required
+from modules.training.augmentation import Views
+
+
+class Recipe(Section):
+    """All that trunk features depend on, besides the examples and the transform graph."""
+
+    backbone: BackboneConfig
+    """The section `backbone` of a configuration."""
+    layers: Annotated[Layers, pydantic.SkipValidation] | None
+    """`training.fine_tune.layers`; None if nothing of the backbone is fine-tuned."""
+    pooling: str | None = None
+    """`average` or `max` if the trunk ends with the head's pooling; see `HeadConfig.fixed_pooling`."""
+    dtype: str = "float16"
+    """Type of the activations that are kept: `float16` or `float32`."""
+    views: int = 1
+    """Variants of each image of the split `train`; images of other splits have one."""
+    augmentation: AugmentationConfig | None = None
+    """The section `augmentation`; None for one view."""
+    seed: int | None = None
+    """Seed of the views; None for one view."""
+    required: bool = False
+    """Whether activations are kept even where that does not pay."""
+
+
+class Extractor:
+    """Turns raw examples into trunk features."""
+
+    def __init__(self, recipe: Recipe, graph: str):
+        """Builds the trunk, with its weights.
+
+        Args:
+          recipe: what to compute.
+          graph: folder of the transform graph.
+
+        Raises:
+          BadInputError: if the backbone cannot be built, or has no such layers.
+        """
+        keras.utils.clear_session()  # a layer to fine-tune has the same name here and in Trainer
+        backbone = builders.load(recipe.backbone)
+        self._trunk, _ = trunk.cut_backbone(backbone, recipe.layers)
+        self._pooled = recipe.pooling is not None and len(self._trunk.output.shape) == 4
+        if self._pooled:
+            self._trunk = keras.Model(self._trunk.input, pooling.pool(self._trunk.output, str(recipe.pooling)))
+        self._folded = trunk.folded(self._trunk)
+        self._read = transform_graph.reader(tft.TFTransformOutput(graph))
+        self._views = Views(recipe.augmentation or AugmentationConfig(), recipe.seed or 0)
+        self._preprocess = PREPROCESSING[str(recipe.backbone.preprocessing)]
+        self._recipe = recipe
+        # Traced once for each number of views, whatever the size of the batch.
+        self._compute = {
+            views: tf.function(
+                functools.partial(self._computed, views),
+                input_signature=[tf.TensorSpec([None], tf.string)],
+                autograph=False,
+            )
+            for views in (1, recipe.views)
+        }
+
+    @property
+    def manifest(self) -> Manifest:
+        """Describes the features that this makes.
+
+        Raises:
+          NotKeptError: if they must be kept, and there is no trunk.
+        """
+        reason = trunk.reason_not_to_keep(self._trunk, self._recipe.required)
+        if reason:
+            raise_if_required(reason, self._recipe.required, self._recipe.views)
+        return Manifest(
+            mode=PIXELS if reason else CACHED,
+            reason=reason,
+            cut=self._trunk.layers[-1].name,
+            pooled=self._pooled,
+            shape=tuple(self._trunk.output.shape[1:]),
+            dtype=self._recipe.dtype,
+            views=self._recipe.views,
+            weights=trunk.digest(self._trunk),
+        )
+
+    def __call__(self, serialized: tf.Tensor, views: int) -> tuple[tf.Tensor, ...]:
+        """Computes the features of a batch.
+
+        Args:
+          serialized: string [batch], raw examples.
+          views: of each image: as many as the recipe says, or 1.
+
+        Returns:
+          keys, string [batch]; labels, int64 [batch]; weights, float32 [batch]; activations [batch, views, *shape] of
+          the manifest's dtype.
+        """
+        return self._compute[views](serialized)
+
+    def _computed(self, number_of_views: int, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        inputs = self._read(serialized)
+        keys = inputs[features.KEY]
+        images = [inputs[features.TRANSFORMED_IMAGE]]
+        for view in range(1, number_of_views):
+            images.append(self._preprocess(self._views(inputs[features.TRANSFORMED_PIXELS], keys, view)))
+        activations = tf.cast(self._folded(tf.concat(images, axis=0)), self._recipe.dtype)
+        by_view = tf.reshape(activations, (number_of_views, -1, *activations.shape[1:]))
+        activations = tf.stack(tf.unstack(by_view), axis=1)
+        return keys, inputs[features.TRANSFORMED_LABEL], inputs[features.WEIGHT], activations

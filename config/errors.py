@@ -1,0 +1,44 @@
+"""Errors that the user can fix, how any error becomes one line, and the exit codes of every command."""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """What a command tells the shell."""
+
+    OK = 0  # the command did what was asked: pushed, nothing new to push, listed, compiled
+    FAILED = 1  # anything that no other code names
+    BAD_INPUT = 2  # bad input or configuration
+    NOT_BLESSED = 3  # the gate or the serving check refused the model, or it was rolled back
+    INTERRUPTED = 130  # Ctrl-C; what shells report for SIGINT
+
+
+class BadInputError(ValueError):
+    """The input or the configuration cannot be used. The message says what was found and what is allowed."""
+
+
+class BackboneError(BadInputError):
+    """A backbone cannot be built as asked: unknown name, unfit size, weights that are missing or do not fit."""
+
+
+def one_line(error: object, limit: int = 300) -> str:
+    """The first line of an error's message that says something, cut to `limit` characters.
+
+    Args:
+      error: an exception, or its message.
+      limit: most characters; longer text ends with `…`.
+
+    Returns:
+      the line; the error's class name if its message is empty.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def op_message(message: str) -> str:
+    """The message of a TensorFlow error, without the description of the graph around it."""
+    before_node = message.split("\n\t [[")[0].strip().splitlines()
+    return before_node[-1] if before_node else message

@@ -1,0 +1,126 @@
+"""What every section of the configuration has in common, and the types of paths in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import pydantic
+from pydantic.fields import FieldInfo
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a configuration was read, and where it will run. Only `loading.load` sets it.
+
+    Attributes:
+      folder: of the configuration file; relative paths are relative to it.
+      remote: whether the run will be on other machines. Then no file can be looked at now.
+    """
+
+    folder: Path
+    remote: bool = False
+
+
+def may_look(info: pydantic.ValidationInfo) -> bool:
+    """Whether files that the configuration names can be looked at now.
+
+    They can while a configuration file is loaded for a run on this machine. They cannot for a run on other machines,
+    and need not once a section travels between stages.
+    """
+    return isinstance(info.context, Origin) and not info.context.remote
+
+
+class Section(pydantic.BaseModel):
+    """A part of the configuration.
+
+    Strict: unknown fields and values of another type are refused, and nothing changes later. Each field is documented
+    in the string below it.
+    """
+
+    model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
+
+    def unused_fields(self) -> set[str]:
+        """Fields that mean nothing with the values of the others; they are left out when the section is written."""
+        return set()
+
+    @classmethod
+    def ordered_fields(cls) -> dict[str, FieldInfo]:
+        """Every field by name, in the order for a person: the section's own fields, then those that it inherits."""
+        names = (name for part in cls.__mro__ for name in vars(part).get("__annotations__", ()))
+        return {name: cls.model_fields[name] for name in names if name in cls.model_fields}
+
+    @pydantic.model_serializer(mode="wrap")
+    def _without_unused(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
+        unused = self.unused_fields()
+        return {name: value for name, value in handler(self).items() if name not in unused}
+
+    def serialized(self) -> str:
+        """The section as JSON: what a stage is given, and part of its cache key. Equal sections give equal text."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads what `serialized` wrote."""
+        return cls.model_validate_json(text)
+
+
+def section_of(annotation: object) -> type[Section] | None:
+    """The section that a field holds: alone, optional, or in a list or mapping; None for any other field."""
+    for option in typing.get_args(annotation) or (annotation,):
+        if isinstance(option, type) and issubclass(option, Section):
+            return option
+    return None
+
+
+def is_uri(path: str) -> bool:
+    """Whether a path names a file system by its scheme, such as `gs://` or `s3://`."""
+    return "://" in path
+
+
+def _absolute(path: str, info: pydantic.ValidationInfo) -> str:
+    if not path or is_uri(path) or not isinstance(info.context, Origin):
+        return path
+    return os.path.normpath(info.context.folder / Path(path).expanduser())
+
+
+def _absolute_here(path: str, info: pydantic.ValidationInfo) -> str:
+    return _absolute(path, info) if may_look(info) else path
+
+
+def resolve_config_path(path: str, info: pydantic.ValidationInfo) -> str:
+    """The validator of `ConfigPath`.
+
+    Raises:
+      ValueError: if the run will be on other machines and the path is neither absolute nor a URI.
+    """
+    if not isinstance(info.context, Origin) or may_look(info):
+        return _absolute(path, info)
+    if not (Path(path).is_absolute() or is_uri(path)):
+        raise ValueError("an absolute path in the container is expected")
+    return path
+
+
+def _unicode_form(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+Share = Annotated[float, pydantic.Field(ge=0, le=1, allow_inf_nan=False)]
+"""A number from 0 to 1."""
+
+PositiveShare = Annotated[float, pydantic.Field(gt=0, le=1, allow_inf_nan=False)]
+"""A number above 0, at most 1."""
+
+ConfigPath = Annotated[str, pydantic.AfterValidator(resolve_config_path)]
+"""A path that stages read wherever they run: relative to the configuration file, or absolute for a remote run."""
+
+LocalPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_absolute_here)]
+"""A path of a run on this machine alone; the section `kubeflow` has its own field for runs on other machines."""
+
+ClassName = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_unicode_form)]
+"""The name of a class, in Unicode's form NFC, as ImageExampleGen writes it: the same letters have several forms."""

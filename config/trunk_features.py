@@ -1,0 +1,29 @@
+"""The section `trunk_features`: whether and how activations of the frozen layers are kept."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from config.section import Section
+
+
+class TrunkFeaturesConfig(Section):
+    """The activations of the backbone's trunk, the part that nothing trains, computed once per image and kept.
+
+    An epoch then costs only the layers behind the trunk, and so does the next run with another head or learning rate.
+    """
+
+    mode: Literal["auto", "cached", "pixels"] = "auto"
+    """`cached`: training reads kept activations, or the run is refused. `pixels`: every epoch runs the whole backbone
+    on images. `auto` (default): pixels where images are augmented without views, where fine-tuning leaves no trunk, or
+    where an image's activations are more values than its pixels; cached otherwise."""
+    views: int = Field(1, ge=1, le=100)
+    """Variants that are kept of each training image: the image itself, and augmented ones. Each epoch draws one of
+    them. Above 1 it needs `augmentation` (without mixup and cutmix, which mix images); 1 to 100; default 1."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Type in which activations are kept: `float16` (default) or `float32`."""
+    memory_gib: float = Field(2.0, gt=0, allow_inf_nan=False)
+    """GiB of memory that training may use for activations. Those that do not fit are read from disk; above 0; default
+    2."""

@@ -1,0 +1,1 @@
+"""From examples to what training reads: decoding, normalisation, batches, kept activations."""

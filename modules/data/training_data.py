@@ -1,0 +1,156 @@
+"""What Trainer reads, and what each phase is fitted on: images, or the trunk's activations where they are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow_transform as tft
+
+from config.training import Layers
+from modules import trunk
+from modules.classifier import Classifier, InferenceMode
+from modules.data import trunk_features
+from modules.data.cached_features import FeatureTable
+from modules.data.input_pipeline import Batches, Examples, Split
+from modules.data.trunk_features import Manifest, OtherWeightsError
+from modules.training.augmentation import AugmentedClassifier
+from modules.training.phases import HEAD_PHASE, PhaseData
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training and the eval split.
+
+    Attributes:
+      images: both as images.
+      manifest: of the trunk features; None if the stage TrunkFeatures did not run.
+      features: both as trunk features; None if keeping them does not pay.
+    """
+
+    images: tuple[Split, Split]
+    manifest: Manifest | None = None
+    features: tuple[FeatureTable, FeatureTable] | None = None
+
+    @property
+    def splits(self) -> tuple[Split, Split] | tuple[FeatureTable, FeatureTable]:
+        """Training and eval split in the form that training reads."""
+        return self.features or self.images
+
+    def description(self, reason_for_pixels: str) -> dict[str, Any]:
+        """What the phases were fitted on, for the history.
+
+        Args:
+          reason_for_pixels: why the stage TrunkFeatures did not run.
+        """
+        if self.manifest is None:
+            return {"mode": trunk_features.PIXELS, "reason": reason_for_pixels}
+        return dataclasses.asdict(self.manifest)
+
+
+def read(fn_args: Any, transform_output: tft.TFTransformOutput, classes: Sequence[str], memory: int) -> TrainingData:
+    """Tells images and features apart, which come through one input of Trainer.
+
+    Args:
+      fn_args: see trainer.run_fn.
+      transform_output: the transform graph.
+      classes: class names by index.
+      memory: bytes that activations may take.
+
+    Raises:
+      EmptySplitError: if a split's features are of no image; images are not read yet.
+    """
+    both = (fn_args.train_files, fn_args.eval_files)
+    kept = [[pattern for pattern in patterns if trunk_features.folder_of(pattern)] for patterns in both]
+    train, evaluation = (
+        Split([pattern for pattern in patterns if pattern not in features], transform_output, classes)
+        for patterns, features in zip(both, kept, strict=True)
+    )
+    folder = next(map(trunk_features.folder_of, kept[0]), None)
+    manifest = Manifest.read(folder) if folder else None
+    if manifest is None or manifest.mode == trunk_features.PIXELS:
+        return TrainingData((train, evaluation), manifest)
+    of_train = FeatureTable.read(kept[0], manifest, len(classes), memory)
+    of_eval = FeatureTable.read(kept[1], manifest, len(classes), memory - of_train.held)
+    return TrainingData((train, evaluation), manifest, (of_train, of_eval))
+
+
+def phases_on_images(
+    trainee: keras.Model, train: Split, evaluation: Split, batches: Batches
+) -> Callable[[str], PhaseData]:
+    """Both phases run the whole classifier on images.
+
+    Args:
+      trainee: the classifier, or an AugmentedClassifier around it, which takes pixels to train on.
+      train: the training split.
+      evaluation: the eval split.
+      batches: how they are batched.
+    """
+    if isinstance(trainee, AugmentedClassifier):
+        train = train.as_pixels()
+    data = _phase_data(trainee, train, evaluation, batches)
+    return lambda phase: data
+
+
+@dataclass(frozen=True)
+class PhasesOnFeatures:
+    """Both phases run only the layers behind the trunk; phase 1 only the head, if the tail's results fit in memory.
+
+    Attributes:
+      classifier: the whole.
+      layers: `training.fine_tune.layers`, by which the trunk was cut; None if nothing is fine-tuned.
+      manifest: how the activations were made.
+      train: the training split's activations.
+      evaluation: the eval split's activations.
+      batches: how they are batched.
+      memory: bytes that the tail's results may take.
+    """
+
+    classifier: Classifier
+    layers: Layers | None
+    manifest: Manifest
+    train: FeatureTable
+    evaluation: FeatureTable
+    batches: Batches
+    memory: int
+
+    def of_phase(self) -> Callable[[str], PhaseData]:
+        """Name of a phase to what it fits.
+
+        Raises:
+          OtherWeightsError: if the activations were computed with other weights than the backbone has.
+        """
+        before_cut, tail = trunk.cut_backbone(self.classifier.backbone, self.layers)
+        self._refuse_other_weights(before_cut)
+        head = self.classifier.head
+        pooling, rest = trunk.cut_head(head)
+        if self.manifest.pooled or self.layers is None:
+            fixed = self._data(rest if self.manifest.pooled else head, self.train, self.evaluation)
+            return lambda phase: fixed
+        tail_and_head = keras.Model(tail.input, head(InferenceMode(tail)(tail.input)), name="tail_and_head")
+
+        def data(phase: str) -> PhaseData:
+            if phase == HEAD_PHASE:
+                before_rest = keras.Model(tail.input, pooling(tail.output))
+                if self.train.size_behind(before_rest) + self.evaluation.size_behind(before_rest) <= self.memory:
+                    return self._data(rest, self.train.behind(before_rest), self.evaluation.behind(before_rest))
+            return self._data(tail_and_head, self.train, self.evaluation)
+
+        return data
+
+    def _data(self, trainee: keras.Model, train: FeatureTable, evaluation: FeatureTable) -> PhaseData:
+        return _phase_data(trainee, train, evaluation, self.batches)
+
+    def _refuse_other_weights(self, before_cut: keras.Model) -> None:
+        if trunk.digest(before_cut) != self.manifest.weights:
+            raise OtherWeightsError(
+                f"the trunk features up to {self.manifest.cut} were computed with other weights than the backbone has "
+                "now; if its weight file was replaced in the meantime, run again"
+            )
+
+
+def _phase_data(trainee: keras.Model, train: Examples, evaluation: Examples, batches: Batches) -> PhaseData:
+    return PhaseData(trainee, lambda epoch: train.training_epoch(epoch, batches), evaluation.evaluation(batches))

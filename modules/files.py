@@ -1,0 +1,73 @@
+"""Files that are written whole or not at all, and fingerprints of files and folders."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from pathlib import Path
+
+_BLOCK = 1 << 20
+
+
+def atomic_write(path: str | Path, content: str | bytes, durable: bool = False) -> None:
+    """Writes a file that readers see whole or not at all; its folder is made if it is missing.
+
+    Args:
+      path: of the file, on the local file system or at a URI that TensorFlow can open.
+      content: text, written as UTF-8, or bytes.
+      durable: whether the content must be on the disk before the file appears; local files only.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    encoded = content.encode("utf-8") if isinstance(content, str) else content
+    if "://" in str(path):
+        _write_uri(str(path), encoded)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(encoded)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_uri(uri: str, encoded: bytes) -> None:
+    """An object in a store appears when it is complete; elsewhere the rename makes it so."""
+    import tensorflow as tf  # takes seconds, which a local file does not need
+
+    tf.io.gfile.makedirs(os.path.dirname(uri))
+    temporary = f"{uri}.{os.getpid()}.tmp"
+    with tf.io.gfile.GFile(temporary, "wb") as file:
+        file.write(encoded)
+    tf.io.gfile.rename(temporary, uri, overwrite=True)
+
+
+def fingerprint(path: str | Path, without: Collection[Path] = ()) -> str:
+    """SHA-256 of a file, or of a folder: the paths and bytes of all files below it.
+
+    Args:
+      path: the file or folder.
+      without: relative paths below the folder that don't count.
+
+    Returns:
+      64 hexadecimal digits.
+    """
+    root = Path(path)
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*")) if root.is_dir() else (root,):
+        relative = file.relative_to(root)
+        if file.is_file() and relative not in without:
+            digest.update(f"{relative.as_posix()}\0{file.stat().st_size}\0".encode())
+            with file.open("rb") as content:
+                while block := content.read(_BLOCK):
+                    digest.update(block)
+    return digest.hexdigest()

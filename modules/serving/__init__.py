@@ -1,0 +1,1 @@
+"""The served model: its signatures, and the answers that it is checked against."""

@@ -1,0 +1,99 @@
+"""The signatures of a served model. It contains the transform graph, the classifier and the class names.
+
+| signature         | takes                                    | gives                                               |
+|-------------------|------------------------------------------|-----------------------------------------------------|
+| `serving_default` | `examples`: string [batch], serialized   | the answers below                                   |
+| `serve_images`    | `images`: string [batch], encoded images | the answers below                                   |
+| `class_names`     | nothing                                  | `class_names`: string [classes], by index           |
+| `true_labels`     | `examples`: string [batch], serialized   | `label`: int64 [batch], index of the true class, -1 |
+
+Answers: `probabilities` float32 [batch, classes], `label` string [batch], `score` float32 [batch], the probability of
+`label`. `true_labels` is for the Evaluator: it looks labels up without decoding the images a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from modules.data import features
+
+SERVING_DEFAULT = "serving_default"
+SERVE_IMAGES = "serve_images"
+CLASS_NAMES = "class_names"
+TRUE_LABELS = "true_labels"
+
+PROBABILITIES = "probabilities"
+LABEL = "label"
+SCORE = "score"
+
+
+def export(
+    classifier: keras.Model, transform_output: tft.TFTransformOutput, classes: Sequence[str], directory: str
+) -> None:
+    """Writes a SavedModel with the signatures above.
+
+    Args:
+      classifier: preprocessed images, float32 [batch, image_size, image_size, 3], to probabilities [batch, classes].
+      transform_output: the graph that the classifier was trained behind.
+      classes: class names by index.
+      directory: of the SavedModel; it is made if it is missing.
+    """
+    module = _ServedModel(classifier, transform_output, classes)
+    signatures = {
+        SERVING_DEFAULT: module.serve_examples,
+        SERVE_IMAGES: module.serve_images,
+        CLASS_NAMES: module.names,
+        TRUE_LABELS: module.true_labels,
+    }
+    tf.saved_model.save(module, directory, signatures=signatures)
+
+
+class _ServedModel(tf.Module):
+    """Traces each function once, also that of the classifier, which two signatures share."""
+
+    def __init__(self, classifier: keras.Model, transform_output: tft.TFTransformOutput, classes: Sequence[str]):
+        super().__init__()
+        self._transform = transform_output.transform_features_layer()  # tracked, so that it is saved with the model
+        self._class_names = list(classes)
+        # As keras.export.ExportArchive does: variables are saved, not every layer that holds them. A SavedModel inside
+        # may hold tables and the like too.
+        self._variables = [variable.value for variable in classifier.variables]
+        self._saved_models = [
+            layer for layer in classifier._flatten_layers() if isinstance(layer, keras.layers.TFSMLayer)
+        ]
+        pixels = tf.TensorSpec([None, *classifier.input.shape[1:]], tf.float32)
+        self._classify = tf.function(
+            lambda image: classifier(image, training=False), input_signature=[pixels], autograph=False
+        )
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")], autograph=False)
+    def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {features.ENCODED: tf.io.FixedLenFeature([], tf.string)}
+        return self._answer(tf.io.parse_example(examples, spec)[features.ENCODED])
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")], autograph=False)
+    def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self._answer(images)
+
+    @tf.function(input_signature=[], autograph=False)
+    def names(self) -> dict[str, tf.Tensor]:
+        return {CLASS_NAMES: tf.constant(self._class_names)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")], autograph=False)
+    def true_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {features.LABEL: tf.io.FixedLenFeature([1], tf.string)}
+        transformed = self._transform(tf.io.parse_example(examples, spec))
+        return {LABEL: transformed[features.TRANSFORMED_LABEL]}
+
+    def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        image = self._transform({features.ENCODED: encoded[:, tf.newaxis]})[features.TRANSFORMED_IMAGE]
+        probabilities = self._classify(image)
+        return {
+            PROBABILITIES: probabilities,
+            LABEL: tf.gather(tf.constant(self._class_names), tf.argmax(probabilities, axis=-1)),
+            SCORE: tf.reduce_max(probabilities, axis=-1),
+        }

@@ -1,0 +1,95 @@
+"""Beam's local runner, in this process or with worker processes: `beam.workers` with runner `local`.
+
+Workers have to import TFX first; pipeline/pipeline.py says why. Beam's own mode `multi_processing` has no
+option for that. Run as a program, this file is such a worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult, PipelineRunner
+from apache_beam.transforms import environments
+
+_WORKER_THREAD = "run_worker"  # Beam's name for the thread that waits for a worker process
+
+
+class WorkerDiedError(RuntimeError):
+    """A worker process ended before its work was done."""
+
+
+class ProcessRunner(PipelineRunner):
+    """Starts `direct_num_workers` worker processes; with 1 or 0 the work is done in this process."""
+
+    def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> PipelineResult:
+        """Runs a pipeline to its end.
+
+        Args:
+          pipeline: what to run.
+          options: its options.
+
+        Raises:
+          WorkerDiedError: if a worker process is killed, for instance for lack of memory.
+        """
+        direct = options.view_as(DirectOptions)
+        direct.direct_num_workers = max(1, direct.direct_num_workers)
+        with _ending_with_its_workers():
+            return FnApiRunner(_environment(direct.direct_num_workers)).run_pipeline(pipeline, options)
+
+
+@contextlib.contextmanager
+def _ending_with_its_workers() -> Iterator[None]:
+    """Ends the run if a worker process dies.
+
+    Beam 2.77 raises an error in the thread that waits for the worker (local_job_service.SubprocessSdkWorker.run), where
+    nobody catches it, and the main thread waits for ever. This interrupts the main thread instead.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    deaths: list[str] = []
+    report = threading.excepthook
+
+    def on_error(error: threading.ExceptHookArgs) -> None:
+        report(error)
+        if error.thread and error.thread.name == _WORKER_THREAD:
+            deaths.append(str(error.exc_value))
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    threading.excepthook = on_error
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not deaths:
+            raise
+        raise WorkerDiedError(
+            f"a Beam worker process died ({deaths[0]}); if memory ran out, set beam.workers to fewer processes"
+        ) from None
+    finally:
+        threading.excepthook = report
+
+
+def _environment(workers: int) -> environments.Environment:
+    if workers == 1:
+        return environments.EmbeddedPythonEnvironment.default()
+    command = f"{sys.executable} -m {__name__}"
+    return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
+
+
+def main() -> None:
+    """Works until the runner ends the process."""
+    import tfx  # noqa: F401  first
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""What became of the images: counts, class balance and warnings, for programs and for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import rich.box
+import rich.markup
+import rich.table
+
+from components.evaluator import confidence
+from components.evaluator.verdict import ClassFigures
+from components.example_validator import drift
+from components.image_example_gen import report
+from components.image_example_gen.report import Counts
+from config.data import TEST
+from config.gate import GateConfig
+from config.stages import EXAMPLE_VALIDATOR, IMAGE_EXAMPLE_GEN
+from pipeline import console
+from pipeline.run_metadata import StageRecord
+from pipeline.workspace import display_path
+
+_MOST_NAMES = 5  # of classes in a warning
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """The images of a run.
+
+    Attributes:
+      classes: names, in the order of their indices.
+      counts: what became of every image.
+      drift: what has changed since the version in production was trained.
+      warnings: what a reader of the accuracy ought to know.
+      report: folder with the lists of quarantined images, duplicates and near-duplicates.
+    """
+
+    classes: list[str]
+    counts: Counts
+    drift: list[drift.Finding]
+    warnings: list[str]
+    report: str
+
+    @property
+    def used(self) -> int:
+        """Number of examples in all splits."""
+        return sum(map(self.counts.examples, self.counts.splits))
+
+
+def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Sequence[str] | None = None) -> DataSummary:
+    """Gathers what ImageExampleGen and ExampleValidator wrote.
+
+    Args:
+      records: stage id to its record.
+      gate: of the configuration; its bounds say how many test images a class needs.
+      classes: names by index; None: the classes of the examples, sorted.
+    """
+    folder = records[IMAGE_EXAMPLE_GEN].outputs["report"].uri
+    counts = report.read_counts(folder)
+    found = drift.loads(Path(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri, drift.FILE).read_text("utf-8"))
+    warnings = [*_about_images(counts), *_about_small_classes(counts, gate), *(one.message for one in found)]
+    return DataSummary(list(classes or counts.classes), counts, found, warnings, folder)
+
+
+def as_json(summary: DataSummary) -> dict[str, Any]:
+    """The section `data` of summary.json."""
+    counts = summary.counts
+    return {
+        "classes": summary.classes,
+        "found": counts.found,
+        **{split: counts.examples(split) for split in counts.splits},
+        "quarantined": counts.quarantined,
+        "duplicates": counts.duplicates,
+        "transcoded": counts.transcoded,
+        "reasons": dict(counts.reasons),
+        "near_duplicates": dict(counts.near_duplicates),
+        "drift": [drift.as_json(finding) for finding in summary.drift],
+    }
+
+
+def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, ClassFigures] | None = None) -> None:
+    """Prints one row per class, and what became of all images.
+
+    Args:
+      summary: of the images.
+      terminal: where to print.
+      figures: class name to the figures on the test split; None: nothing has been evaluated.
+    """
+    counts, printer = summary.counts, console.tables(terminal)
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    table.add_column("class")
+    headings = ("share", *counts.splits, *(("test recall", "test precision") if figures is not None else ()))
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    for name in summary.classes:
+        numbers = [str(counts.splits[split].get(name, 0)) for split in counts.splits]
+        measured = []
+        if figures is not None:
+            of_class = figures.get(name, ClassFigures(None, None, 0))
+            measured = [_percent(of_class.recall), _percent(of_class.precision)]
+        table.add_row(rich.markup.escape(name), f"{_share(counts, name):.1%}", *numbers, *measured)
+    table.add_section()
+    table.add_row("all images", "", *(str(counts.examples(split)) for split in counts.splits))
+    printer.print(table)
+    reasons = ", ".join(f"{reason} {images}" for reason, images in counts.reasons.items())
+    print(
+        f"{counts.found} images: {summary.used} used, {counts.quarantined} quarantined"
+        + (f" ({reasons})" if reasons else "")
+        + f", {counts.duplicates} duplicates"
+        + (f"; {counts.transcoded} transcoded to PNG" if counts.transcoded else ""),
+        file=terminal,
+    )
+    if counts.quarantined or counts.duplicates or any(counts.near_duplicates.values()):
+        print(f"lists of quarantined images and duplicates: {display_path(summary.report)}", file=terminal)
+
+
+def print_warnings(summary: DataSummary, terminal: TextIO) -> None:
+    """Prints one line per warning."""
+    for warning in summary.warnings:
+        print(f"warning: {warning}", file=terminal)
+
+
+def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
+    """What a verdict on this many test images could show, in sentences.
+
+    Args:
+      counts: of the images.
+      gate: of the configuration.
+    """
+    images, sure = counts.examples(TEST), f"{gate.confidence:.0%} confidence"
+    if images < gate.min_test_examples:
+        yield (
+            f"the gate would refuse every model: {images} test images, and gate.min_test_examples is "
+            f"{gate.min_test_examples}"
+        )
+    needed = confidence.images_for_share(gate.min_accuracy, gate.confidence)
+    right = round(gate.min_accuracy * images)
+    low, high = confidence.share_bounds(right, images, gate.confidence)
+    yield (
+        f"{images} test images: a measured accuracy of {right / images:.1%} would have the bounds {low:.1%} and "
+        f"{high:.1%} ({sure})"
+    )
+    if needed is not None and images < needed:
+        yield (
+            f"even a model without a mistake could not prove an accuracy of {gate.min_accuracy:.0%}: that takes "
+            f"{needed} test images ({sure})"
+        )
+
+
+def _share(counts: Counts, name: str) -> float:
+    """A class's part of all examples, [0, 1]."""
+    return sum(of.get(name, 0) for of in counts.splits.values()) / sum(map(counts.examples, counts.splits))
+
+
+def _about_images(counts: Counts) -> Iterator[str]:
+    if near := {split: images for split, images in counts.near_duplicates.items() if images}:
+        numbers = ", ".join(f"{images} in {split}" for split, images in near.items())
+        yield (
+            f"{sum(near.values())} images look like images in another split ({numbers}), so the test may be easier "
+            "than new images are; data.near_duplicates: group keeps them in one split"
+        )
+    if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
+        yield f"no test images of {_names(untested)}, so the gate cannot judge these classes; add images"
+
+
+def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:
+    """One line for all classes with too few test images for their bound to mean anything."""
+    few = []
+    for name in counts.classes:
+        images = counts.splits[TEST].get(name, 0)
+        needed = confidence.images_for_share(gate.recall_bound(name), gate.confidence)
+        if images and needed is not None and images < needed:
+            few.append((images, name, needed))
+    if few:
+        images, name, _ = min(few)
+        worst, _ = confidence.share_bounds(images, images, gate.confidence)
+        listed = _names([f"{name} {images} (needed: {needed})" for images, name, needed in sorted(few)])
+        yield (
+            f"few test images: {listed}; even with all correct, recall of {name} could be as low as {worst:.0%} "
+            f"({gate.confidence:.0%} confidence)"
+        )
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return ", ".join(names[:_MOST_NAMES]) + more
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2%}"

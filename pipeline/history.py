@@ -1,0 +1,167 @@
+"""Past runs of a pipeline: for `regraft history` and `regraft explain`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import rich.box
+import rich.table
+
+from components.evaluator import verdict as verdicts
+from components.pusher import properties
+from components.serving_check import findings
+from config.errors import BadInputError
+from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
+from pipeline import console, run_metadata, verdict_table
+from pipeline.run_metadata import StageRecord
+from pipeline.workspace import RunFolder, display_path
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """One run of a pipeline, as ML Metadata has it.
+
+    Attributes:
+      number: counted from 1, the oldest first.
+      started: local time, ISO 8601.
+      verdict: on its candidate; None if the run did not get that far, or the verdict's file was deleted.
+      baseline: the version the candidate was compared with; None if there was none.
+      serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run.
+      outcome: how the run ended, in words.
+    """
+
+    number: int
+    started: str
+    verdict: verdicts.Verdict | None
+    baseline: int | None
+    serving_check: dict[str, Any] | None
+    outcome: str
+
+
+def past_runs(folder: str | Path) -> list[PastRun]:
+    """Every run of a pipeline, the oldest first.
+
+    Args:
+      folder: the pipeline's, `<workspace>/<pipeline name>`.
+
+    Raises:
+      BadInputError: if the folder holds no runs.
+    """
+    path = Path(folder).absolute()
+    runs = RunFolder(path.parent, path.name)
+    if not runs.metadata.is_file():
+        raise BadInputError(f"{display_path(runs.path)}: no runs here; name a folder <workspace>/<pipeline name>")
+    records = run_metadata.read_runs(runs.metadata, runs.path.name)
+    return [_past_run(number, started, stages) for number, (started, stages) in enumerate(records, start=1)]
+
+
+def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
+    """One of the runs.
+
+    Args:
+      runs: all of them.
+      number: which; None: the last one that came to a verdict.
+
+    Raises:
+      BadInputError: if there is no such run.
+    """
+    if number is None:
+        judged = [run for run in runs if run.verdict]
+        if not judged:
+            raise BadInputError(f"none of {len(runs)} runs came to a verdict")
+        return judged[-1]
+    if not 1 <= number <= len(runs):
+        raise BadInputError(f"--run: 1 to {len(runs)} are allowed. Received: {number}")
+    return runs[number - 1]
+
+
+def print_history(runs: list[PastRun], terminal: TextIO) -> None:
+    """Prints one line per run."""
+    if not runs:
+        print("no runs yet", file=terminal)
+        return
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    for heading in ("run", "started", "accuracy", "baseline", "outcome"):
+        table.add_column(heading)
+    for run in runs:
+        table.add_row(*_row(run))
+    console.tables(terminal).print(table)
+
+
+def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
+    """Prints every check of one run.
+
+    Args:
+      run: which.
+      as_json: for programs, with the serving check.
+      terminal: where to print.
+
+    Raises:
+      BadInputError: if the run has no verdict.
+    """
+    if run.verdict is None:
+        raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
+    if as_json:
+        about = {"run": run.number, "started": run.started, "outcome": run.outcome, "baseline": run.baseline}
+        content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
+        print(json.dumps(content, indent=2), file=terminal)
+        return
+    print(f"run {run.number}, started {run.started.partition('.')[0]}: {run.outcome}", file=terminal)
+    verdict_table.show(run.verdict, run.baseline, terminal)
+    for line in verdict_table.serving_check_lines(run.serving_check) if run.serving_check else ():
+        print(line, file=terminal)
+
+
+def _past_run(number: int, started: str, stages: dict[str, StageRecord]) -> PastRun:
+    found = baseline = None
+    if EVALUATOR in stages:
+        try:
+            found = verdicts.load(stages[EVALUATOR].outputs["blessing"].uri)
+        except FileNotFoundError:
+            found = None
+        baseline = run_metadata.baseline_version(stages)
+    return PastRun(number, started, found, baseline, _serving_check(stages), _outcome(stages, found))
+
+
+def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
+    if SERVING_CHECK not in stages:
+        return None
+    try:
+        return findings.read(stages[SERVING_CHECK].outputs["infra_blessing"].uri)
+    except FileNotFoundError:
+        return None
+
+
+def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -> str:
+    if CANDIDATE in stages and EVALUATOR in stages:
+        return "gate only: would be blessed" if verdict and verdict.blessed else "gate only: would be refused"
+    if PUSHER not in stages:
+        last = list(stages)[-1] if stages else None
+        return f"ended after {last}" if last else "ended before the end of its first stage"
+    pushed = stages[PUSHER].outputs["pushed_model"].custom_properties
+    if rolled_back := pushed[properties.ROLLED_BACK].int_value:
+        return f"not pushed: version {rolled_back}, which was rolled back"
+    if not pushed["pushed"].int_value:
+        failed = [check.title for check in verdict.checks if not check.passed] if verdict else []
+        refused_by = pushed[properties.REFUSED_BY].string_value.split(", ")
+        failed += [name for name in refused_by if name not in ("", properties.GATE)]
+        current = pushed[properties.CURRENT].int_value
+        in_production = f"; it is version {current}, in production" if current else ""
+        return f"not blessed: {', '.join(dict.fromkeys(failed))}{in_production}"
+    version = f"version {pushed['pushed_version'].string_value}"
+    if reason := pushed[properties.BLESSED_ANYWAY].string_value:
+        return f"NOT BLESSED, pushed as {version}: {reason}"
+    is_old = stages[PUSHER].cached or pushed[properties.CURRENT].int_value
+    return f"already {version}" if is_old else f"pushed as {version}"
+
+
+def _row(run: PastRun) -> Iterator[str]:
+    yield str(run.number)
+    yield run.started.partition(".")[0].replace("T", " ")
+    yield f"{run.verdict.accuracy:.2%}" if run.verdict and run.verdict.accuracy is not None else "–"
+    yield f"version {run.baseline}" if run.baseline else "–"
+    yield run.outcome

@@ -1,0 +1,102 @@
+"""The versions in a push directory: for `regraft versions`.
+
+Version numbers count up and are never reused. An earlier version is made current by a copy of it under the next number,
+since TF Serving serves the highest number, and BaselineModel compares with the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+import rich.box
+import rich.table
+
+from components.serving_directory import ServingDirectory, ServingError
+from config.errors import BadInputError
+from pipeline import console
+from pipeline.workspace import display_path
+
+
+def opened(directory: str | Path) -> ServingDirectory:
+    """A push directory.
+
+    Raises:
+      BadInputError: if there is no such folder.
+    """
+    if not Path(directory).is_dir():
+        raise BadInputError(f"{directory}: there is no such folder; a folder of numbered versions is expected")
+    return ServingDirectory(Path(directory))
+
+
+def print_versions(directory: ServingDirectory, terminal: TextIO) -> None:
+    """Prints one line per version.
+
+    Raises:
+      ServingError: if there is none.
+    """
+    versions = directory.versions()
+    if not versions:
+        raise ServingError(f"{directory.path}: no version has been pushed here")
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
+    for heading in ("version", "pushed at", "accuracy on test", "parent", "model", "remarks"):
+        table.add_column(heading)
+    for version in versions:
+        table.add_row(*_row(directory, version, is_current=version == versions[-1]))
+    console.tables(terminal).print(table)
+
+
+def roll_back(directory: ServingDirectory, to: int | None, terminal: TextIO) -> None:
+    """Makes an earlier version current; runs do not push the other one again.
+
+    Args:
+      directory: of the versions.
+      to: which; None: the newest other model that was not rolled back itself.
+      terminal: where to print.
+    """
+    undone, version = directory.roll_back(to)
+    current = display_path(directory.path / str(version))
+    print(f"version {undone} is rolled back; the current version is {current}", file=terminal)
+
+
+def promote(directory: ServingDirectory, version: int, into: ServingDirectory, terminal: TextIO) -> None:
+    """Makes a version current, in this directory or in another one.
+
+    Args:
+      directory: that has the version.
+      version: which.
+      into: where it becomes current.
+      terminal: where to print.
+    """
+    new = into.promote(version, directory)
+    print(f"the current version is {display_path(into.path / str(new))}", file=terminal)
+
+
+def _row(directory: ServingDirectory, version: int, is_current: bool) -> Iterator[str]:
+    manifest: dict[str, Any] = directory.manifest(version)
+    fingerprint = directory.fingerprint(version)
+    yield str(version)
+    yield manifest.get("pushed_at", "–")
+    accuracy = manifest.get("test", {}).get("accuracy")
+    yield "–" if accuracy is None else f"{accuracy:.2%} of {manifest['test']['examples']}"
+    yield str(manifest.get("parent") or "–")
+    yield fingerprint[:12]
+    damage = directory.damage(version)
+    remarks = _remarks(manifest, is_current, directory.rolled_back_version_of(fingerprint))
+    yield ", ".join([*([f"DAMAGED: {damage}"] if damage else []), *remarks])
+
+
+def _remarks(manifest: dict[str, Any], is_current: bool, rolled_back: int | None) -> Iterator[str]:
+    if is_current:
+        yield "current"
+    if rolled_back is not None:
+        yield "rolled back"
+    if "rolled_back_from" in manifest:
+        yield f"restored when version {manifest['rolled_back_from']} was rolled back"
+    if override := manifest.get("blessed_anyway"):
+        yield f"NOT BLESSED, pushed by {override['by']}: {override['reason']}"
+    if "promoted_from" in manifest:
+        yield f"promoted from {display_path(manifest['promoted_from'])}"
+    if not manifest:
+        yield "not pushed by Regraft"

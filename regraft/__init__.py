@@ -1,0 +1,1 @@
+"""The command `regraft`: one file for each group of subcommands."""

@@ -1,0 +1,52 @@
+"""The command `regraft`.
+
+Subcommands import what they need when they run: help, completion and usage errors must not wait for TensorFlow.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from config.errors import BadInputError, ExitCode
+from regraft import completion, kubeflow_commands, models, options, runs
+
+
+class _Regraft(options.Commands):
+    """All subcommands. The result of a subcommand is the exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Runs a subcommand, and exits; a person sees an expected error as one message."""
+        try:
+            code = super().invoke(context)
+        except BadInputError as error:
+            click.echo(str(error), err=True)
+            code = ExitCode.BAD_INPUT
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            code = ExitCode.INTERRUPTED
+        context.exit(code)
+
+
+@click.group(
+    cls=_Regraft,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=options.example("regraft run fruit.yaml"),
+)
+@click.version_option(package_name="regraft", message="%(prog)s %(version)s")
+def main() -> None:
+    """Retrain image classifiers, and promote a model only after it passes every check."""
+
+
+for command in (
+    runs.run,
+    runs.check,
+    models.predict,
+    runs.history,
+    runs.explain,
+    models.versions,
+    kubeflow_commands.group,
+    completion.completion,
+):
+    main.add_command(command)

@@ -1,0 +1,87 @@
+"""Subcommands about runs on this machine: `run`, `check`, `history` and `explain`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from config.errors import ExitCode
+from regraft import options
+
+
+@click.command(epilog=options.example("regraft run fruit.yaml", "regraft run fruit.yaml --gate-only models/fruit/3"))
+@options.config
+@options.workspace
+@click.option("--gate-only", metavar="MODEL", help="Only judge this model; train and push nothing.")
+@click.option("--bless-anyway", metavar="REASON", help="Push the model even if it is refused, and record the reason.")
+def run(config: str, workspace: str, gate_only: str | None, bless_anyway: str | None) -> ExitCode:
+    """Run the pipeline.
+
+    CONFIG is a YAML file; without it, the environment variable PIPELINE_CONFIG names the file. MODEL is a SavedModel,
+    or a folder of numbered versions.
+    """
+    if gate_only is not None and bless_anyway is not None:
+        raise click.UsageError("--gate-only and --bless-anyway cannot be used together")
+    if bless_anyway is not None and not bless_anyway.strip():
+        raise click.UsageError("--bless-anyway: a reason is required; it is recorded with the version")
+    from pipeline import local_runner
+
+    _import_from_current_folder()
+    if gate_only is not None:
+        return local_runner.judge(config, workspace, gate_only)
+    return local_runner.run(config, workspace, bless_anyway or "")
+
+
+@click.command(epilog=options.example("regraft check fruit.yaml"))
+@options.config
+@options.workspace
+@click.option(
+    "--json", "json_path", metavar="FILE", type=click.Path(dir_okay=False), help="Also write the result to this file."
+)
+def check(config: str, workspace: str, json_path: str | None) -> ExitCode:
+    """Check the configuration and the data; train nothing.
+
+    CONFIG is a YAML file; without it, the environment variable PIPELINE_CONFIG names the file.
+    """
+    from pipeline import local_runner
+
+    _import_from_current_folder()
+    return local_runner.check(config, workspace, json_path)
+
+
+@click.command(epilog=options.example("regraft history workspace/fruit"))
+@click.argument("folder", type=click.Path(file_okay=False))
+def history(folder: str) -> ExitCode:
+    """List all runs of a pipeline.
+
+    FOLDER is <workspace>/<pipeline name>.
+    """
+    from pipeline import history as past
+
+    past.print_history(past.past_runs(folder), sys.stdout)
+    return ExitCode.OK
+
+
+@click.command(epilog=options.example("regraft explain workspace/fruit", "regraft explain workspace/fruit --run 3"))
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--run", "number", type=int, metavar="N", help="Number of the run; default: the last one with a verdict.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+def explain(folder: str, number: int | None, as_json: bool) -> ExitCode:
+    """Print every check of one run.
+
+    FOLDER is <workspace>/<pipeline name>.
+    """
+    from pipeline import history as past
+
+    past.explain(past.chosen_run(past.past_runs(folder), number), as_json, sys.stdout)
+    return ExitCode.OK
+
+
+def _import_from_current_folder() -> None:
+    """Lets `head.function` name a module in the current folder.
+
+    The folder comes last, and after the project's own packages are imported, so it replaces none of them.
+    """
+    sys.path.append(os.getcwd())

@@ -1,0 +1,65 @@
+"""Checks on the data as a whole: which data stops a run, and what the message names."""
+
+from __future__ import annotations
+
+import pytest
+
+from components.image_example_gen import data_checks
+from components.image_example_gen.report import Counts
+from config.errors import BadInputError
+
+SPLITS = {"train": {"tea": 8, "milk": 3}, "eval": {"tea": 1}, "test": {"tea": 1, "milk": 1}}
+
+
+def counts(found: int = 14, quarantined: int = 0, **splits: dict[str, int]) -> Counts:
+    return Counts(found, quarantined, duplicates=0, splits=SPLITS | splits, fingerprint="0" * 64)
+
+
+def quarantined(number: int) -> list[dict[str, str]]:
+    return [{"path": f"{index}.jpg", "reason": "truncated"} for index in range(number)]
+
+
+def test_good_data_passes():
+    data_checks.check_conflicts([])
+    data_checks.check_quarantine(counts(), [], 0.0)
+    data_checks.check_splits(counts(), {"train"})
+    data_checks.check_classes(counts(), ["tea", "milk"], False, set())
+
+
+def test_conflicts_are_named_with_their_paths_and_labels_come_first():
+    group = {"kind": "group 'scene'", "path": "1.jpg", "with": ["2.jpg"]}
+    labels = {"kind": "labels", "path": "3.jpg (tea)", "with": ["4.jpg (milk)", "5.jpg (juice)"]}
+    with pytest.raises(BadInputError, match=r"labels: 3\.jpg \(tea\) = 4\.jpg \(milk\) = 5\.jpg \(juice\); keep"):
+        data_checks.check_conflicts([group, labels])
+    with pytest.raises(BadInputError, match=r"several splits: group 'scene': 1\.jpg, 2\.jpg; put"):
+        data_checks.check_conflicts([group])
+
+
+def test_no_image_at_all_is_an_error():
+    with pytest.raises(BadInputError, match="no image was found"):
+        data_checks.check_quarantine(counts(found=0), [], 1.0)
+
+
+def test_too_many_unusable_images_are_an_error_that_lists_ten():
+    data_checks.check_quarantine(counts(100, 12), quarantined(12), 0.12)
+    with pytest.raises(BadInputError) as caught:
+        data_checks.check_quarantine(counts(100, 12), quarantined(12), 0.11)
+    message = str(caught.value)
+    assert "12 of 100 files can't be used, more than data.max_bad_fraction 0.11 allows" in message
+    assert message.endswith("9.jpg (truncated); and 2 more")
+
+
+def test_an_empty_split_is_an_error_that_names_the_splits_of_the_source():
+    with pytest.raises(BadInputError, match=r"none of 12 images is in the eval split.*assigns images to test, train"):
+        data_checks.check_splits(counts(14, 2, eval={}), {"train", "test"})
+
+
+def test_a_class_without_usable_training_or_test_images_is_an_error():
+    with pytest.raises(BadInputError, match=r"no file of \['juice'\] can be used"):
+        data_checks.check_classes(counts(), ["tea", "milk", "juice"], True, set())
+    with pytest.raises(BadInputError, match=r"no image of \['milk'\] is in the training split"):
+        data_checks.check_classes(counts(train={"tea": 8}), ["tea", "milk"], True, set())
+    untested = counts(test={"tea": 1})
+    with pytest.raises(BadInputError, match=r"no image of 'milk' \(3\) is in the test split.*gate\.on_missing_class"):
+        data_checks.check_classes(untested, ["tea", "milk"], False, set())
+    data_checks.check_classes(untested, ["tea", "milk"], True, set())

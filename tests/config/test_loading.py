@@ -1,0 +1,308 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config import loading
+from config.errors import BadInputError
+from config.run import RunConfig
+from config.section import section_of
+
+ROOT = Path(loading.__file__).parents[1]
+MINIMAL = "name: fruit\ndata: {path: photos}\n"
+
+
+def load(tmp_path: Path, text: str) -> RunConfig:
+    (tmp_path / "run.yaml").write_text(text, encoding="utf-8")
+    return loading.load(tmp_path / "run.yaml")
+
+
+def fault(tmp_path: Path, text: str) -> str:
+    with pytest.raises(BadInputError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value).startswith(str(tmp_path / "run.yaml"))
+    return str(caught.value)
+
+
+def test_name_and_data_are_enough(tmp_path):
+    loaded = load(tmp_path, MINIMAL)
+    assert loaded.data.splits.model_dump() == {"train": 8, "eval": 1, "test": 1}
+    backbone = loaded.backbone
+    assert (backbone.name, backbone.image_size, backbone.weights) == ("EfficientNetLite0", 160, "bundled")
+    assert (backbone.preprocessing, backbone.interpolation, backbone.aspect) == ("lite", "bicubic", "resize")
+    assert loaded.training.fine_tune.layers == 20
+    assert loaded.gate.min_accuracy == 0.95
+    assert loaded.push.directory is None
+
+
+def test_the_default_weights_are_the_chosen_backbones(tmp_path):
+    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "imagenet"
+    assert load(tmp_path, MINIMAL + "backbone: {image_size: 96}").backbone.weights == "bundled"
+
+
+def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    (tmp_path / "net.h5").touch()
+    (tmp_path / "facts.pbtxt").write_text('feature { name: "image/label" type: BYTES }')
+    text = (
+        "name: fruit\ndata: {path: ../photos, schema: facts.pbtxt}\npush: {directory: served}\n"
+        "backbone: {name: MobileNetV2, weights: net.h5}"
+    )
+    loaded = load(tmp_path, text)
+    assert loaded.data.path == str(tmp_path.parent / "photos")
+    assert loaded.data.schema_ == str(tmp_path / "facts.pbtxt")
+    assert loaded.push.directory == str(tmp_path / "served")
+    assert loaded.backbone.weights == str(tmp_path / "net.h5")
+
+
+def test_a_number_may_be_written_as_people_write_it(tmp_path):
+    loaded = load(tmp_path, MINIMAL + "training: {head: {learning_rate: 1e-4}}\ngate: {min_accuracy: 1}")
+    assert loaded.training.head.learning_rate == 1e-4
+    assert loaded.gate.min_accuracy == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name: fruit", "data: is required"),
+        (
+            MINIMAL + "gates: {}",
+            "gates: no such field; the file has name, data, backbone, head, training, augmentation, trunk_features, "
+            "gate, serving_check, push",
+        ),
+        (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
+        (
+            MINIMAL + "gate: {min_accuracy: 95}",
+            "gate.min_accuracy: input should be less than or equal to 1. Received: 95",
+        ),
+        (MINIMAL + "gate: {min_accuracy: .nan}", "gate.min_accuracy: input should be a finite number. Received: nan"),
+        (MINIMAL + "gate: {min_recall: {red: 2}}", "gate.min_recall.red: input should be less than or equal to 1. Rec"),
+        (MINIMAL + "gate: {min_recall: high}", "gate.min_recall: input should be a valid number. Received: 'high'"),
+        (
+            MINIMAL + "gate: {judge: {recall: low}}",
+            "gate.judge.recall: input should be 'value', 'lower' or 'upper'. Rec",
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/format}]}",
+            "gate.slices.0: one of min_accuracy, max_regression and min_examples is needed. Found: none",
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/format, min_recall: 1}]}",
+            "gate.slices.0.min_recall: no such field; slices has feature, value, min_accuracy, max_regr",
+        ),
+        (MINIMAL + "push: {keep: 1}", "push.keep: input should be greater than or equal to 2. Received: 1"),
+        (MINIMAL + "gate: high", "gate: a mapping of fields is expected. Received: 'high'"),
+        (MINIMAL + "training: {seed: true}", "training.seed: input should be a valid integer. Received: True"),
+        (MINIMAL + "training: {head: {epochs: '3'}}", "training.head.epochs: input should be a valid integer"),
+        (
+            MINIMAL + "training: {fine_tune: {layers: 0}}",
+            "training.fine_tune.layers: a whole number from 1, a fraction",
+        ),
+        (
+            "name: fruit\ndata: {path: p, schema: gone.pbtxt}",
+            "data.schema: a Schema in text format is expected ([Errno 2]",
+        ),
+        ("name: fruit\ndata: {path: p, schema: run.yaml}", 'has no field named "name"'),
+        (MINIMAL + "head: {filters: []}", "head.filters: list should have at least 1 item"),
+        (
+            MINIMAL + "head: {filters: [8, 0]}",
+            "head.filters.1: input should be greater than or equal to 1. Received: 0",
+        ),
+        (
+            MINIMAL + "head: {kind: dens}",
+            "head.kind: input should be 'dense', 'hidden', 'conv' or 'custom'. Received: 'dens'",
+        ),
+        (
+            MINIMAL + "backbone: {name: VGG}",
+            "ConvNeXtLarge, ConvNeXtXLarge. Received: 'VGG'",
+        ),
+        (
+            MINIMAL + "backbone: {image_size: 8}",
+            "backbone.image_size: EfficientNetLite0 takes images of 32 pixels or more",
+        ),
+        (MINIMAL + "backbone: {weights: imagenet}", "backbone.weights: weights of EfficientNetLite0 are bundled, none"),
+        (MINIMAL + "backbone: {weights: gone.pth}", "there is no such file. Received: '"),
+        (
+            MINIMAL + "head: {kind: dense, filters: [3]}",
+            "head: filters is an option of kind conv. Received: kind='dense'",
+        ),
+        (MINIMAL + "head: {kind: custom}", "head: kind custom needs function"),
+        (MINIMAL + "training: {head: {momentum: 0.9}}", "training.head: momentum needs optimizer sgd. Received: "),
+        (
+            MINIMAL + "training: {head: {schedule: cosine, warmup_epochs: 10}}",
+            "warmup_epochs must be fewer than epochs",
+        ),
+        (
+            MINIMAL + "training: {fine_tune: {layers: 1.5}}",
+            "a fraction above 0 and below 1, the name of a layer, or all",
+        ),
+        (MINIMAL + "training: {fine_tune: {layers: true}}", "is allowed. Received: True"),
+        (MINIMAL + "push: {directory: ''}", "push.directory: string should have at least 1 character"),
+        (
+            MINIMAL + "push: {directory: run.yaml/models}",
+            "run.yaml; a folder that can be written to is expected. Received: 'run.yaml/models'",
+        ),
+        (
+            "name: fruit\ndata: {path: p, splits: {train: 80, eval: 10}}",
+            "data.splits: all three of train, eval and test",
+        ),
+        (MINIMAL + "training: {head: {epoch: 1}}", "training.head.epoch: no such field; head has "),
+        (MINIMAL + "trunk_features: {views: 2}", "views: 2 views need augmentation of single images. Found: none"),
+        (
+            MINIMAL + "augmentation: {flip: horizontal, cutmix: 0.5}\ntrunk_features: {views: 2}",
+            "views: 2 views need augmentation of single images. Found: augmentation.cutmix, which mixes images",
+        ),
+        (
+            MINIMAL + "augmentation: {hue: 0.1}\ntrunk_features: {views: 3, mode: pixels}",
+            "views: 1 is allowed with mode pixels. Received: 3",
+        ),
+        (
+            MINIMAL + "augmentation: {hue: 0.1}\ntrunk_features: {mode: cached}",
+            "cached needs views above 1 for augmented images, or mode pixels. Found: augmentation.hue and one",
+        ),
+        (MINIMAL + "trunk_features: {views: 0}", "trunk_features.views"),
+        (MINIMAL + "training: {head: {learning_rate: 1e-3x}}", "training.head.learning_rate: "),
+        (MINIMAL + "training: {replicas: 0}", "training.replicas: auto, or a whole number from 1, is allowed"),
+        (
+            MINIMAL + "training: {loss: {class_weights: {red: -1}}}",
+            "training.loss.class_weights: balanced, or a number",
+        ),
+        (
+            MINIMAL + "head: {output: sigmoid}\naugmentation: {mixup: 0.2}",
+            "augmentation.mixup: mixes labels of classes",
+        ),
+        (MINIMAL + "backbone: {name: VGG16, keras_model: a.keras}", "backbone.keras_model: an existing .keras file"),
+        (MINIMAL + "backbone: {saved_model: .}", "backbone.saved_model: a folder with a saved_model.pb is expected"),
+        (MINIMAL + "backbone: {name: VGG16, layer: x}", "layer and keras_model go together"),
+        (MINIMAL + "backbone: {preprocessing: bgr}", "backbone.preprocessing: input should be 'raw', 'unit', 'tf'"),
+        ("name: My_Fruit\ndata: {path: p}", "name: lower-case letters, digits and '-' are allowed"),
+        ("name: fruit\ndata: {path: ''}", "data.path: string should have at least 1 character"),
+        ("name: fruit\nname: veg\ndata: {path: p}", "line 2, column 1: key 'name' is given twice"),
+        ("name: [fruit", "line 1, column "),
+        ("- fruit", "a mapping of sections"),
+        ("", "a mapping of sections"),
+    ],
+)
+def test_a_fault_is_named_with_its_field_what_was_given_and_what_is_allowed(tmp_path, text, message):
+    assert message in fault(tmp_path, text)
+
+
+def test_all_faults_are_named_at_once(tmp_path):
+    told = fault(tmp_path, "name: fruit\ndata: {path: p, max_bad_fraction: 2}\nhead: {dropout: 1}\nx: 1")
+    assert [line.split(":")[0].strip() for line in told.splitlines()[1:]] == [
+        "data.max_bad_fraction",
+        "head.dropout",
+        "x",
+    ]
+
+
+def test_a_file_that_is_not_there_or_not_text_is_named(tmp_path):
+    with pytest.raises(BadInputError, match=r"gone\.yaml: there is no such"):
+        loading.load(tmp_path / "gone.yaml")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        loading.load(tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match=r"binary\.yaml"):
+        loading.load(tmp_path / "binary.yaml")
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+TREES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["name", "data", "path", "splits", "train", "gate", "head", "filters"]), inner
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(TREES)
+def test_whatever_a_file_says_it_is_loaded_or_refused_in_words(tmp_path_factory, tree):
+    path = tmp_path_factory.mktemp("config") / "run.yaml"
+    path.write_text(yaml.safe_dump(tree), encoding="utf-8")
+    try:
+        assert loading.load(path).name == tree["name"]
+    except BadInputError as error:
+        assert str(path) in str(error)
+
+
+def test_a_word_that_begins_like_a_number_is_a_word(tmp_path):
+    assert load(tmp_path, "name: 1e5-fruit\ndata: {path: 2e3_photos}\n").name == "1e5-fruit"
+    assert load(tmp_path, MINIMAL + "training: {head: {learning_rate: 2e-3}}").training.head.learning_rate == 2e-3
+
+
+def test_every_field_is_documented():
+    sections = [RunConfig]
+    for section in sections:
+        for name, field in section.model_fields.items():
+            nested = section_of(field.annotation)
+            sections += [nested] if nested else []
+            assert nested or field.description, f"{section.__name__}.{name}"
+    assert len(sections) == 24
+
+
+def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):
+    """A typo must not cost twenty seconds."""
+    (tmp_path / "run.yaml").write_text(MINIMAL)
+    program = "import sys; from config import loading; loading.load(sys.argv[1]); print('tensorflow' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "run.yaml")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+def test_the_example_on_the_page_says_the_defaults(tmp_path):
+    (example,) = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "configuration.md").read_text(), re.DOTALL)
+    assert load(tmp_path, example) == load(tmp_path, "name: fruit\ndata: {path: photos/fruit}")
+
+
+def test_the_demos_configuration_is_valid():
+    loaded = loading.load(ROOT / "data" / "traffic_lights.yaml")
+    assert loaded.name == "traffic-lights"
+
+
+@pytest.mark.parametrize(
+    ("sections", "because"),
+    [
+        ("", ""),
+        ("trunk_features: {mode: pixels}", "trunk_features.mode is pixels"),
+        ("augmentation: {flip: vertical}", "augmentation (flip) is on, and trunk_features.views is 1"),
+        ("augmentation: {flip: vertical}\ntrunk_features: {views: 4}", ""),
+    ],
+)
+def test_why_training_reads_pixels(tmp_path, sections, because):
+    (tmp_path / "run.yaml").write_text(MINIMAL + sections)
+    assert loading.load(tmp_path / "run.yaml").reason_for_pixels == because
+
+
+@pytest.mark.parametrize(
+    ("gate", "told"),
+    [
+        ("min_recall: {pair: 0.9}", r"gate\.min_recall: the classes are apple, pear\. Received: 'pair'"),
+        ("max_recall_regression: {apple: 0.1, plum: 0.1}", r"gate\.max_recall_regression: .* Received: 'plum'"),
+        ("slices: [{feature: image/label, value: Pear, min_accuracy: 0.9}]", r"gate\.slices\.0\.value: .* 'Pear'"),
+    ],
+)
+def test_bounds_for_a_class_that_there_is_not_are_refused(tmp_path, gate, told):
+    found = load(tmp_path, MINIMAL + f"gate: {{{gate}}}").gate
+    with pytest.raises(BadInputError, match=told):
+        found.check_classes(["apple", "pear"])
+
+
+def test_bounds_for_the_classes_that_there_are_stand(tmp_path):
+    gate = "min_recall: {pear: 0.9}, slices: [{feature: image/label, value: apple, min_accuracy: 0.9}]"
+    load(tmp_path, MINIMAL + f"gate: {{{gate}}}").gate.check_classes(["apple", "pear"])
+
+
+@pytest.mark.parametrize(("feature", "value"), [("image/format", "jpeg"), ("image/size_band", "60-70")])
+def test_a_slice_that_can_not_be_is_refused(tmp_path, feature, value):
+    with pytest.raises(BadInputError, match=rf"value: of {feature} one of .* is allowed\. Received: '{value}'"):
+        load(tmp_path, MINIMAL + f"gate: {{slices: [{{feature: {feature}, value: {value}, min_accuracy: 0.9}}]}}")

@@ -1,0 +1,75 @@
+import io
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawing import encode, flat, stripes
+from PIL import Image
+
+from modules.data import decoding
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    return decoding.decode(tf.constant(encoded)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "options"),
+    [
+        ("PNG", "RGB", {}),
+        ("PNG", "RGBA", {}),
+        ("PNG", "L", {}),
+        ("PNG", "LA", {}),
+        ("PNG", "P", {}),
+        ("PNG", "1", {}),
+        ("BMP", "RGB", {}),
+        ("BMP", "RGBA", {}),
+        ("GIF", "P", {}),
+        ("JPEG", "RGB", {"quality": 95}),
+        ("JPEG", "L", {"quality": 95}),
+        ("JPEG", "CMYK", {"quality": 95}),
+        ("JPEG", "RGB", {"quality": 95, "progressive": True}),
+    ],
+)
+def test_every_format_and_channel_count_becomes_the_rgb_that_pillow_sees(kind, mode, options):
+    encoded = encode(stripes(48), kind, mode, **options)
+    expected = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB")).astype(int)
+    decoded = decode(encoded)
+    assert decoded.shape == (48, 48, 3) and decoded.dtype == np.uint8
+    tolerance = 8 if kind == "JPEG" else 0  # two JPEG decoders need not agree to the bit
+    assert np.abs(decoded.astype(int) - expected).mean() <= tolerance
+
+
+def test_an_animation_becomes_its_first_frame():
+    frames = [Image.fromarray(flat(colour)) for colour in ("cyan", "magenta")]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(decode(buffer.getvalue())[0, 0], (0, 255, 255))
+
+
+def test_sixteen_bits_are_cut_to_eight():
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), 0x80FF, np.uint16)).save(buffer, "PNG")
+    np.testing.assert_array_equal(decode(buffer.getvalue()), np.full((4, 4, 3), 0x80))
+
+
+@pytest.mark.parametrize("encoded", [b"", b"hello", encode(stripes(64), "JPEG")[:500], encode(stripes(64))[:150]])
+def test_what_is_no_whole_image_raises(encoded):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decode(encoded)
+
+
+def test_images_of_all_sizes_are_resized_in_one_batch_and_keep_their_colours():
+    images = [encode(flat("cyan", (10, 90))), encode(flat("magenta", (200, 20)), "JPEG", quality=95)]
+    batch = decoding.decode_and_resize(tf.constant(images), 32).numpy()
+    assert batch.shape == (2, 32, 32, 3) and batch.dtype == np.float32
+    np.testing.assert_allclose(batch[0], np.broadcast_to((0, 255, 255), (32, 32, 3)), atol=1e-3)
+    np.testing.assert_allclose(batch[1], np.broadcast_to((255, 0, 255), (32, 32, 3)), atol=4)
+
+
+def test_shrinking_averages_instead_of_picking_pixels():
+    """Without antialiasing, one-pixel stripes would come out as stripes or as one flat value of 0 or 255."""
+    image = np.zeros((256, 256, 3), np.uint8)
+    image[:, ::2] = 255
+    batch = decoding.decode_and_resize(tf.constant([encode(image)]), 32).numpy()
+    np.testing.assert_allclose(batch[0, 4:-4, 4:-4], 127.5, atol=10)

@@ -1,0 +1,77 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from drawing import encode, flat, stripes
+from PIL import Image
+
+from modules.data import decoding
+from modules.serving import signatures
+
+CLASSES = ["cyan", "magenta", "yellow"]
+IMAGES = [encode(flat("cyan", (9, 30))), encode(stripes(64), "JPEG"), encode(flat("yellow"), "GIF", "P")]
+
+
+def serialized(**values: bytes) -> bytes:
+    feature = {
+        name.replace("_", "/"): tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for name, v in values.items()
+    }
+    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+
+
+@pytest.fixture(scope="module")
+def classifier() -> keras.Model:
+    keras.utils.set_random_seed(1)
+    image = keras.Input((96, 96, 3))
+    pooled = keras.layers.AveragePooling2D(32)(image)
+    return keras.Model(image, keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(pooled)))
+
+
+@pytest.fixture(scope="module")
+def served(transform_output, classifier, tmp_path_factory):
+    folder = str(tmp_path_factory.mktemp("model") / "1")
+    signatures.export(classifier, transform_output, CLASSES, folder)
+    return tf.saved_model.load(folder)
+
+
+def test_both_ways_of_asking_give_what_the_classifier_gives(served, classifier):
+    image = (decoding.decode_and_resize(tf.constant(IMAGES), 96, interpolation="bicubic") - 127.0) / 128.0
+    expected = classifier(image).numpy()
+    by_images = served.signatures["serve_images"](images=tf.constant(IMAGES))
+    by_examples = served.signatures["serving_default"](
+        examples=tf.constant([serialized(image_encoded=encoded) for encoded in IMAGES])
+    )
+    for answer in (by_images, by_examples):
+        np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+        assert [name.decode() for name in answer["label"].numpy()] == [CLASSES[i] for i in expected.argmax(axis=1)]
+        np.testing.assert_allclose(answer["score"], expected.max(axis=1), atol=1e-6)
+    assert {CLASSES[i] for i in expected.argmax(axis=1)} != {CLASSES[0]}
+
+
+def test_the_class_names_are_inside(served):
+    names = served.signatures["class_names"]()["class_names"].numpy()
+    assert [name.decode() for name in names] == CLASSES
+
+
+def test_true_labels_need_no_image(served):
+    examples = [serialized(image_label=name) for name in (b"yellow", b"cyan", b"infra-red")]
+    found = served.signatures["true_labels"](tf.constant(examples))
+    assert found["label"].numpy().tolist() == [2, 0, -1]
+
+
+def test_one_image_and_many_are_answered_alike(served):
+    serve = served.signatures["serve_images"]
+    together = serve(images=tf.constant(IMAGES))["probabilities"].numpy()
+    alone = [serve(images=tf.constant([image]))["probabilities"].numpy()[0] for image in IMAGES]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_a_photo_taken_upright_is_answered_like_the_same_photo_turned(served):
+    """Orientation 6: the camera was turned to the left, so the pixels must be turned to the right."""
+    upright = stripes(64)[:40]
+    tagged = Image.Exif()
+    tagged[0x0112] = 6
+    photos = [encode(upright), encode(np.rot90(upright), exif=tagged), encode(np.rot90(upright))]
+    answers = served.signatures["serve_images"](images=tf.constant(photos))["probabilities"].numpy()
+    np.testing.assert_array_equal(answers[0], answers[1])
+    assert np.abs(answers[0] - answers[2]).max() > 1e-3

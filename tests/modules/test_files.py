@@ -1,0 +1,47 @@
+import os
+
+import pytest
+
+from modules.files import atomic_write, fingerprint
+
+
+@pytest.mark.parametrize("durable", [False, True])
+@pytest.mark.parametrize(("content", "written"), [("é\n", "é\n".encode()), (b"\xff\0", b"\xff\0")])
+def test_a_file_is_written_whole_with_its_folder(tmp_path, content, written, durable):
+    path = tmp_path / "new" / "folder" / "file"
+    atomic_write(path, content, durable=durable)
+    atomic_write(str(path), content, durable=durable)
+    assert path.read_bytes() == written
+    assert [file.name for file in path.parent.iterdir()] == ["file"], "no temporary file is left"
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file"
+    atomic_write(path, "old")
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        atomic_write(path, "new", durable=True)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_uri_goes_through_tensorflow(tmp_path):
+    atomic_write(f"file://{tmp_path}/folder/file", "content")
+    assert (tmp_path / "folder" / "file").read_text() == "content"
+    assert [file.name for file in (tmp_path / "folder").iterdir()] == ["file"]
+
+
+def test_a_fingerprint_is_of_names_and_bytes(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "a").write_text("x")
+        (folder / "sub" / "b").write_text("y")
+    assert fingerprint(one) == fingerprint(str(other))
+    assert fingerprint(one / "a") != fingerprint(one / "sub" / "b")
+    without = fingerprint(one, without={(one / "a").relative_to(one)})
+    (one / "a").write_text("z")
+    assert fingerprint(one) != fingerprint(other)
+    assert fingerprint(one, without={(one / "a").relative_to(one)}) == without
+    (other / "a").rename(other / "c")
+    assert fingerprint(other) != fingerprint(one)

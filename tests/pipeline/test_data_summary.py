@@ -1,0 +1,102 @@
+"""Class shares and warnings about the data."""
+
+import io
+from pathlib import Path
+
+import pytest
+from ml_metadata.proto import metadata_store_pb2
+
+from components.evaluator import confidence
+from components.example_validator import drift
+from components.image_example_gen import report
+from components.image_example_gen.report import Counts
+from config.gate import GateConfig
+from pipeline import data_summary
+from pipeline.data_summary import DataSummary
+from pipeline.run_metadata import StageRecord
+
+
+def counts(**test: int) -> Counts:
+    splits = {"train": dict.fromkeys(test, 100), "eval": dict.fromkeys(test, 10), "test": test}
+    return Counts(found=0, quarantined=0, duplicates=0, splits=splits, fingerprint="")
+
+
+@pytest.fixture
+def collect(tmp_path):
+    """Writes the artifacts of ImageExampleGen and ExampleValidator, and collects the summary."""
+
+    def collect(counts: Counts, gate: GateConfig, findings: tuple[drift.Finding, ...] = ()) -> DataSummary:
+        report.write_counts(str(tmp_path), counts)
+        Path(tmp_path, drift.FILE).write_text(drift.dumps(list(findings)))
+        artifact = metadata_store_pb2.Artifact(uri=str(tmp_path))
+        ingested, validated = (StageRecord(False, outputs={key: artifact}) for key in ("report", "anomalies"))
+        return data_summary.collect({"ImageExampleGen": ingested, "ExampleValidator": validated}, gate)
+
+    return collect
+
+
+def printed(summary: DataSummary) -> str:
+    terminal = io.StringIO()
+    data_summary.print_table(summary, terminal)
+    data_summary.print_warnings(summary, terminal)
+    return terminal.getvalue()
+
+
+def test_a_class_too_small_for_its_bound_is_named_with_the_images_it_needs(collect):
+    gate = GateConfig(min_accuracy=0.5, min_recall={"yellow": 0.95}, confidence=0.95)
+    (warning,) = collect(counts(red=40, yellow=3), gate).warnings
+    assert warning == (
+        "few test images: yellow 3 (needed: 52); even with all correct, recall of yellow could be as low as 53% (95% "
+        "confidence)"
+    )
+
+
+def test_all_small_classes_are_in_one_warning(collect):
+    (warning,) = collect(counts(red=4, yellow=3), GateConfig(min_accuracy=0.95)).warnings
+    assert warning.startswith(
+        "few test images: yellow 3 (needed: 52), red 4 (needed: 52); even with all correct, recall"
+    )
+
+
+@pytest.mark.parametrize("bound", [0.5, 0.9, 0.95, 0.99])
+def test_the_needed_number_is_the_smallest_that_is_enough(collect, bound):
+    gate = GateConfig(min_accuracy=0.0, min_recall=bound)
+    needed = confidence.images_for_share(bound, gate.confidence)
+    assert collect(counts(red=needed), gate).warnings == []
+    assert collect(counts(red=needed - 1), gate).warnings
+    assert confidence.share_bounds(needed, needed, gate.confidence)[0] >= bound
+    assert confidence.share_bounds(needed - 1, needed - 1, gate.confidence)[0] < bound
+
+
+def test_a_class_without_its_own_bound_has_that_of_all_images(collect):
+    assert collect(counts(red=3), GateConfig(min_accuracy=0.95)).warnings
+    assert not collect(counts(red=3), GateConfig(min_accuracy=0.1)).warnings
+    assert not collect(counts(red=3), GateConfig(min_accuracy=1.0)).warnings, "no number of images is enough"
+
+
+def test_a_class_without_test_images_has_its_own_warning(collect):
+    gate = GateConfig(min_accuracy=0.1)
+    assert collect(counts(red=20, yellow=0), gate).warnings == [
+        "no test images of yellow, so the gate cannot judge these classes; add images"
+    ]
+
+
+def test_the_share_of_a_class_counts_all_its_examples(collect):
+    rows = printed(collect(counts(red=20, yellow=0), GateConfig(min_accuracy=0.1))).splitlines()
+    assert ["red", "54.2%", "100", "10", "20"] in [row.split() for row in rows]  # 130 of 240
+    assert ["all", "images", "200", "20", "20"] in [row.split() for row in rows]
+
+
+def test_changes_of_the_data_are_warnings(collect):
+    finding = drift.Finding("image/label", "new classes", drift.WARN)
+    summary = collect(counts(red=60), GateConfig(), (finding,))
+    assert summary.warnings == ["new classes"] and summary.drift == [finding]
+    assert "warning: new classes\n" in printed(summary)
+
+
+def test_check_prints_what_the_test_images_can_prove():
+    few = list(data_summary.gate_power(counts(red=10), GateConfig(min_accuracy=0.95, min_test_examples=20)))
+    assert few[0] == "the gate would refuse every model: 10 test images, and gate.min_test_examples is 20"
+    assert few[-1].startswith("even a model without a mistake could not prove an accuracy of 95%: that takes 52 test")
+    (enough,) = data_summary.gate_power(counts(red=60), GateConfig(min_accuracy=0.95))
+    assert enough.startswith("60 test images: a measured accuracy of 95.0% would have the bounds ")

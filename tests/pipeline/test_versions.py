@@ -1,0 +1,68 @@
+"""The commands of `regraft versions`, without the command line."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from components.serving_directory import ServingDirectory, ServingError
+from config.errors import BadInputError
+from pipeline import versions
+
+
+def model(folder: Path, content: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_text(content)
+    return folder
+
+
+@pytest.fixture
+def directory(tmp_path) -> ServingDirectory:
+    """Versions 1 and 2, which Regraft pushed, and version 7, which another program copied."""
+    directory = ServingDirectory(tmp_path / "serving")
+    for name in "ab":
+        directory.push(model(tmp_path / name, name), {"note": name})
+    model(directory.path / "7", "foreign")
+    return directory
+
+
+def output(command, *arguments) -> str:
+    terminal = io.StringIO()
+    command(*arguments, terminal)
+    return terminal.getvalue()
+
+
+def remarks(directory: ServingDirectory) -> dict[str, str]:
+    """Version to the last column of the table."""
+    rows = [line.split() for line in output(versions.print_versions, directory).splitlines()]
+    return {row[0]: " ".join(row[5:]) for row in rows if row and row[0].isdecimal()}
+
+
+def test_versions_are_listed_rolled_back_and_promoted(directory):
+    path = directory.path
+    assert remarks(directory) == {"1": "", "2": "", "7": "current, not pushed by Regraft"}
+    assert output(versions.roll_back, directory, 1) == f"version 7 is rolled back; the current version is {path}/8\n"
+    assert output(versions.promote, directory, 2, directory) == f"the current version is {path}/9\n"
+    listed = remarks(directory)
+    assert list(listed) == ["1", "2", "7", "8", "9"]
+    assert listed["7"] == "rolled back, not pushed by Regraft"
+    assert listed["8"] == "restored when version 7 was rolled back"
+    assert listed["9"] == f"current, promoted from {path}/2"
+
+
+def test_a_damaged_version_is_marked(directory):
+    (directory.path / "2" / "saved_model.pb").write_text("junk")
+    assert remarks(directory)["2"] == "DAMAGED: its files are not the ones that were pushed"
+
+
+def test_a_version_is_promoted_into_another_directory(directory, tmp_path):
+    production = ServingDirectory(tmp_path / "production")
+    assert output(versions.promote, directory, 2, production) == f"the current version is {production.path}/1\n"
+    assert production.fingerprint(1) == directory.fingerprint(2)
+
+
+def test_a_folder_without_versions_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="gone: "):
+        versions.opened(tmp_path / "gone")
+    with pytest.raises(ServingError):
+        versions.print_versions(versions.opened(tmp_path), io.StringIO())
