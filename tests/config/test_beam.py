@@ -84,10 +84,19 @@ def test_several_local_workers_are_processes():
         (f"runner: dataflow, {CLUSTER}", "beam.runner"),
         ("runner: flink, job_endpoint: flink, worker_pool: 'localhost:50000'", "beam.job_endpoint"),
         ("options: [parallelism]", r"beam\.options\.0"),
-        ("options: [--runner=DirectRunner]", r"beam\.options\.0: an option that no field"),
-        ("options: [--executor_class_path=os.system]", r"beam\.options\.0: an option that no field"),
+        (
+            "options: [--runner=DirectRunner]",
+            r"beam\.options\.0: a field of the section beam or kubeflow sets this option",
+        ),
+        (
+            "options: [--executor_class_path=os.system]",
+            r"beam\.options\.0: a field of the section beam or kubeflow sets this option",
+        ),
         ("runner: flink, job_endpoint: 'flink:65536', worker_pool: 'x:1'", "beam.job_endpoint: host:port is expected"),
-        (f"runner: spark, workers: 4, {CLUSTER}", "workers: Spark's own"),
+        (
+            f"runner: spark, workers: 4, {CLUSTER}",
+            r"beam\.workers: null is allowed with runner spark; set spark\.default\.parallelism",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_by_field(tmp_path, beam, told):

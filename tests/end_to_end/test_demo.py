@@ -1,5 +1,6 @@
 """The demo on its real photos, with fewer epochs."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -9,6 +10,13 @@ import pytest
 import yaml
 
 pytestmark = pytest.mark.slow
+
+
+def masked(line: str) -> str:
+    """A line of a terminal without its numbers, its paths, and the width of its table."""
+    without_paths = re.sub(r"\S*/[^\s;]+", "PATH", re.sub(r"(epoch )[\d/]+", r"\1#", line))
+    return re.sub(r"[ ─]+", " ", re.sub(r"\d[\d.,]*", "#", without_paths)).strip()
+
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +38,12 @@ def test_real_photos_of_traffic_lights_are_told_apart(workspace, tmp_path):
         "green": True,
         "red": True,
     }
+
+    page = (ROOT / "docs/output.md").read_text(encoding="utf-8")
+    (documented,) = re.findall(r"```\n1484 photos copied[^\n]*\n(.*?)```", page, re.DOTALL)
+    printed = {masked(line) for line in run.output.splitlines()}
+    documented_lines = {masked(line) for line in documented.splitlines()} - {"…"}
+    assert documented_lines - printed == set(), "docs/output.md shows what is no longer printed"
 
     asked = [photo for name in ("green", "red", "yellow") for photo in sorted((photos / name).iterdir())[:5]]
     answers = subprocess.run(
