@@ -13,7 +13,7 @@ MIXING = ("mixup", "cutmix")
 
 
 class AugmentationConfig(Section):
-    """Random changes of the training images, made anew each epoch, never in evaluation or serving. All off by default.
+    """Random changes of the training images, new in each epoch, never in evaluation or serving. All off by default.
 
     `augmentation.png` beside TensorBoard's logs shows what they do to your images.
     """

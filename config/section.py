@@ -51,7 +51,7 @@ class Section(pydantic.BaseModel):
 
     @classmethod
     def ordered_fields(cls) -> dict[str, FieldInfo]:
-        """Every field by name, in the order for a person: the section's own fields, then those that it inherits."""
+        """Every field by name, in the order of docs/configuration.md: own fields first, inherited ones after them."""
         names = (name for part in cls.__mro__ for name in vars(part).get("__annotations__", ()))
         return {name: cls.model_fields[name] for name in names if name in cls.model_fields}
 

@@ -26,7 +26,7 @@ _FEATURES = (5, 5, 1280)  # what EfficientNetLite0 gives at that size
 
 
 def configuration() -> str:
-    """The page on the configuration: every section, and every field in the order for a person."""
+    """The page on the configuration: every section, and every field."""
     sections = ["\n".join(_section_lines(path, section)) for path, section in _sections("", RunConfig)]
     return _filled("configuration.md", example=_example(), sections="\n".join(sections))
 

@@ -41,7 +41,7 @@ def atomic_write(path: str | Path, content: str | bytes, durable: bool = False) 
 
 
 def _write_uri(uri: str, encoded: bytes) -> None:
-    """An object in a store appears when it is complete; elsewhere the rename makes it so."""
+    """An object in a store appears when it is complete; on other file systems the rename makes it so."""
     import tensorflow as tf  # takes seconds, which a local file does not need
 
     tf.io.gfile.makedirs(os.path.dirname(uri))

@@ -9,7 +9,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
 # They want the pipeline's first run, which is made once in each process that runs one of them.
-_OF_FIRST_RUN = ("test_drift.py", "test_input.py", "test_pipeline.py", "test_tfx_cli.py")
+_OF_FIRST_RUN = ("test_code_changes.py", "test_drift.py", "test_input.py", "test_pipeline.py", "test_tfx_cli.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

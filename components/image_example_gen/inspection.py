@@ -56,7 +56,7 @@ class ImageFacts(NamedTuple):
       format: of the original file, as Pillow names it.
       height, width: pixels, with EXIF rotation applied, as the transform graph decodes the image.
       brightness: mean luma (Rec. 601), [0, 1].
-      perceptual_hash: for the search for near-duplicates; None if the image is nearly plain, or nobody searches.
+      perceptual_hash: for the search for near-duplicates; None if it is off, or the image is nearly plain.
       transcoded: whether the example holds other bytes than the file, see `transcode_to_png`.
     """
 

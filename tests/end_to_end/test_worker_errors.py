@@ -54,19 +54,17 @@ def run(folder: Path, workers: int, sabotage: str) -> Ended:
     return Ended(done.returncode, lines, log.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+BAD_INPUT = (
+    "cyan/3.png",
+    2,
+    "cyan/3.png: the file changed during the run; start the run again",
+    "config.errors.BadInputError: cyan/3.png: the file changed during the run",
+)
+FULL_DISK = ("", 1, "OSError: [Errno 28] No space left on device: 'examples'", "OSError: [Errno 28] No space left")
+
+
 @pytest.mark.parametrize(
-    ("sabotage", "exit_code", "line", "logged"),
-    [
-        (
-            "cyan/3.png",
-            2,
-            "cyan/3.png: the file changed during the run; start the run again",
-            "config.errors.BadInputError: cyan/3.png: the file changed during the run",
-        ),
-        ("", 1, "OSError: [Errno 28] No space left on device: 'examples'", "OSError: [Errno 28] No space left"),
-    ],
-    ids=["bad input", "other"],
+    ("workers", "sabotage", "exit_code", "line", "logged"), [(1, *BAD_INPUT), (2, *BAD_INPUT), (2, *FULL_DISK)]
 )
 def test_a_run_ends_with_one_line_and_its_log_has_the_traceback(tmp_path, workers, sabotage, exit_code, line, logged):
     ended = run(tmp_path, workers, sabotage)
