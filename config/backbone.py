@@ -121,7 +121,7 @@ class BackboneConfig(ImageInput):
         if self.name is None and self.weights is not None:
             raise ValueError(f"{given[0]} brings its own weights. Received: weights={self.weights!r}")
         if (self.layer is None) != (self.keras_model is None):
-            raise ValueError("layer and keras_model go together. Received: one of them")
+            raise ValueError("layer names a layer of keras_model, so both or neither are needed. Received: one of them")
         if self.keras_model is not None and self.preprocessing is None:
             raise ValueError("keras_model needs preprocessing: what the model was trained to take. Received: none")
         return self

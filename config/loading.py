@@ -12,7 +12,7 @@ from typing import Any
 import pydantic
 import yaml
 
-from config.errors import BadInputError
+from config.errors import BadInputError, did_you_mean
 from config.gate import A_NUMBER, BY_CLASS
 from config.run import RunConfig
 from config.section import Origin, Section, section_of
@@ -54,6 +54,8 @@ def _content(path: str | Path) -> dict[str, Any]:
         content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
     except yaml.YAMLError as error:
         raise BadInputError(f"{path}: {_yaml_fault(error)}") from None
+    if content is None:
+        raise BadInputError(f"{path}: the file is empty; a mapping of sections (name, data, …) is expected")
     if not isinstance(content, dict):
         raise BadInputError(f"{path}: a mapping of sections (name, data, …) is expected. Received: {content!r}")
     return content
@@ -80,6 +82,8 @@ _Loader.add_implicit_resolver(
 
 def _yaml_fault(error: yaml.YAMLError) -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+    if problem == "but found another document":
+        problem = "a second document begins here; one is allowed"
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}" if mark else f"not valid YAML: {problem}"
 
 
@@ -122,4 +126,5 @@ def _allowed_fields(location: tuple[str | int, ...]) -> str:
         section = nested
     names = [field.alias or name for name, field in section.ordered_fields().items()]
     sections = [str(name) for name in location[:-1] if not isinstance(name, int)]
-    return f"{sections[-1] if sections else 'the file'} has {', '.join(names)}"
+    hint = did_you_mean(str(location[-1]), names)
+    return f"{sections[-1] if sections else 'the file'} has {', '.join(names)}{hint}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,11 +138,11 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
             f"{gate.min_test_examples}"
         )
     needed = confidence.images_for_share(gate.min_accuracy, gate.confidence)
-    right = round(gate.min_accuracy * images)
+    right = math.ceil(gate.min_accuracy * images - 1e-9)  # the fewest that reach the bound
     low, high = confidence.share_bounds(right, images, gate.confidence)
     yield (
-        f"{images} test images: a measured accuracy of {right / images:.1%} would have the bounds {low:.1%} and "
-        f"{high:.1%} ({sure})"
+        f"{images} test images: the lowest accuracy that passes, {right / images:.1%}, would have the bounds "
+        f"{low:.1%} and {high:.1%} ({sure})"
     )
     if needed is not None and images < needed:
         yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
 from pipeline import console, run_metadata, verdict_table
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import RunFolder, display_path
+
+_UNFINISHED = "ended"
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ def past_runs(folder: str | Path) -> list[PastRun]:
     if not runs.metadata.is_file():
         raise BadInputError(f"{display_path(runs.path)}: no runs here; name a folder <workspace>/<pipeline name>")
     records = run_metadata.read_runs(runs.metadata, runs.path.name)
-    return [_past_run(number, started, stages) for number, (started, stages) in enumerate(records, start=1)]
+    past = [_past_run(number, started, stages) for number, (started, stages) in enumerate(records, start=1)]
+    if past and runs.is_in_use() and past[-1].outcome.startswith(_UNFINISHED):
+        past[-1] = dataclasses.replace(past[-1], outcome=past[-1].outcome.replace(_UNFINISHED, "running,", 1))
+    return past
 
 
 def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
@@ -141,7 +147,7 @@ def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -
         return "gate only: would be blessed" if verdict and verdict.blessed else "gate only: would be refused"
     if PUSHER not in stages:
         last = list(stages)[-1] if stages else None
-        return f"ended after {last}" if last else "ended before the end of its first stage"
+        return f"{_UNFINISHED} after {last}" if last else f"{_UNFINISHED} before the end of its first stage"
     pushed = stages[PUSHER].outputs["pushed_model"].custom_properties
     if rolled_back := pushed[properties.ROLLED_BACK].int_value:
         return f"not pushed: version {rolled_back}, which was rolled back"

@@ -23,11 +23,11 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
 from components import serving_directory
 from components.image_example_gen import sources
 from config import loading
-from config.errors import BadInputError, ExitCode
+from config.errors import BadInputError, ExitCode, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
 from modules.files import atomic_write
-from pipeline import console, worker_errors
+from pipeline import console, predict, worker_errors
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, temporary_files
 
 if TYPE_CHECKING:
@@ -113,9 +113,12 @@ def judge(config_path: str, workspace: str, model: str) -> ExitCode:
 
     def work(session: Session) -> ExitCode:
         from components.evaluator import verdict
-        from pipeline import pipeline, predict, run_metadata, verdict_table
+        from modules.serving import signatures
+        from pipeline import pipeline, run_metadata, verdict_table
 
-        candidate, runner = predict.version_folder(Path(model)), session.runner()
+        candidate = predict.version_folder(Path(model))
+        predict.check_signatures(candidate, signatures.OF_A_CANDIDATE)
+        runner = session.runner()
         runner.run(
             pipeline.create_gate_pipeline(
                 session.config,
@@ -131,7 +134,7 @@ def judge(config_path: str, workspace: str, model: str) -> ExitCode:
         print(f"{display_path(candidate)} would be {answer}; nothing was pushed", file=session.terminal)
         return ExitCode.OK if found.blessed else ExitCode.NOT_BLESSED
 
-    return _session(config_path, workspace, work)
+    return _session(config_path, workspace, work, check_more=lambda: predict.version_folder(Path(model)))
 
 
 def check(config_path: str, workspace: str, json_path: str | None = None) -> ExitCode:
@@ -140,11 +143,14 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
     Args:
       config_path: of the configuration file.
       workspace: where runs are kept; a run takes the results from its cache.
-      json_path: file for `data` and `warnings`, in the form of summary.json; None: no file.
+      json_path: file for `data` and `warnings`, in the form of summary.json; None: no file. It is deleted first, so
+        that there is none if the check fails.
 
     Returns:
       OK if a run could start; BAD_INPUT, INTERRUPTED or FAILED.
     """
+    if json_path is not None:
+        Path(json_path).unlink(missing_ok=True)  # nobody shall take an old result for that of a check that fails
 
     def work(session: Session) -> ExitCode:
         from pipeline import data_summary, pipeline
@@ -163,16 +169,31 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
         if json_path is not None:
             content = {"data": data_summary.as_json(found), "warnings": found.warnings}
             atomic_write(json_path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        print("a run could start; nothing was trained", file=session.terminal)
+        print(
+            f"no errors found, and nothing was trained; to train: regraft run {display_path(config_path)}",
+            file=session.terminal,
+        )
         return ExitCode.OK
 
     return _session(config_path, workspace, work, builds_model=True)
 
 
 def _session(
-    config_path: str, workspace: str, work: Callable[[Session], ExitCode], builds_model: bool = False
+    config_path: str,
+    workspace: str,
+    work: Callable[[Session], ExitCode],
+    builds_model: bool = False,
+    check_more: Callable[[], object] = lambda: None,
 ) -> ExitCode:
-    """Reads the configuration, refuses what can be refused at once, and does the work; errors become exit codes."""
+    """Reads the configuration, refuses what can be refused at once, and does the work; errors become exit codes.
+
+    Args:
+      config_path: of the configuration file.
+      workspace: where runs are kept.
+      work: what to do.
+      builds_model: whether the model is built first, to see that it can be.
+      check_more: raises BadInputError for further errors that can be found before TFX is loaded.
+    """
     try:
         config = loading.load(config_path)
         classes = _check_images(config, config_path)
@@ -180,6 +201,7 @@ def _session(
         folder = RunFolder(workspace, config.name)
         _check_production(config.push.directory or str(folder.serving))
         with folder.locked(), temporary_files():
+            check_more()
             log = folder.new_log()
             print(f"{config.name}: {display_path(config_path)}; details go to {display_path(log)}", flush=True)
             with console.redirected(log) as terminal:
@@ -188,7 +210,10 @@ def _session(
         print(error, file=sys.stderr)
         return ExitCode.BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted; finished stages come from the cache next time", file=sys.stderr)
+        print(
+            "interrupted; run the same command again: finished stages come from the cache, and a training continues",
+            file=sys.stderr,
+        )
         return ExitCode.INTERRUPTED
 
 
@@ -239,7 +264,10 @@ def _check_docker(config: RunConfig) -> None:
     try:
         docker.from_env(timeout=10).ping()
     except docker.errors.DockerException as error:
-        raise BadInputError(f"serving_check.tf_serving: needs Docker on this machine: {error}") from None
+        raise BadInputError(
+            "serving_check.tf_serving: Docker does not answer on this machine; start it, or remove the field "
+            f"({one_line(error)})"
+        ) from None
 
 
 def _check_production(directory: str) -> None:

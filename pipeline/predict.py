@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from config.errors import BadInputError, ExitCode, op_message
+from components.serving_directory import ServingDirectory
+from config.errors import BadInputError, ExitCode, one_line, op_message
 from pipeline import console
 
 _SERVE_IMAGES, _CLASS_NAMES = "serve_images", "class_names"
@@ -32,7 +33,10 @@ def predict(model_dir: str | Path, images: Sequence[str], terminal: TextIO) -> E
     Raises:
       BadInputError: if the model cannot be used.
     """
-    model = Model(version_folder(Path(model_dir)))
+    version = version_folder(Path(model_dir))
+    if version.name.isdecimal() and (damage := ServingDirectory(version.parent).damage(int(version.name))):
+        print(f"warning: {version}: {damage}", file=sys.stderr)
+    model = Model(version)
     result = ExitCode.OK
     for image in images:
         try:
@@ -56,6 +60,28 @@ def version_folder(model_dir: Path) -> Path:
     if not numbers:
         raise BadInputError(f"{model_dir}: a SavedModel or a folder of numbered versions is expected")
     return model_dir / str(max(numbers))
+
+
+def check_signatures(version: Path, names: Sequence[str]) -> None:
+    """Checks that a SavedModel has signatures.
+
+    Args:
+      version: its folder.
+      names: of the signatures.
+
+    Raises:
+      BadInputError: if it cannot be loaded, or lacks one of them.
+    """
+    import tensorflow as tf
+
+    try:
+        found = tf.saved_model.load(str(version)).signatures
+    except Exception as error:  # the type depends on what is broken in the SavedModel
+        raise BadInputError(f"{version}: cannot be loaded as a SavedModel: {one_line(error)}") from None
+    if missing := [name for name in names if name not in found]:
+        raise BadInputError(
+            f"{version}: the model has no signature {' and '.join(missing)}; docs/serving.md lists those it needs"
+        )
 
 
 class Model:
@@ -94,7 +120,9 @@ class Model:
         except OSError as error:
             raise BadInputError(f"{image}: cannot be read: {error.strerror}") from None
         except self._tf.errors.InvalidArgumentError as error:
-            raise BadInputError(f"{image}: cannot be decoded: {op_message(error.message)}") from None
+            raise BadInputError(
+                f"{image}: the served model cannot decode it ({op_message(error.message)}); convert it to JPEG or PNG"
+            ) from None
         probabilities = answer["probabilities"][0].numpy()
         return {
             "file": image,

@@ -75,7 +75,8 @@ def _found(verdict: Verdict, baseline: int | None) -> Iterator[str]:
         f"difference to version {baseline}: {change.value:+.2%} (one-sided {verdict.confidence:.0%} bounds "
         f"{change.lower:+.1%} and {change.upper:+.1%}; McNemar's p = {change.probability:.2g})"
     )
-    if not any(check.metric == Metric.ACCURACY_CHANGE and not check.passed for check in verdict.checks):
+    is_worse = any(check.metric == Metric.ACCURACY_CHANGE and not check.passed for check in verdict.checks)
+    if not is_worse and change.lower <= 0:  # neither worse nor better beyond chance
         yield from _too_few(verdict, change.disagreement)
 
 

@@ -75,6 +75,17 @@ class RunFolder:
             self._check_metadata()
             yield
 
+    def is_in_use(self) -> bool:
+        """Whether a run of this pipeline is active."""
+        try:
+            with open(self.path / ".lock") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
     def _check_metadata(self) -> None:
         if self.metadata.exists() and self.metadata.stat().st_size:
             with self.metadata.open("rb") as file:

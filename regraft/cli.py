@@ -23,6 +23,11 @@ class _Regraft(options.Commands):
         except BadInputError as error:
             click.echo(str(error), err=True)
             code = ExitCode.BAD_INPUT
+        except OSError as error:
+            if error.filename is None:
+                raise
+            click.echo(f"{error.filename}: {error.strerror}", err=True)
+            code = ExitCode.BAD_INPUT
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             code = ExitCode.INTERRUPTED

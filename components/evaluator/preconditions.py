@@ -84,7 +84,7 @@ def check_classes(candidate: Sequence[str], baseline: Sequence[str], allow_new: 
     if missing:
         raise EvaluationError(
             f"data: the candidate lacks these classes of the model in production: {', '.join(missing)}; "
-            "add images of them"
+            "train it with images of them, or judge another model"
         )
     if new and not allow_new:
         raise EvaluationError(

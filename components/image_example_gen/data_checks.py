@@ -11,6 +11,8 @@ from config.errors import BadInputError
 
 SHOWN = 10  # files listed in a message
 
+_FEWEST = 3  # images of a class of which data.stratified puts one into each split
+
 
 def check_conflicts(conflicts: Sequence[dict[str, Any]]) -> None:
     """Raises BadInputError if identical images have different labels, or a group is in several splits.
@@ -85,11 +87,11 @@ def check_classes(counts: Counts, classes: Sequence[str], allow_untested: bool, 
         )
     untested = [name for name in classes if name not in counts.splits[TEST]]
     if untested and not allow_untested:
-        images = ", ".join(f"{name!r} ({_images_of(counts, name)})" for name in untested)
+        images = ", ".join(f"{name!r} (images in all splits: {_images_of(counts, name)})" for name in untested)
         raise BadInputError(
-            f"data.splits: no image of {images} is in the test split, so these classes can't be tested; set "
-            "data.stratified to true, which gives each class its share, add images to them, or set "
-            f"gate.on_missing_class to warn, which leaves them untested{note}"
+            f"data.splits: no image of {images} is in the test split, so nothing would be known about it; add images "
+            f"({_FEWEST} give each split one), set data.stratified to true if there are as many, or set "
+            f"gate.on_missing_class to warn, which leaves it untested{note}"
         )
 
 

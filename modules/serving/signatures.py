@@ -25,6 +25,7 @@ SERVING_DEFAULT = "serving_default"
 SERVE_IMAGES = "serve_images"
 CLASS_NAMES = "class_names"
 TRUE_LABELS = "true_labels"
+OF_A_CANDIDATE = (SERVING_DEFAULT, CLASS_NAMES, TRUE_LABELS)  # those that Evaluator calls
 
 PROBABILITIES = "probabilities"
 LABEL = "label"

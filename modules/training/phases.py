@@ -123,7 +123,7 @@ def _fine_tune(
     fine_tune: FineTuneConfig, fitting: Fitting, saved: Saved | None, done: list[dict[str, Any]]
 ) -> dict[str, Any]:
     names = freezing.unfreeze_top(fitting.backbone, fine_tune.layers)
-    _log.info("  fine-tuning %d layers of the backbone, from %s on", len(names), names[0])
+    _log.info("  fine-tuning %d layer%s of the backbone, from %s on", len(names), "s"[: len(names) > 1], names[0])
     data = fitting.phase_data(FINE_TUNE_PHASE)
     mutable = _mutable(data.trainee, fitting.backbone)
     before = saved[1]["before"] if saved else _values(mutable)

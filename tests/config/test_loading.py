@@ -119,7 +119,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ),
         (
             MINIMAL + "backbone: {name: VGG}",
-            "ConvNeXtLarge, ConvNeXtXLarge. Received: 'VGG'",
+            "ConvNeXtLarge, ConvNeXtXLarge; did you mean 'VGG19'. Received: 'VGG'",
         ),
         (
             MINIMAL + "backbone: {image_size: 8}",
@@ -178,7 +178,14 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ),
         (MINIMAL + "backbone: {name: VGG16, keras_model: a.keras}", "backbone.keras_model: an existing .keras file"),
         (MINIMAL + "backbone: {saved_model: .}", "backbone.saved_model: a folder with a saved_model.pb is expected"),
-        (MINIMAL + "backbone: {name: VGG16, layer: x}", "layer and keras_model go together"),
+        (MINIMAL + "gate: {min_acuracy: 0.9}", "did you mean 'min_accuracy'. Received: 0.9"),
+        (MINIMAL + "push: {directory: photos/models}", "push.directory: a folder apart from data.path is expected"),
+        ("", "the file is empty; a mapping of sections (name, data, …) is expected"),
+        (MINIMAL + "---\nname: other", "a second document begins here; one is allowed"),
+        (
+            MINIMAL + "backbone: {name: VGG16, layer: x}",
+            "layer names a layer of keras_model, so both or neither are needed",
+        ),
         (MINIMAL + "backbone: {preprocessing: bgr}", "backbone.preprocessing: input should be 'raw', 'unit', 'tf'"),
         ("name: My_Fruit\ndata: {path: p}", "name: lower-case letters, digits and '-' are allowed"),
         ("name: fruit\ndata: {path: ''}", "data.path: string should have at least 1 character"),

@@ -28,9 +28,9 @@ def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photo
     assert "92 images: 90 used, 1 quarantined (not-an-image 1), 1 duplicates" in checked.output
     assert re.search(r"^  cyan +33.3% +\d+ +\d+ +\d+ *$", checked.output, re.MULTILINE)
     assert re.search(
-        r"^\d+ test images: a measured accuracy of .* would have the bounds ", checked.output, re.MULTILINE
+        r"^\d+ test images: the lowest accuracy that passes, .*, would have the bounds ", checked.output, re.MULTILINE
     )
-    assert lines[-1] == "a run could start; nothing was trained"
+    assert lines[-1] == f"no errors found, and nothing was trained; to train: regraft run {config}"
     assert (checked.summary, checked.versions) == (None, [])
 
     found = json.loads((tmp_path / "found.json").read_text())
@@ -44,10 +44,11 @@ def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photo
     assert len(re.findall(r"^ +\d+ +\d{4}-", listed, re.MULTILINE)) == 1, "a check is no run"
 
 
-def test_a_check_has_the_exit_codes_of_a_run(workspace, photos):
+def test_a_check_has_the_exit_codes_of_a_run(workspace, photos, tmp_path):
     strict = workspace.configure(photos, name="strict-check", data={"max_bad_fraction": 0.0})
-    checked = workspace.run(strict, command="check")
-    assert checked.exit_code == 2
+    (tmp_path / "found.json").write_text("of an earlier check")
+    checked = workspace.run(strict, "--json", str(tmp_path / "found.json"), command="check")
+    assert checked.exit_code == 2 and not (tmp_path / "found.json").exists()
     assert "1 of 92 files" in checked.output and "max_bad_fraction" in checked.output
     wrong = workspace.configure(photos, name="wrong-check", training={"fine_tune": {"layers": "nope"}})
     checked = workspace.run(wrong, command="check")

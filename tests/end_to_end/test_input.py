@@ -170,7 +170,10 @@ def test_a_corrected_label_is_noticed(workspace, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: colours\ndata: {path: gone}", "one subfolder per class is expected. Received:"),
+        (
+            "name: colours\ndata: {path: gone}",
+            "one subfolder per class is expected; there is no such folder. Received:",
+        ),
         ("name: colours\ndata: {path: gone}\ngate: {min_acc: 1}", "gate.min_acc: no such field"),
     ],
 )

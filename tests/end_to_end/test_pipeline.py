@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 from pipeline import history
 
@@ -193,7 +194,9 @@ def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace
 def test_tf_serving_that_can_not_be_asked_is_said_before_the_first_stage(workspace, colours):
     run = workspace.run(workspace.configure(colours, name="tf-serving", serving_check={"tf_serving": "2.19.0"}))
     assert (run.exit_code, run.versions, run.summary) == (2, [], None)
-    assert run.output.startswith("serving_check.tf_serving: needs Docker on this machine: ")
+    assert run.output.startswith(
+        "serving_check.tf_serving: Docker does not answer on this machine; start it, or remove the field ("
+    )
     assert len(run.output.splitlines()) == 1
 
 
@@ -207,7 +210,7 @@ def test_tf_serving_is_asked_by_tfxs_infra_validator_and_pusher_heeds_it(workspa
     assert '"2.19.0"' in stages["InfraValidator"].exec_properties["serving_spec"]
 
 
-def test_the_gate_alone_judges_any_model_and_changes_nothing(workspace, colours, first_run):
+def test_the_gate_alone_judges_any_model_and_changes_nothing(workspace, colours, first_run, tmp_path):
     config = workspace.configure(colours)
     before = workspace.run(config)
     versions = before.versions
@@ -221,7 +224,14 @@ def test_the_gate_alone_judges_any_model_and_changes_nothing(workspace, colours,
     assert re.search(r"calibration error +overall .* at most 0 .* FAILED", refused.output)
     assert refused.versions == versions
     assert refused.summary == before.summary
+    tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
+    other = workspace.run(config, "--gate-only", str(tmp_path / "other"))
+    assert other.exit_code == 2 and "ImageExampleGen" not in other.output
+    assert (
+        f"{tmp_path}/other: the model has no signature serving_default and class_names and true_labels" in other.output
+    )
     nothing = workspace.run(config, "--gate-only", str(colours))
+    assert "loading TFX" not in nothing.output
     assert nothing.exit_code == 2
     assert "a SavedModel or a folder of numbered versions is expected" in nothing.output
 
@@ -278,5 +288,5 @@ def test_the_pushed_model_names_the_right_class(first_run, colours, tmp_path):
     assert done.returncode == 2
     told = done.stderr.splitlines()
     assert told[0] == "gone.png: cannot be read: No such file or directory"
-    assert told[1].startswith(f"{tmp_path}/notes.jpg: cannot be decoded: Unknown image file format")
+    assert told[1].startswith(f"{tmp_path}/notes.jpg: the served model cannot decode it (Unknown image file format")
     assert len(told) == 2

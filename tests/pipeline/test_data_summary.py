@@ -99,4 +99,4 @@ def test_check_prints_what_the_test_images_can_prove():
     assert few[0] == "the gate would refuse every model: 10 test images, and gate.min_test_examples is 20"
     assert few[-1].startswith("even a model without a mistake could not prove an accuracy of 95%: that takes 52 test")
     (enough,) = data_summary.gate_power(counts(red=60), GateConfig(min_accuracy=0.95))
-    assert enough.startswith("60 test images: a measured accuracy of 95.0% would have the bounds ")
+    assert enough.startswith("60 test images: the lowest accuracy that passes, 95.0%, would have the bounds ")

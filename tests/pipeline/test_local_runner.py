@@ -74,4 +74,7 @@ def test_ctrl_c_has_its_own_exit_code(start, monkeypatch, capsys):
 
     monkeypatch.setattr(local_runner.loading, "load", interrupt)
     assert start() == ExitCode.INTERRUPTED
-    assert capsys.readouterr().err == "interrupted; finished stages come from the cache next time\n"
+    assert (
+        capsys.readouterr().err
+        == "interrupted; run the same command again: finished stages come from the cache, and a training continues\n"
+    )

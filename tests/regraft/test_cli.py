@@ -342,3 +342,18 @@ def test_the_shell_gets_the_commands():
         [Path(sysconfig.get_path("scripts"), "regraft")], env={**os.environ, **words}, capture_output=True, text=True
     )
     assert done.stdout.split() == ["plain,rollback"], done.stderr
+
+
+def test_a_folder_that_can_not_be_written_is_named_in_one_line(serving, monkeypatch, capsys):
+    def read_only(*_):
+        raise OSError(30, "Read-only file system", "serving/.lock")
+
+    monkeypatch.setattr(ServingDirectory, "roll_back", read_only)
+    assert command_line.run("versions", "rollback", serving) == 2
+    assert capsys.readouterr().err == "serving/.lock: Read-only file system\n"
+
+
+def test_predict_warns_of_a_damaged_version(serving, capsys):
+    (Path(serving) / "2" / "saved_model.pb").write_text("damaged")
+    assert command_line.run("predict", serving, "photo.jpg") == 2
+    assert capsys.readouterr().err.startswith("warning: serving/2: its files are not the ones that were pushed\n")

@@ -25,7 +25,10 @@ class FolderSource:
           BadInputError: if it does not.
         """
         if not is_uri(path) and not Path(path).is_dir():
-            raise BadInputError(f"data.path: a folder with one subfolder per class is expected. Received: {path!r}")
+            found = "this is a file" if Path(path).exists() else "there is no such folder"
+            raise BadInputError(
+                f"data.path: a folder with one subfolder per class is expected; {found}. Received: {path!r}"
+            )
         self.path, self._config = path, config
 
     def items(self) -> list[Item]:

@@ -60,6 +60,9 @@ def test_a_class_without_usable_training_or_test_images_is_an_error():
     with pytest.raises(BadInputError, match=r"no image of \['milk'\] is in the training split"):
         data_checks.check_classes(counts(train={"tea": 8}), ["tea", "milk"], True, set())
     untested = counts(test={"tea": 1})
-    with pytest.raises(BadInputError, match=r"no image of 'milk' \(3\) is in the test split.*gate\.on_missing_class"):
+    with pytest.raises(
+        BadInputError,
+        match=r"no image of 'milk' \(images in all splits: 3\) is in the test split.*gate\.on_missing_class",
+    ):
         data_checks.check_classes(untested, ["tea", "milk"], False, set())
     data_checks.check_classes(untested, ["tea", "milk"], True, set())
