@@ -7,13 +7,13 @@ has none, and the configuration holds.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import pydantic
 from tfx.types import component_spec
 
 from config.errors import BadInputError
-from config.section import Section
+from config.section import AnySection, Section
 
 DATA_PATH = "data_path"
 TRAINING = ("head_epochs", "head_learning_rate", "fine_tune_epochs", "fine_tune_learning_rate")
@@ -30,8 +30,6 @@ PATHS: dict[str, tuple[str, ...]] = {
     "max_regression": ("gate", "max_regression"),
 }
 _TYPES: dict[str, type] = {"path": str, "epochs": int}  # by field; all others are numbers
-
-AnySection = TypeVar("AnySection", bound=Section)
 
 
 def specification(*names: str) -> dict[str, component_spec.ExecutionParameter]:

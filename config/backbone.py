@@ -129,7 +129,7 @@ class BackboneConfig(ImageInput):
     @property
     def image_input(self) -> ImageInput:
         """The part of the section that Transform depends on."""
-        return ImageInput(**{name: getattr(self, name) for name in ImageInput.model_fields})
+        return self.part(ImageInput)
 
     @property
     def files(self) -> list[str]:

@@ -74,15 +74,15 @@ class BeamConfig(Section):
     options: list[Annotated[str, pydantic.AfterValidator(_option)]] = []
     """Further options of Beam, each as `--name=value`; they win. Beam ignores options that it does not know."""
 
-    def unused_fields(self) -> set[str]:
+    def unused_fields(self) -> dict[str, str]:
         """The fields of clusters, with runner local."""
-        return set(_OF_CLUSTERS) if self.runner == "local" else set()
+        if self.runner != "local":
+            return {}
+        return dict.fromkeys(_OF_CLUSTERS, "is an option of runner flink and spark. Received: runner='local'")
 
     @pydantic.model_validator(mode="after")
     def _fields_of_this_runner(self) -> BeamConfig:
         if self.runner == "local":
-            for name in sorted(self.model_fields_set & self.unused_fields()):
-                raise ValueError(f"{name} is an option of runner flink and spark. Received: runner={self.runner!r}")
             return self
         if self.runner == "spark" and self.workers is not None:
             raise ValueError(

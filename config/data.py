@@ -149,4 +149,4 @@ class DataConfig(IngestionConfig):
     @property
     def ingestion(self) -> IngestionConfig:
         """The part of the section that ImageExampleGen depends on beside the path."""
-        return IngestionConfig(**{name: getattr(self, name) for name in IngestionConfig.model_fields})
+        return self.part(IngestionConfig)

@@ -40,6 +40,13 @@ def one_line(error: object, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def listed(names: Iterable[str], most: int = 5) -> str:
+    """The names separated by commas; the number of the others after the first `most`."""
+    shown = list(names)
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(shown[:most]) + more
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """`; did you mean …` for a misspelt name; empty if no known name is like it."""
     by_lower_case = {candidate.lower(): candidate for candidate in known}

@@ -59,4 +59,4 @@ class RunConfig(ClassifierConfig):
     @property
     def classifier(self) -> ClassifierConfig:
         """The sections that Trainer depends on."""
-        return ClassifierConfig(**{name: getattr(self, name) for name in ClassifierConfig.model_fields})
+        return self.part(ClassifierConfig)

@@ -8,10 +8,12 @@ import typing
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import pydantic
 from pydantic.fields import FieldInfo
+
+AnySection = TypeVar("AnySection", bound="Section")
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,19 @@ class Section(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True)
 
-    def unused_fields(self) -> set[str]:
-        """Fields that mean nothing with the values of the others; they are left out when the section is written."""
-        return set()
+    def unused_fields(self) -> dict[str, str]:
+        """Fields that mean nothing with the values of the others, and why, as the end of a sentence about the field.
+
+        A configuration that sets one of them is refused, and they are left out when the section is written.
+        """
+        return {}
+
+    @pydantic.model_validator(mode="after")
+    def _sets_no_unused_field(self) -> Self:
+        unused = self.unused_fields()
+        if wrongly_set := sorted(self.model_fields_set & unused.keys()):
+            raise ValueError(f"{wrongly_set[0]} {unused[wrongly_set[0]]}")
+        return self
 
     @classmethod
     def ordered_fields(cls) -> dict[str, FieldInfo]:
@@ -59,6 +71,10 @@ class Section(pydantic.BaseModel):
     def _without_unused(self, handler: pydantic.SerializerFunctionWrapHandler) -> dict[str, Any]:
         unused = self.unused_fields()
         return {name: value for name, value in handler(self).items() if name not in unused}
+
+    def part(self, kind: type[AnySection]) -> AnySection:
+        """The fields that this section has from `kind`, a class that its own class extends."""
+        return kind(**{name: getattr(self, name) for name in kind.model_fields})
 
     def serialized(self) -> str:
         """The section as JSON: what a stage is given, and part of its cache key. Equal sections give equal text."""
@@ -106,7 +122,8 @@ def resolve_config_path(path: str, info: pydantic.ValidationInfo) -> str:
     return path
 
 
-def _unicode_form(name: str) -> str:
+def normalize_class_name(name: str) -> str:
+    """The name in Unicode's form NFC: file systems write the same letters in different forms."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -122,5 +139,5 @@ ConfigPath = Annotated[str, pydantic.AfterValidator(resolve_config_path)]
 LocalPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_absolute_here)]
 """A path of a run on this machine alone; the section `kubeflow` has its own field for runs on other machines."""
 
-ClassName = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_unicode_form)]
+ClassName = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(normalize_class_name)]
 """The name of a class, in Unicode's form NFC, as ImageExampleGen writes it: the same letters have several forms."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
 
-from config.section import Section
+from config.section import Section, normalize_class_name
 
 Layers = int | float | str
 """Which layers of the backbone are fine-tuned: see `FineTuneConfig.layers`."""
@@ -34,7 +33,7 @@ def _class_weights(value: Any) -> str | dict[str, float] | None:
     if not (value is None or value == "balanced" or weights):
         raise ValueError("balanced, or a number above 0 for each class name, is allowed")
     if isinstance(value, dict):
-        return {unicodedata.normalize("NFC", name): weight for name, weight in value.items()}
+        return {normalize_class_name(name): weight for name, weight in value.items()}
     return value
 
 
@@ -75,15 +74,16 @@ class PhaseConfig(Section):
     """The phase stops after this many epochs without a lower loss on eval. It ends with its best weights in any case.
     1 or more; default 3."""
 
-    def unused_fields(self) -> set[str]:
+    def unused_fields(self) -> dict[str, str]:
         """Options of other optimizers and schedules."""
-        return {option for option, (field, value) in _OWNERS.items() if getattr(self, field) != value}
+        return {
+            option: f"needs {field} {wanted}. Received: {field}={getattr(self, field)!r}"
+            for option, (field, wanted) in _OWNERS.items()
+            if getattr(self, field) != wanted
+        }
 
     @pydantic.model_validator(mode="after")
-    def _options_agree(self) -> PhaseConfig:
-        for option in sorted(self.model_fields_set & self.unused_fields()):
-            field, wanted = _OWNERS[option]
-            raise ValueError(f"{option} needs {field} {wanted}. Received: {field}={getattr(self, field)!r}")
+    def _warmup_ends_before_the_phase(self) -> PhaseConfig:
         if self.warmup_epochs >= self.epochs:
             raise ValueError(
                 f"warmup_epochs must be fewer than epochs. Received: {self.warmup_epochs} of {self.epochs}"

@@ -18,13 +18,12 @@ from components.example_validator import drift
 from components.image_example_gen import report
 from components.image_example_gen.report import Counts
 from config.data import TEST
+from config.errors import listed
 from config.gate import GateConfig
 from config.stages import EXAMPLE_VALIDATOR, IMAGE_EXAMPLE_GEN
 from pipeline import console
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import display_path
-
-_MOST_NAMES = 5  # of classes in a warning
 
 
 @dataclass(frozen=True)
@@ -44,11 +43,6 @@ class DataSummary:
     drift: list[drift.Finding]
     warnings: list[str]
     report: str
-
-    @property
-    def used(self) -> int:
-        """Number of examples in all splits."""
-        return sum(map(self.counts.examples, self.counts.splits))
 
 
 def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Sequence[str] | None = None) -> DataSummary:
@@ -102,13 +96,13 @@ def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, Cl
         if figures is not None:
             of_class = figures.get(name, ClassFigures(None, None, 0))
             measured = [_percent(of_class.recall), _percent(of_class.precision)]
-        table.add_row(rich.markup.escape(name), f"{_share(counts, name):.1%}", *numbers, *measured)
+        table.add_row(rich.markup.escape(name), f"{counts.examples_of(name) / counts.used:.1%}", *numbers, *measured)
     table.add_section()
     table.add_row("all images", "", *(str(counts.examples(split)) for split in counts.splits))
     printer.print(table)
     reasons = ", ".join(f"{reason} {images}" for reason, images in counts.reasons.items())
     print(
-        f"{counts.found} images: {summary.used} used, {counts.quarantined} quarantined"
+        f"{counts.found} images: {counts.used} used, {counts.quarantined} quarantined"
         + (f" ({reasons})" if reasons else "")
         + f", {counts.duplicates} duplicates"
         + (f"; {counts.transcoded} transcoded to PNG" if counts.transcoded else ""),
@@ -151,11 +145,6 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
         )
 
 
-def _share(counts: Counts, name: str) -> float:
-    """A class's part of all examples, [0, 1]."""
-    return sum(of.get(name, 0) for of in counts.splits.values()) / sum(map(counts.examples, counts.splits))
-
-
 def _about_images(counts: Counts) -> Iterator[str]:
     if near := {split: images for split, images in counts.near_duplicates.items() if images}:
         numbers = ", ".join(f"{images} in {split}" for split, images in near.items())
@@ -164,7 +153,7 @@ def _about_images(counts: Counts) -> Iterator[str]:
             "than new images are; data.near_duplicates: group keeps them in one split"
         )
     if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
-        yield f"no test images of {_names(untested)}, so the gate cannot judge these classes; add images"
+        yield f"no test images of {listed(untested)}, so the gate cannot judge these classes; add images"
 
 
 def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:
@@ -178,16 +167,11 @@ def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:
     if few:
         images, name, _ = min(few)
         worst, _ = confidence.share_bounds(images, images, gate.confidence)
-        listed = _names([f"{name} {images} (needed: {needed})" for images, name, needed in sorted(few)])
+        names = listed([f"{name} {images} (needed: {needed})" for images, name, needed in sorted(few)])
         yield (
-            f"few test images: {listed}; even with all correct, recall of {name} could be as low as {worst:.0%} "
+            f"few test images: {names}; even with all correct, recall of {name} could be as low as {worst:.0%} "
             f"({gate.confidence:.0%} confidence)"
         )
-
-
-def _names(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(names[:_MOST_NAMES]) + more
 
 
 def _percent(value: float | None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +19,6 @@ from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
 from pipeline import console, run_metadata, verdict_table
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import RunFolder, display_path
-
-_UNFINISHED = "ended"
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,11 @@ def past_runs(folder: str | Path) -> list[PastRun]:
     if not runs.metadata.is_file():
         raise BadInputError(f"{display_path(runs.path)}: no runs here; name a folder <workspace>/<pipeline name>")
     records = run_metadata.read_runs(runs.metadata, runs.path.name)
-    past = [_past_run(number, started, stages) for number, (started, stages) in enumerate(records, start=1)]
-    if past and runs.is_in_use() and past[-1].outcome.startswith(_UNFINISHED):
-        past[-1] = dataclasses.replace(past[-1], outcome=past[-1].outcome.replace(_UNFINISHED, "running,", 1))
-    return past
+    running = len(records) if runs.is_in_use() else None
+    return [
+        _past_run(number, started, stages, is_running=number == running)
+        for number, (started, stages) in enumerate(records, start=1)
+    ]
 
 
 def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
@@ -122,7 +120,7 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
         print(line, file=terminal)
 
 
-def _past_run(number: int, started: str, stages: dict[str, StageRecord]) -> PastRun:
+def _past_run(number: int, started: str, stages: dict[str, StageRecord], is_running: bool) -> PastRun:
     found = baseline = None
     if EVALUATOR in stages:
         try:
@@ -130,7 +128,7 @@ def _past_run(number: int, started: str, stages: dict[str, StageRecord]) -> Past
         except FileNotFoundError:
             found = None
         baseline = run_metadata.baseline_version(stages)
-    return PastRun(number, started, found, baseline, _serving_check(stages), _outcome(stages, found))
+    return PastRun(number, started, found, baseline, _serving_check(stages), _outcome(stages, found, is_running))
 
 
 def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
@@ -142,12 +140,13 @@ def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
         return None
 
 
-def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None) -> str:
+def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None, is_running: bool) -> str:
     if CANDIDATE in stages and EVALUATOR in stages:
         return "gate only: would be blessed" if verdict and verdict.blessed else "gate only: would be refused"
     if PUSHER not in stages:
         last = list(stages)[-1] if stages else None
-        return f"{_UNFINISHED} after {last}" if last else f"{_UNFINISHED} before the end of its first stage"
+        state = "running," if is_running else "ended"
+        return f"{state} after {last}" if last else f"{state} before the end of its first stage"
     pushed = stages[PUSHER].outputs["pushed_model"].custom_properties
     if rolled_back := pushed[properties.ROLLED_BACK].int_value:
         return f"not pushed: version {rolled_back}, which was rolled back"

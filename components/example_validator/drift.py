@@ -19,13 +19,13 @@ import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
 from config.data import Action, DriftConfig
+from config.errors import listed
 from modules.data import features
 
 FILE = "drift.json"
 STOP: Action = "stop"
 WARN: Action = "warn"
 IGNORE: Action = "ignore"
-_MOST_NAMES = 5  # in a sentence
 _TYPES = {features.HEIGHT: schema_pb2.INT, features.WIDTH: schema_pb2.INT, features.BRIGHTNESS: schema_pb2.FLOAT}
 
 
@@ -70,7 +70,7 @@ def find(
         findings.append(Finding(name, message, bounds.beyond))
     formats = _shares(new_features[features.FORMAT]), _shares(old_features[features.FORMAT])
     if added := sorted(set(formats[0]) - set(formats[1])):
-        message = f"new formats, which production was not trained on: {_names(added)}"
+        message = f"new formats, which production was not trained on: {listed(map(repr, added))}"
         findings.append(Finding(features.FORMAT, message, bounds.new_formats))
     return [finding for finding in findings if finding.action != IGNORE]
 
@@ -98,10 +98,10 @@ def loads(text: str) -> list[Finding]:
 def _class_changes(new: Mapping[str, float], old: Mapping[str, float], bounds: DriftConfig) -> list[Finding]:
     findings = []
     if added := sorted(set(new) - set(old)):
-        message = f"new classes, which production does not know: {_names(added)}"
+        message = f"new classes, which production does not know: {listed(map(repr, added))}"
         findings.append(Finding(features.LABEL, message, bounds.new_classes))
     if missing := sorted(set(old) - set(new)):
-        message = f"missing classes, which production knows: {_names(missing)}"
+        message = f"missing classes, which production knows: {listed(map(repr, missing))}"
         findings.append(Finding(features.LABEL, message, bounds.missing_classes))
     return findings
 
@@ -162,8 +162,3 @@ def _shares(feature: Any) -> dict[str, float]:
     counts = {bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets}
     total = sum(counts.values()) or 1.0
     return {label: count / total for label, count in counts.items()}
-
-
-def _names(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return ", ".join(map(repr, names[:_MOST_NAMES])) + more

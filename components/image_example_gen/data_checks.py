@@ -87,16 +87,12 @@ def check_classes(counts: Counts, classes: Sequence[str], allow_untested: bool, 
         )
     untested = [name for name in classes if name not in counts.splits[TEST]]
     if untested and not allow_untested:
-        images = ", ".join(f"{name!r} (images in all splits: {_images_of(counts, name)})" for name in untested)
+        images = ", ".join(f"{name!r} (images in all splits: {counts.examples_of(name)})" for name in untested)
         raise BadInputError(
             f"data.splits: no image of {images} is in the test split, so nothing would be known about it; add images "
             f"({_FEWEST} give each split one), set data.stratified to true if there are as many, or set "
             f"gate.on_missing_class to warn, which leaves it untested{note}"
         )
-
-
-def _images_of(counts: Counts, class_name: str) -> int:
-    return sum(split.get(class_name, 0) for split in counts.splits.values())
 
 
 def _source_splits_note(source_splits: Collection[str]) -> str:

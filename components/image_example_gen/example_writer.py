@@ -22,7 +22,6 @@ from components.image_example_gen import inspection, parallelism, report
 from components.image_example_gen.inspection import InspectedImage
 from components.image_example_gen.sources import readers
 from config.errors import BadInputError
-from config.section import is_uri
 from modules.data import features
 
 _EXAMPLES_PER_SHARD = 1000
@@ -73,8 +72,7 @@ def _write_shard(
     tf.io.gfile.makedirs(folder)
     path = os.path.join(folder, f"data_tfrecord-{index:05d}-of-{shards:05d}.gz")
     temporary = os.path.join(uri, f".{split}-{index}.tmp")
-    remote = any(is_uri(image.location.uri) for image in images)
-    threads = parallelism.REMOTE_THREADS if remote else parallelism.THREADS
+    threads = parallelism.threads_for(image.location.uri for image in images)
     tally = progress.Tally.of(progress_folder, sum(sizes.values()))
     with tf.io.TFRecordWriter(temporary, _STORED) as writer, ThreadPoolExecutor(threads) as pool:
         for serialized in parallelism.map_in_order(pool, _serialize, images, threads):

@@ -156,7 +156,7 @@ def _count_images(rows: dict[str, Rows]) -> report.Counts:
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
     )
-    recorded = counts.quarantined + counts.duplicates + sum(map(counts.examples, SPLITS))
+    recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:
         raise RuntimeError(f"{counts.found} images were found, but {recorded} were recorded: {counts}")
     return counts

@@ -28,7 +28,6 @@ from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.readers import RawImage, Reader
 from config.data import IngestionConfig
 from config.errors import one_line, op_message
-from config.section import is_uri
 from modules.data import decoding, features
 
 with contextlib.suppress(ImportError):  # present if the extra `heif` is installed
@@ -114,8 +113,7 @@ class InspectImages(beam.DoFn):
             pool.shutdown()
 
     def process(self, batch: list[Item]) -> Iterator[Any]:
-        remote = any(is_uri(item.uri) for item in batch)
-        threads = parallelism.REMOTE_THREADS if remote else parallelism.THREADS
+        threads = parallelism.threads_for(item.uri for item in batch)
         pool = self._pools[threads]
         image_files = [item for item in batch if not item.records]
         for images in parallelism.map_in_order(pool, self._inspect_file, image_files, threads):

@@ -12,6 +12,7 @@ import joblib
 import psutil
 
 from components.image_example_gen.sources.item import Item
+from config.section import is_uri
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -47,6 +48,11 @@ def choose_workers(arguments: Sequence[str], items: Iterable[Item]) -> list[str]
     affordable = min(joblib.cpu_count(), psutil.virtual_memory().available // _PROCESS_MEMORY)
     workers = max(1, affordable) if images >= MIN_IMAGES else 1
     return [f"{_OPTION}{workers}" if argument == AUTOMATIC else argument for argument in arguments]
+
+
+def threads_for(uris: Iterable[str]) -> int:
+    """Number of threads for reading these files in one process."""
+    return REMOTE_THREADS if any(map(is_uri, uris)) else THREADS
 
 
 def map_in_order(pool: ThreadPoolExecutor, work: Callable[[T], U], items: Iterable[T], threads: int) -> Iterator[U]:

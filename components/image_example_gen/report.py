@@ -62,6 +62,15 @@ class Counts:
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())
 
+    def examples_of(self, class_name: str) -> int:
+        """Number of examples of a class in all splits."""
+        return sum(split.get(class_name, 0) for split in self.splits.values())
+
+    @property
+    def used(self) -> int:
+        """Number of examples of all classes in all splits."""
+        return sum(map(self.examples, self.splits))
+
     @property
     def classes(self) -> list[str]:
         return sorted({name for split in self.splits.values() for name in split})

@@ -14,6 +14,7 @@ from tfx.utils import json_utils
 from components import code_digest, run_parameters, state_driver, user_code
 from components.trainer import executor
 from config.classifier import ClassifierConfig
+from config.data import EVAL, TRAIN
 
 
 class TrainerSpec(component_spec.ComponentSpec):
@@ -82,8 +83,8 @@ class Trainer(base_component.BaseComponent):
                 features=features,
                 transform_graph=transform_graph,
                 module_path=module,
-                train_args=trainer_pb2.TrainArgs(splits=["train"]),
-                eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+                train_args=trainer_pb2.TrainArgs(splits=[TRAIN]),
+                eval_args=trainer_pb2.EvalArgs(splits=[EVAL]),
                 custom_config=json_utils.dumps(custom_config),
                 **(runtime_parameters or {}),
                 code_digest=code_digest.of(executor.__name__, module),

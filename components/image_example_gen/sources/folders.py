@@ -12,7 +12,7 @@ from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.readers import FileReader, Reader
 from config.data import IngestionConfig
 from config.errors import BadInputError
-from config.section import is_uri
+from config.section import is_uri, normalize_class_name
 
 
 class FolderSource:
@@ -78,7 +78,7 @@ class FolderSource:
         path = "/".join(file.parts)
         if len(file.parts) == 1 and not file.problem:
             return Item(path, file.uri, rejection=Rejection(Reason.NO_LABEL, "the file is in no class folder"))
-        label = names.normalize_class_name(file.parts[0])
+        label = normalize_class_name(file.parts[0])
         if file.problem:
             return Item(path, "", rejection=Rejection(Reason.UNREADABLE, file.problem))
         if self._config.classes is not None and label not in self._config.classes:
@@ -92,7 +92,7 @@ class FolderSource:
         folders = [child.name for child in Path(self.path).iterdir() if child.is_dir() and not child.is_symlink()]
         used = {*classes, *(file.parts[0] for file in self._files)}
         return sorted(
-            name for name in folders if filesystem.is_data(name) and not {name, names.normalize_class_name(name)} & used
+            name for name in folders if filesystem.is_data(name) and not {name, normalize_class_name(name)} & used
         )
 
 

@@ -18,7 +18,7 @@ from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.readers import FileReader, Reader
 from config.data import IngestionConfig
 from config.errors import BadInputError
-from config.section import is_uri
+from config.section import is_uri, normalize_class_name
 
 IMAGE, LABEL, SPLIT, GROUP, WEIGHT = "image", "label", "split", "group", "weight"
 _COLUMNS = {IMAGE: "path", LABEL: "label", SPLIT: "split", GROUP: "group", WEIGHT: "weight"}
@@ -118,7 +118,7 @@ class ManifestSource:
 
     def _make_item(self, line: int, values: Mapping[str, Any], columns: Mapping[str, str]) -> Item:
         text = {role: self._to_text(line, column, values.get(column)) for role, column in columns.items()}
-        path, label = text[IMAGE], names.normalize_class_name(text[LABEL])
+        path, label = text[IMAGE], normalize_class_name(text[LABEL])
         if not path:
             no_path = Rejection(Reason.UNREADABLE, f"the column {columns[IMAGE]!r} is empty")
             return Item(f"{os.path.basename(self.path)}:{line}", "", rejection=no_path)

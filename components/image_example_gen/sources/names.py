@@ -26,11 +26,6 @@ def standard_split_name(name: str) -> str | None:
     return _SPLIT_NAMES.get(name.lower()) if name else ""
 
 
-def normalize_class_name(label: str) -> str:
-    """The name in Unicode's form NFC: file systems write the same letters in different forms."""
-    return unicodedata.normalize("NFC", label)
-
-
 def class_name_problem(label: str) -> str:
     """Why a label cannot be a class name; empty if it can."""
     if any(unicodedata.category(letter) == "Cs" for letter in label):

@@ -17,6 +17,7 @@ from components.image_example_gen.byte_location import ByteLocation
 from components.image_example_gen.quarantine import Reason, Rejection
 from components.image_example_gen.sources import filesystem, names
 from components.image_example_gen.sources.item import Item
+from config.section import normalize_class_name
 
 _GZIP_START = b"\x1f\x8b"
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
@@ -109,7 +110,7 @@ class RecordReader:
         if split is None:
             detail = f"the split {text['split']!r} is unknown; the names {names.KNOWN_SPLIT_NAMES} are allowed"
             return _rejected(path, Reason.UNREADABLE, detail)
-        label = names.normalize_class_name(self._label_of(values["label"]))
+        label = normalize_class_name(self._label_of(values["label"]))
         rejection = names.reject_label(label, self.classes)
         try:
             weight = float(text.get("weight") or 1.0)
