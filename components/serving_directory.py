@@ -1,9 +1,10 @@
 """The push directory, which TF Serving watches: numbered versions, each of which appears when it is complete.
 
 TF Serving serves the highest number, so that is the current version. An earlier version is made current by a copy of it
-under the next number. Beside the versions there are `.regraft.json` (see `_STATE`) and, during a push, `.pushing` and
-`.lock`; TF Serving ignores names that are not numbers. In a version, `assets.extra/regraft.json` is its manifest;
-SavedModel reserves that folder for a user's own files. The statistics and schema of its training data are beside it.
+under the next number. A name may have leading zeros (`00000123` is version 123), as other programs write them; Regraft
+writes none. Beside the versions there are `.regraft.json` (see `_STATE`) and, during a push, `.pushing` and `.lock`; TF
+Serving ignores names that are not numbers. In a version, `assets.extra/regraft.json` is its manifest; SavedModel
+reserves that folder for a user's own files. The statistics and schema of its training data are beside it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components import version_names
 from config.errors import BadInputError
 from modules.files import atomic_write, fingerprint
 
@@ -50,6 +52,34 @@ class ServingError(BadInputError):
     """A push directory does not have the versions that a command needs."""
 
 
+def read_manifest(version: Path) -> dict[str, Any]:
+    """What was recorded when a version was pushed.
+
+    Args:
+      version: its folder.
+
+    Returns:
+      the manifest; empty for a version that Regraft did not push.
+
+    Raises:
+      ServingError: if the file is not a JSON object.
+    """
+    return _read_json(version / MANIFEST)
+
+
+def damage_of(version: Path) -> str | None:
+    """What is wrong with the files of a version's folder; None if nothing is known to be wrong."""
+    if not (version / "saved_model.pb").is_file():
+        return "it has no saved_model.pb"
+    try:
+        pushed = read_manifest(version).get("fingerprint")
+    except ServingError:
+        return f"{MANIFEST} is not a JSON object"
+    if pushed and model_fingerprint(version) != pushed:
+        return "its files are not the ones that were pushed"
+    return None
+
+
 class ServingDirectory:
     """A push directory on the local file system."""
 
@@ -58,14 +88,15 @@ class ServingDirectory:
 
     def versions(self) -> list[int]:
         """The versions that can be served, lowest first."""
-        if not self.path.is_dir():
-            return []
-        return sorted(int(child.name) for child in self.path.iterdir() if child.name.isdecimal() and child.is_dir())
+        return sorted(version_names.folders(self.path))
+
+    def folder(self, version: int) -> Path:
+        """The folder of a version, under the name that it has."""
+        return version_names.folders(self.path).get(version, self.path / str(version))
 
     def manifest(self, version: int) -> dict[str, Any]:
-        """What was recorded when the version was pushed; empty for a version that Regraft did not push."""
-        path = self.path / str(version) / MANIFEST
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        """What was recorded when the version was pushed; see `read_manifest`."""
+        return read_manifest(self.folder(version))
 
     def current_version_of(self, candidate: str) -> int | None:
         """The current version, if its model has the fingerprint `candidate`; None otherwise."""
@@ -84,8 +115,15 @@ class ServingDirectory:
         return self._newest_without({candidate, *self._rolled_back()})
 
     def next_version(self) -> int:
-        """The highest version that there is or ever was, plus 1."""
-        return max([self._state().get("last_version", 0), *self.versions()]) + 1
+        """The highest version that there is or ever was, plus 1.
+
+        Raises:
+          ServingError: if TF Serving has no higher number.
+        """
+        highest = max([self._state().get("last_version", 0), *version_names.numbers(self.path)])
+        if highest >= version_names.HIGHEST:
+            raise ServingError(f"{self.path}: no version can follow {highest}; remove or rename that version")
+        return highest + 1
 
     def identity(self) -> str:
         """An id of this folder that never changes. A folder that was deleted and made again has another one.
@@ -106,7 +144,7 @@ class ServingDirectory:
     def data_of_current(self) -> DataRecord | None:
         """The data that the current version was trained on; None if there is no version, or it has no such files."""
         for version in self.versions()[-1:]:
-            record = DataRecord(self.path / str(version) / STATISTICS, self.path / str(version) / SCHEMA)
+            record = DataRecord(self.folder(version) / STATISTICS, self.folder(version) / SCHEMA)
             if record.statistics.is_file() and record.schema.is_file():
                 return record
         return None
@@ -157,7 +195,7 @@ class ServingDirectory:
                     f"{self.path}: version {chosen} has the same model as the current version {current}; name another "
                     "version"
                 )
-            version = self._put(self.path / str(chosen), {**self._inherited(chosen), "rolled_back_from": current})
+            version = self._put(self.folder(chosen), {**self._inherited(chosen), "rolled_back_from": current})
             rolled_back = {**self._rolled_back(), undone: current}
             rolled_back.pop(self.fingerprint(chosen), None)
             self._write_state({**self._state(), "withdrawn": rolled_back})
@@ -177,7 +215,7 @@ class ServingDirectory:
           ServingError: if there is no such version, it is the current one, or its files are damaged.
         """
         source = source or self
-        model = source.path / str(source._existing(version))
+        model = source.folder(source._existing(version))
         source._check_intact(version)
         if self.path.exists() and not self.path.is_dir():
             raise ServingError(f"{self.path}: this is a file; name a folder")
@@ -194,60 +232,66 @@ class ServingDirectory:
 
     def damage(self, version: int) -> str | None:
         """What is wrong with a version's files; None if nothing is known to be wrong."""
-        model = self.path / str(version)
-        if not (model / "saved_model.pb").is_file():
-            return "it has no saved_model.pb"
-        pushed = self.manifest(version).get("fingerprint")
-        if pushed and model_fingerprint(model) != pushed:
-            return "its files are not the ones that were pushed"
-        return None
+        return damage_of(self.folder(version))
 
     def check_in_production(self, version: int) -> None:
         """Checks the files of the version in production.
 
         Raises:
-          ServingError: if they are damaged, so that no candidate can be compared with the version.
+          ServingError: if they are damaged, so that no candidate can be compared with the version, or if TF Serving may
+            serve something else.
         """
+        if problems := version_names.problems(self.path):
+            raise ServingError(problems[0])
         if damage := self.damage(version):
             raise ServingError(
-                f"{self.path / str(version)}: this version is in production, but {damage}; restore it, promote an "
+                f"{self.folder(version)}: this version is in production, but {damage}; restore it, promote an "
                 f"intact version with `regraft versions promote {self.path} VERSION`, or remove the folder"
             )
 
     def _check_intact(self, version: int) -> None:
         if damage := self.damage(version):
             raise ServingError(
-                f"{self.path / str(version)}: this version cannot be made current, because {damage}; name another one"
+                f"{self.folder(version)}: this version cannot be made current, because {damage}; name another one"
             )
 
     def fingerprint(self, version: int) -> str:
         """The fingerprint of a version's model; computed for a version that Regraft did not push."""
-        return self.manifest(version).get("fingerprint") or model_fingerprint(self.path / str(version))
+        return self.manifest(version).get("fingerprint") or model_fingerprint(self.folder(version))
 
     def _put(self, model: str | Path, manifest: dict[str, Any], data: DataRecord | None = None) -> int:
-        pushing = self.path / _PUSHING
-        shutil.rmtree(pushing, ignore_errors=True)  # left by a push that was killed
-        shutil.copytree(model, pushing)
         version = self.next_version()
-        pushed_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        complete = {"version": version, "fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
-        (pushing / MANIFEST).parent.mkdir(exist_ok=True)
-        (pushing / MANIFEST).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
-        if data:
-            shutil.copyfile(data.statistics, pushing / STATISTICS)
-            shutil.copyfile(data.schema, pushing / SCHEMA)
-        _sync_tree(pushing)
+        pushing = self.path / _PUSHING
+        for left in (pushing, self.path / _REMOVING):  # by a push that was killed
+            _delete(left)
+        try:
+            self._write_version(pushing, model, {"version": version, **manifest}, data)
+        except BaseException:
+            _delete(pushing)  # it may be what fills the disk
+            raise
         pushing.rename(self.path / str(version))
         _sync(self.path)
         self._write_state({**self._state(), "last_version": version})
         return version
 
+    @staticmethod
+    def _write_version(folder: Path, model: str | Path, manifest: dict[str, Any], data: DataRecord | None) -> None:
+        shutil.copytree(model, folder)
+        pushed_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        complete = {"fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
+        (folder / MANIFEST).parent.mkdir(exist_ok=True)
+        (folder / MANIFEST).write_text(json.dumps(complete, indent=2) + "\n", encoding="utf-8")
+        if data:
+            shutil.copyfile(data.statistics, folder / STATISTICS)
+            shutil.copyfile(data.schema, folder / SCHEMA)
+        _sync_tree(folder)
+
     def _remove(self, version: int) -> None:
         """Hides a version from servers at once, then deletes its files."""
         removing = self.path / _REMOVING
-        shutil.rmtree(removing, ignore_errors=True)
-        (self.path / str(version)).rename(removing)
-        shutil.rmtree(removing)
+        _delete(removing)
+        self.folder(version).rename(removing)
+        _delete(removing)
 
     def _inherited(self, version: int) -> dict[str, Any]:
         """The part of a version's manifest that is true of a copy too."""
@@ -261,7 +305,7 @@ class ServingDirectory:
 
     def _existing(self, version: int) -> int:
         if version not in self.versions():
-            versions = ", ".join(map(str, self.versions())) or "none"
+            versions = ", ".join(self.folder(one).name for one in self.versions()) or "none"
             raise ServingError(f"{self.path}: the versions in this folder are {versions}. Received: {version}")
         return version
 
@@ -282,8 +326,7 @@ class ServingDirectory:
         return self._state().get("withdrawn", {})
 
     def _state(self) -> dict[str, Any]:
-        path = self.path / _STATE
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        return _read_json(self.path / _STATE)
 
     def _write_state(self, state: dict[str, Any]) -> None:
         atomic_write(self.path / _STATE, json.dumps(state) + "\n", durable=True)
@@ -294,6 +337,25 @@ class ServingDirectory:
         with open(self.path / _LOCK, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; an empty one if there is no file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ServingError(f"{path}: a JSON object is expected; restore the file, or remove it")
+    return content
+
+
+def _delete(path: Path) -> None:
+    """Deletes a folder if there is one, or a symbolic link to a folder; what the link points to stays."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def _sync(path: Path) -> None:

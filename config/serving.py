@@ -8,7 +8,8 @@ from pathlib import Path
 import pydantic
 from pydantic import Field
 
-from config.section import LocalPath, Section, may_look
+from config.errors import BadInputError
+from config.section import LocalPath, Section, is_uri, may_look
 
 
 class ServingCheckConfig(Section):
@@ -40,6 +41,19 @@ class ServingCheckConfig(Section):
         return {name: value for name in fields if (value := getattr(self, name)) is not None}
 
 
+def check_is_local(directory: str) -> None:
+    """Checks that a push directory is on a file system of this machine, where a rename is atomic.
+
+    Raises:
+      BadInputError: if it is a URI.
+    """
+    if is_uri(directory):
+        raise BadInputError(
+            f"{directory}: pushed versions are kept in folders of this machine; mount the bucket's folder, or push to a "
+            "local folder and copy its versions"
+        )
+
+
 class PushConfig(Section):
     """Where a blessed model goes."""
 
@@ -52,6 +66,8 @@ class PushConfig(Section):
     @pydantic.field_validator("directory")
     @classmethod
     def _is_writable(cls, directory: str | None, info: pydantic.ValidationInfo) -> str | None:
+        if directory is not None:
+            check_is_local(directory)
         if directory is not None and may_look(info):
             existing = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
             if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from components.serving_directory import ServingDirectory
+from components import version_names
+from components.serving_directory import ServingDirectory, damage_of
 from config.errors import BadInputError, ExitCode, one_line, op_message
+from config.serving import check_is_local
 from pipeline import console
 
 _SERVE_IMAGES, _CLASS_NAMES = "serve_images", "class_names"
@@ -33,8 +35,9 @@ def predict(model_dir: str | Path, images: Sequence[str], terminal: TextIO) -> E
     Raises:
       BadInputError: if the model cannot be used.
     """
+    check_is_local(str(model_dir))
     version = version_folder(Path(model_dir))
-    if version.name.isdecimal() and (damage := ServingDirectory(version.parent).damage(int(version.name))):
+    if damage := damage_of(version):
         print(f"warning: {version}: {damage}", file=sys.stderr)
     model = Model(version)
     result = ExitCode.OK
@@ -55,11 +58,13 @@ def version_folder(model_dir: Path) -> Path:
     """
     if (model_dir / "saved_model.pb").is_file():
         return model_dir
-    versions = model_dir.iterdir() if model_dir.is_dir() else ()
-    numbers = [int(child.name) for child in versions if child.name.isdecimal()]
-    if not numbers:
+    directory = ServingDirectory(model_dir)
+    versions = directory.versions()
+    if not versions:
         raise BadInputError(f"{model_dir}: a SavedModel or a folder of numbered versions is expected")
-    return model_dir / str(max(numbers))
+    for problem in version_names.problems(model_dir):
+        print(f"warning: {problem}", file=sys.stderr)
+    return directory.folder(versions[-1])
 
 
 def check_signatures(version: Path, names: Sequence[str]) -> None:

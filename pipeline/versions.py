@@ -13,8 +13,10 @@ from typing import Any, TextIO
 import rich.box
 import rich.table
 
+from components import version_names
 from components.serving_directory import ServingDirectory, ServingError
 from config.errors import BadInputError
+from config.serving import check_is_local
 from pipeline import console
 from pipeline.workspace import display_path
 
@@ -23,8 +25,9 @@ def opened(directory: str | Path) -> ServingDirectory:
     """A push directory.
 
     Raises:
-      BadInputError: if there is no such folder.
+      BadInputError: if there is no such folder on the local file system.
     """
+    check_is_local(str(directory))
     if not Path(directory).is_dir():
         raise BadInputError(f"{directory}: there is no such folder; a folder of numbered versions is expected")
     return ServingDirectory(Path(directory))
@@ -45,6 +48,8 @@ def print_versions(directory: ServingDirectory, terminal: TextIO) -> None:
     for version in versions:
         table.add_row(*_row(directory, version, is_current=version == versions[-1]))
     console.tables(terminal).print(table)
+    for problem in version_names.problems(directory.path):
+        print(f"warning: {problem}", file=terminal)
 
 
 def roll_back(directory: ServingDirectory, to: int | None, terminal: TextIO) -> None:
@@ -56,7 +61,7 @@ def roll_back(directory: ServingDirectory, to: int | None, terminal: TextIO) -> 
       terminal: where to print.
     """
     undone, version = directory.roll_back(to)
-    current = display_path(directory.path / str(version))
+    current = display_path(directory.folder(version))
     print(f"version {undone} is rolled back; the current version is {current}", file=terminal)
 
 
@@ -70,19 +75,23 @@ def promote(directory: ServingDirectory, version: int, into: ServingDirectory, t
       terminal: where to print.
     """
     new = into.promote(version, directory)
-    print(f"the current version is {display_path(into.path / str(new))}", file=terminal)
+    print(f"the current version is {display_path(into.folder(new))}", file=terminal)
 
 
 def _row(directory: ServingDirectory, version: int, is_current: bool) -> Iterator[str]:
-    manifest: dict[str, Any] = directory.manifest(version)
+    yield directory.folder(version).name
+    damage = directory.damage(version)
+    try:
+        manifest: dict[str, Any] = directory.manifest(version)
+    except ServingError:
+        yield from ("–", "–", "–", "–", f"DAMAGED: {damage}")
+        return
     fingerprint = directory.fingerprint(version)
-    yield str(version)
     yield manifest.get("pushed_at", "–")
     accuracy = manifest.get("test", {}).get("accuracy")
     yield "–" if accuracy is None else f"{accuracy:.2%} of {manifest['test']['examples']}"
     yield str(manifest.get("parent") or "–")
     yield fingerprint[:12]
-    damage = directory.damage(version)
     remarks = _remarks(manifest, is_current, directory.rolled_back_version_of(fingerprint))
     yield ", ".join([*([f"DAMAGED: {damage}"] if damage else []), *remarks])
 

@@ -70,8 +70,10 @@ def promote(directory: str, version: int, into: str | None) -> ExitCode:
     DIRECTORY is `push.directory` of the configuration, or <workspace>/<pipeline name>/serving.
     """
     from components.serving_directory import ServingDirectory
+    from config.serving import check_is_local
     from pipeline import versions as pushed
 
     source = pushed.opened(directory)
+    check_is_local(into or "")
     pushed.promote(source, version, ServingDirectory(into) if into else source, sys.stdout)
     return ExitCode.OK

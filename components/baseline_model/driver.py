@@ -18,4 +18,4 @@ class Driver(state_driver.StateDriver):
         version = directory.baseline(serving_directory.model_fingerprint(candidate))
         if version is None:
             return "none"
-        return f"{version} {serving_directory.model_fingerprint(directory.path / str(version))}"
+        return f"{version} {serving_directory.model_fingerprint(directory.folder(version))}"

@@ -44,4 +44,4 @@ class Executor(base_executor.BaseExecutor):
         directory.check_in_production(version)
         baseline.set_int_custom_property(properties.VERSION, version)
         target = Path(path_utils.serving_model_dir(baseline.uri))
-        shutil.copytree(directory.path / str(version), target, dirs_exist_ok=True)
+        shutil.copytree(directory.folder(version), target, dirs_exist_ok=True)

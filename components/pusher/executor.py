@@ -86,7 +86,7 @@ class Executor(tfx_executor.Executor):
             version = directory.push(model, manifest, keep, _data(input_dict))
         else:
             _log.info("  the candidate is version %d already", version)
-        self._MarkPushed(pushed_model, str(directory.path / str(version)), str(version))
+        self._MarkPushed(pushed_model, str(directory.folder(version)), str(version))
 
 
 def _refused_by(input_dict: dict[str, list[types.Artifact]]) -> list[str]:

@@ -2,6 +2,7 @@ import datetime
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import time
@@ -188,14 +189,79 @@ def test_folders_of_older_releases_are_read(directory, tmp_path):
     assert json.loads((directory.path / ".regraft.json").read_text()) == {**state, "last_version": 10}
 
 
-def test_versions_of_other_programs_count_and_other_names_do_not(directory):
-    model(directory.path / "7", "foreign")
-    for name in ("tmp", "8.partial", "-9"):
-        (directory.path / name).mkdir()
-    (directory.path / "10").write_text("a file")
-    assert directory.versions() == [7]
-    assert directory.manifest(7) == {}
-    assert directory.next_version() == 8
+def test_versions_of_other_programs_keep_their_names_and_other_names_do_not_count(directory, tmp_path):
+    foreign = model(directory.path / "00000123", "foreign")
+    model(directory.path / "７", "digits of another script")
+    for name in ("tmp", "124.partial", "-9", "99999999999999999999", "1_000", "0x7f", "12.5", "1e3", "", ".pushing/8"):
+        (directory.path / name).mkdir(parents=True, exist_ok=True)
+    assert (directory.versions(), directory.next_version()) == ([123], 124)
+    assert (directory.manifest(123), directory.damage(123)) == ({}, None)
+    assert (directory.baseline("another"), directory.folder(123)) == (123, foreign)
+    directory.check_in_production(123)
+    assert push(directory, model(tmp_path / "b", "b")) == 124
+    assert directory.roll_back() == (124, 125), "back to the padded version"
+    assert model_fingerprint(directory.path / "125") == model_fingerprint(foreign)
+    assert directory.promote(124) == 126
+    assert directory.promote(123) == 127
+    assert directory.manifest(127)["promoted_from"] == str(foreign)
+    with pytest.raises(ServingError, match=r"are 00000123, 124, 125, 126, 127\. Received: 7"):
+        directory.promote(7)
+    (foreign / "saved_model.pb").unlink()
+    with pytest.raises(ServingError, match="/00000123: this version cannot be made current, because it has no saved_m"):
+        directory.promote(123)
+
+
+def test_a_padded_version_is_removed_like_others_and_a_link_loses_only_itself(directory, tmp_path):
+    elsewhere = model(tmp_path / "elsewhere", "linked")
+    model(directory.path / "000", "foreign")
+    (directory.path / "01").symlink_to(elsewhere)
+    assert (directory.versions(), directory.damage(1)) == ([0, 1], None)
+    for number in range(2):
+        directory.push(model(tmp_path / str(number), str(number)), {}, keep=2)
+    assert directory.versions() == [2, 3]
+    assert {path.name for path in directory.path.iterdir()} == {"2", "3", ".regraft.json", ".lock"}
+    assert (elsewhere / "saved_model.pb").read_text() == "linked"
+
+
+@pytest.mark.parametrize("name", ["10", " 10", "+10", "010"])
+def test_a_name_that_tf_serving_takes_for_a_newer_version_is_not_overlooked(directory, tmp_path, name):
+    push(directory, model(tmp_path / "a", "a"))
+    if name in ("10", "010"):
+        (directory.path / name).write_text("a file")
+    else:
+        model(directory.path / name, "b")
+    assert (directory.versions(), directory.next_version()) == ([1], 11)
+    with pytest.raises(ServingError, match=re.escape(f"TF Serving reads the name {name!r} as version 10, but")):
+        directory.check_in_production(1)
+    assert push(directory, model(tmp_path / "c", "c")) == 11, "newer than what TF Serving sees"
+    directory.check_in_production(11)
+
+
+def test_two_names_for_one_version_are_refused_and_read_as_tf_serving_reads_them(directory):
+    model(directory.path / "123", "last by bytes")
+    model(directory.path / "00123", "first by bytes")
+    assert (directory.versions(), directory.folder(123).name) == ([123], "123")
+    with pytest.raises(ServingError, match="reads the names '00123' and '123' as version 123; keep one of them"):
+        directory.check_in_production(123)
+
+
+def test_a_folder_whose_numbers_are_used_up_is_refused(directory, tmp_path):
+    model(directory.path / str(2**63 - 1), "a")
+    with pytest.raises(ServingError, match="no version can follow 9223372036854775807; remove or rename"):
+        push(directory, model(tmp_path / "b", "b"))
+    assert not (directory.path / ".pushing").exists()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", ""])
+def test_a_file_of_regraft_that_is_damaged_is_named(directory, tmp_path, content):
+    push(directory, model(tmp_path / "a", "a"))
+    (directory.path / "1" / serving_directory.MANIFEST).write_text(content)
+    assert directory.damage(1) == "assets.extra/regraft.json is not a JSON object"
+    (directory.path / ".regraft.json").write_text(content)
+    with pytest.raises(
+        ServingError, match=r"\.regraft\.json: a JSON object is expected; restore the file, or remove it"
+    ):
+        directory.next_version()
 
 
 def test_the_identity_lasts_as_long_as_the_folder(directory):
@@ -217,6 +283,7 @@ def test_a_push_that_fails_leaves_no_version(directory, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         push(directory, source)
     assert directory.versions() == []
+    assert {path.name for path in directory.path.iterdir()} == {".regraft.json", ".lock"}, "the disk is still full"
 
 
 def _push_slowly(path: Path, source: Path) -> None:

@@ -179,6 +179,10 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "backbone: {name: VGG16, keras_model: a.keras}", "backbone.keras_model: an existing .keras file"),
         (MINIMAL + "backbone: {saved_model: .}", "backbone.saved_model: a folder with a saved_model.pb is expected"),
         (MINIMAL + "gate: {min_acuracy: 0.9}", "did you mean 'min_accuracy'. Received: 0.9"),
+        (
+            MINIMAL + "push: {directory: 's3://models/served'}",
+            "push.directory: s3://models/served: pushed versions are",
+        ),
         (MINIMAL + "push: {directory: photos/models}", "push.directory: a folder apart from data.path is expected"),
         ("", "the file is empty; a mapping of sections (name, data, …) is expected"),
         (MINIMAL + "---\nname: other", "a second document begins here; one is allowed"),

@@ -50,9 +50,22 @@ def test_versions_are_listed_rolled_back_and_promoted(directory):
     assert listed["9"] == f"current, promoted from {path}/2"
 
 
+def test_a_padded_version_is_listed_under_its_name(directory):
+    (directory.path / "7").rename(directory.path / "00000007")
+    assert remarks(directory)["00000007"] == "current, not pushed by Regraft"
+    model(directory.path / "7", "another")
+    listed = output(versions.print_versions, directory)
+    assert listed.endswith(
+        f"warning: {directory.path}: TF Serving reads the names '00000007' and '7' as version 7; keep one of them\n"
+    )
+
+
 def test_a_damaged_version_is_marked(directory):
     (directory.path / "2" / "saved_model.pb").write_text("junk")
-    assert remarks(directory)["2"] == "DAMAGED: its files are not the ones that were pushed"
+    (directory.path / "1" / "assets.extra" / "regraft.json").write_text("{")
+    listed = remarks(directory)
+    assert listed["2"] == "DAMAGED: its files are not the ones that were pushed"
+    assert listed["1"] == "DAMAGED: assets.extra/regraft.json is not a JSON object"
 
 
 def test_a_version_is_promoted_into_another_directory(directory, tmp_path):
@@ -64,5 +77,9 @@ def test_a_version_is_promoted_into_another_directory(directory, tmp_path):
 def test_a_folder_without_versions_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="gone: "):
         versions.opened(tmp_path / "gone")
+    with pytest.raises(
+        BadInputError, match="^gs://models/serving: pushed versions are kept in folders of this machine"
+    ):
+        versions.opened("gs://models/serving")
     with pytest.raises(ServingError):
         versions.print_versions(versions.opened(tmp_path), io.StringIO())
