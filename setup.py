@@ -48,6 +48,7 @@ setup(
         "tensorflow-datasets",
         "tensorflow-metadata",
         "tensorflow-model-analysis",
+        "tensorflow-serving-api",
         "tensorflow-transform",
         "tfx",
     ],

@@ -24,6 +24,7 @@ from typing import Any
 from components import version_names
 from config.errors import BadInputError
 from modules.files import atomic_write, fingerprint
+from modules.serving import WARM_UP_FILE
 
 # `identity`; `last_version`: the highest number ever used; `withdrawn`: the fingerprint of each model that was rolled
 # back, and the version that it was. The names are those of earlier releases.
@@ -36,8 +37,11 @@ STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.ex
 
 
 def model_fingerprint(directory: str | Path) -> str:
-    """SHA-256 of the paths and bytes of a SavedModel's files, hexadecimal. Files that a push adds do not count."""
-    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA})
+    """SHA-256 of the paths and bytes of a SavedModel's files, hexadecimal.
+
+    Files that a push adds do not count, and neither do warm-up requests: a user may put others there.
+    """
+    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA, WARM_UP_FILE})
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,12 @@ class ServingDirectory:
         return None
 
     def push(
-        self, model: str | Path, manifest: dict[str, Any], keep: int | None = None, data: DataRecord | None = None
+        self,
+        model: str | Path,
+        manifest: dict[str, Any],
+        keep: int | None = None,
+        data: DataRecord | None = None,
+        warm_up: bool = True,
     ) -> int:
         """Copies a SavedModel as the next version. A server sees it when it is complete and on the disk.
 
@@ -159,6 +168,7 @@ class ServingDirectory:
           manifest: what to record about it; `version`, `fingerprint` and `pushed_at` are added.
           keep: how many versions stay, including the new one; None: all.
           data: files to copy with it.
+          warm_up: whether its warm-up requests are copied.
 
         Returns:
           the version.
@@ -168,7 +178,7 @@ class ServingDirectory:
         """
         self.identity()
         with self._locked():
-            version = self._put(model, manifest, data)
+            version = self._put(model, manifest, data, warm_up)
             for old in self.versions()[: -keep if keep else 0]:
                 self._remove(old)
         return version
@@ -259,13 +269,17 @@ class ServingDirectory:
         """The fingerprint of a version's model; computed for a version that Regraft did not push."""
         return self.manifest(version).get("fingerprint") or model_fingerprint(self.folder(version))
 
-    def _put(self, model: str | Path, manifest: dict[str, Any], data: DataRecord | None = None) -> int:
+    def _put(
+        self, model: str | Path, manifest: dict[str, Any], data: DataRecord | None = None, warm_up: bool = True
+    ) -> int:
         version = self.next_version()
         pushing = self.path / _PUSHING
         for left in (pushing, self.path / _REMOVING):  # by a push that was killed
             _delete(left)
         try:
             self._write_version(pushing, model, {"version": version, **manifest}, data)
+            if not warm_up:
+                (pushing / WARM_UP_FILE).unlink(missing_ok=True)
         except BaseException:
             _delete(pushing)  # it may be what fills the disk
             raise

@@ -46,7 +46,7 @@ def problems(directory: Path) -> list[str]:
             found.append(f"{directory}: TF Serving reads the names {listed} as version {number}; keep one of them")
         elif number > current and number not in versions:
             found.append(
-                f"{directory}: TF Serving reads the name {listed} as version {number}, but it is not a folder whose name "
-                "has only digits; rename or remove it"
+                f"{directory}: TF Serving reads the name {listed} as version {number}, but it is not a folder whose "
+                "name has only digits; rename or remove it"
             )
     return found

@@ -13,16 +13,18 @@ from config.section import LocalPath, Section, is_uri, may_look
 
 
 class ServingCheckConfig(Section):
-    """What a candidate must show when a new process without this project's code loads it, as a server would.
+    """What a candidate must show when a new process without this project's code serves it, as TF Serving would.
 
-    It is asked about up to 32 images of eval through every signature.
+    The process loads the model into a session, sends the model's warm-up requests, and asks about up to 32 images of
+    eval through every signature.
     """
 
     tolerance: float = Field(1e-3, gt=0, le=0.1)
     """How far a served probability may differ from what the model in Trainer's memory answered; above 0 to 0.1;
     default 0.001, for rounding."""
     max_load_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
-    """Longest time to load; seconds, above 0; default: no bound."""
+    """Longest time to load the model and to answer its warm-up requests: until then, TF Serving does not say that the
+    version is available; seconds, above 0; default: no bound."""
     max_p50_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Longest median time to answer one image on this machine; milliseconds, above 0; default: no bound."""
     max_p99_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -49,8 +51,8 @@ def check_is_local(directory: str) -> None:
     """
     if is_uri(directory):
         raise BadInputError(
-            f"{directory}: pushed versions are kept in folders of this machine; mount the bucket's folder, or push to a "
-            "local folder and copy its versions"
+            f"{directory}: pushed versions are kept in folders of this machine; mount the bucket, or push to a local "
+            "folder and copy its versions"
         )
 
 
@@ -62,6 +64,11 @@ class PushConfig(Section):
     Default: `serving` in the run's own folder."""
     keep: int | None = Field(None, ge=2)
     """How many versions stay there, the newest ones; 2 or more, so that a rollback is possible; default: all."""
+
+    warm_up: bool = True
+    """Whether a pushed version has `assets.extra/tf_serving_warmup_requests`, with which TF Serving makes the first
+    requests of clients as quick as the later ones. They hold an image of eval, reduced to `backbone.image_size`. The
+    value applies to versions that are pushed from then on. Default true."""
 
     @pydantic.field_validator("directory")
     @classmethod

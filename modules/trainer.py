@@ -23,7 +23,7 @@ from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.files import atomic_write
-from modules.serving import reference_predictions, signatures
+from modules.serving import reference_predictions, signatures, warm_up
 from modules.training import augmentation, devices, losses, phases
 from modules.training.training_state import TrainingState
 
@@ -111,7 +111,7 @@ class TrainingRun:
         return built.model
 
     def export(self, trained: keras.Model) -> None:
-        """Writes the served model, and what the model in memory answers to a few images.
+        """Writes the served model with its warm-up requests, and what the model in memory answers to a few images.
 
         Args:
           trained: as `fit` gives it.
@@ -119,6 +119,8 @@ class TrainingRun:
         served = self._served(trained)
         reference_predictions.write(self.model_run, served, self.data.images[1], self.classes)
         signatures.export(served, self.transform_output, self.classes, self._serving_model)
+        pixels, _ = self.data.images[1].sample(1)
+        warm_up.write(self._serving_model, warm_up.requests(pixels[0].numpy(), self.classes[0]))
         self.state.discard()
 
     def _batches(self) -> Batches:

@@ -16,9 +16,10 @@ from components import version_names
 from components.serving_directory import ServingDirectory, damage_of
 from config.errors import BadInputError, ExitCode, one_line, op_message
 from config.serving import check_is_local
+from modules.serving import class_names
 from pipeline import console
 
-_SERVE_IMAGES, _CLASS_NAMES = "serve_images", "class_names"
+_SERVE_IMAGES = "serve_images"
 
 
 def predict(model_dir: str | Path, images: Sequence[str], terminal: TextIO) -> ExitCode:
@@ -106,10 +107,9 @@ class Model:
             try:
                 self._model = tf.saved_model.load(str(version))  # kept: its signatures hold its variables weakly
                 self._serve = self._model.signatures[_SERVE_IMAGES]
-                names = self._model.signatures[_CLASS_NAMES]()[_CLASS_NAMES].numpy()
+                self._classes = class_names.read(self._model)
             except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
                 raise BadInputError(f"{version}: not a model that Regraft has pushed: {error}") from None
-        self._classes = [name.decode() for name in names]
 
     def predict(self, image: str) -> dict[str, Any]:
         """Classifies one image file.

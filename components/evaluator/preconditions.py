@@ -11,7 +11,7 @@ from tfx.utils import io_utils
 
 from config.errors import BadInputError, one_line
 from modules.data import features
-from modules.serving import signatures
+from modules.serving import class_names as class_names_of
 
 _MOST_KEYS = 3  # in a message
 
@@ -62,10 +62,9 @@ def class_names(model: str, name: str) -> list[str]:
     """
     try:
         loaded = tf.saved_model.load(model)
-        answer = loaded.signatures[signatures.CLASS_NAMES]()
+        return class_names_of.read(loaded)
     except Exception as error:  # the type depends on what is broken in the SavedModel
         raise EvaluationError(f"{model}: {name} cannot be loaded: {one_line(error)}") from error
-    return [label.decode("utf-8") for label in answer[signatures.CLASS_NAMES].numpy().tolist()]
 
 
 def check_classes(candidate: Sequence[str], baseline: Sequence[str], allow_new: bool) -> None:

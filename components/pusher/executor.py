@@ -83,7 +83,8 @@ class Executor(tfx_executor.Executor):
             parent = directory.baseline(candidate)
             keep = exec_properties["keep"] or None
             manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
-            version = directory.push(model, manifest, keep, _data(input_dict))
+            warm_up = RunConfig.parse(exec_properties["config"]).push.warm_up
+            version = directory.push(model, manifest, keep, _data(input_dict), warm_up)
         else:
             _log.info("  the candidate is version %d already", version)
         self._MarkPushed(pushed_model, str(directory.folder(version)), str(version))

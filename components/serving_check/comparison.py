@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from modules.serving import WARM_UP_FILE
 
 
 def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], tolerance: float) -> Iterator[str]:
@@ -13,22 +15,54 @@ def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], toler
 
     Args:
       reference: content of modules/serving/reference_predictions.py's file.
-      served: the served model's answers, as components/serving_check/probe.py writes them.
+      served: the served model's answers to all images by signature, and to `one_image`, as
+        components/serving_check/probe.py writes them.
       tolerance: how far a probability may differ.
 
     Yields:
       one sentence per disagreement; none if all answers agree.
     """
     classes, answers = reference["classes"], reference["answers"]
-    if served["class_names"] != classes:
-        yield f"class_names: {', '.join(served['class_names'])}; the model was trained on {', '.join(classes)}"
+    if wrong_rows := list(_rows_that_are_no_batch(served, len(answers))):
+        yield from wrong_rows
+        return
+    for names in served["class_names"]["class_names"]:
+        if names != classes:
+            yield f"class_names: {', '.join(names)}; the model was trained on {', '.join(classes)}"
+            break
     expected = np.array([answer["probabilities"] for answer in answers])
     for signature in ("serving_default", "serve_images"):
         yield from _differences(signature, served[signature], expected, classes, tolerance)
     yield from _differences("serve_images with one image", served["one_image"], expected[:1], classes, tolerance)
     indices = [classes.index(answer["label"]) if answer["label"] in classes else -1 for answer in answers]
-    if wrong := sum(index != true for index, true in zip(served["true_labels"], indices, strict=True)):
+    if wrong := sum(index != true for index, true in zip(served["true_labels"]["label"], indices, strict=True)):
         yield f"true_labels: {wrong} of {len(indices)} images have the index of another class"
+
+
+def _rows_that_are_no_batch(served: Mapping[str, Any], images: int) -> Iterator[str]:
+    for signature, outputs in served.items():
+        expected = 1 if signature == "one_image" else images
+        for name, rows in outputs.items():
+            found = len(rows) if isinstance(rows, list) else 0
+            if found != expected:
+                yield (
+                    f"{signature}: the output {name} has {found} rows for {expected} inputs; a server that batches "
+                    "requests needs one for each"
+                )
+
+
+def without_warm_up(served: Mapping[str, Any], warmed_up: Collection[str]) -> Iterator[str]:
+    """The signatures whose first answer takes long in a server.
+
+    Args:
+      served: the answers by signature.
+      warmed_up: signatures for which the model has a warm-up request.
+
+    Yields:
+      one sentence per signature.
+    """
+    for signature in sorted(served.keys() - {"one_image", *warmed_up}):
+        yield f"{WARM_UP_FILE}: there is no request for the signature {signature}, whose first answer would take long"
 
 
 def _differences(

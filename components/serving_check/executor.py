@@ -76,6 +76,7 @@ def _check(model: str, reference: Path, config: ServingCheckConfig) -> dict[str,
     content = json.loads(reference.read_text(encoding="utf-8"))
     refusals = [
         *comparison.disagreements(content, served["answers"], config.tolerance),
+        *comparison.without_warm_up(served["answers"], served["warmed_up"]),
         *comparison.missed_bounds(served["measured"], config.bounds()),
     ]
     return {"refusals": refusals, "measured": served["measured"]}

@@ -4,11 +4,14 @@
 |-------------------|------------------------------------------|-----------------------------------------------------|
 | `serving_default` | `examples`: string [batch], serialized   | the answers below                                   |
 | `serve_images`    | `images`: string [batch], encoded images | the answers below                                   |
-| `class_names`     | nothing                                  | `class_names`: string [classes], by index           |
+| `class_names`     | `unused`: string [batch], anything       | `class_names`: string [batch, classes], by index    |
 | `true_labels`     | `examples`: string [batch], serialized   | `label`: int64 [batch], index of the true class, -1 |
 
 Answers: `probabilities` float32 [batch, classes], `label` string [batch], `score` float32 [batch], the probability of
 `label`. `true_labels` is for the Evaluator: it looks labels up without decoding the images a second time.
+
+TF Serving's REST API refuses a signature without inputs, and its batching one whose outputs have not as many rows as
+its inputs. So every signature has an input, and every input and output has the batch as its first dimension.
 """
 
 from __future__ import annotations
@@ -20,13 +23,15 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules.data import features
+from modules.serving import class_names
 
 SERVING_DEFAULT = "serving_default"
 SERVE_IMAGES = "serve_images"
-CLASS_NAMES = "class_names"
+CLASS_NAMES = class_names.SIGNATURE
 TRUE_LABELS = "true_labels"
 OF_A_CANDIDATE = (SERVING_DEFAULT, CLASS_NAMES, TRUE_LABELS)  # those that Evaluator calls
 
+EXAMPLES, IMAGES, UNUSED = "examples", "images", "unused"
 PROBABILITIES = "probabilities"
 LABEL = "label"
 SCORE = "score"
@@ -71,20 +76,20 @@ class _ServedModel(tf.Module):
             lambda image: classifier(image, training=False), input_signature=[pixels], autograph=False
         )
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES)], autograph=False)
     def serve_examples(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {features.ENCODED: tf.io.FixedLenFeature([], tf.string)}
         return self._answer(tf.io.parse_example(examples, spec)[features.ENCODED])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, IMAGES)], autograph=False)
     def serve_images(self, images: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._answer(images)
 
-    @tf.function(input_signature=[], autograph=False)
-    def names(self) -> dict[str, tf.Tensor]:
-        return {CLASS_NAMES: tf.constant(self._class_names)}
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, UNUSED)], autograph=False)
+    def names(self, unused: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {CLASS_NAMES: tf.tile(tf.constant([self._class_names]), [tf.size(unused), 1])}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES)], autograph=False)
     def true_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = {features.LABEL: tf.io.FixedLenFeature([1], tf.string)}
         transformed = self._transform(tf.io.parse_example(examples, spec))

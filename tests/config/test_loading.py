@@ -181,7 +181,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "gate: {min_acuracy: 0.9}", "did you mean 'min_accuracy'. Received: 0.9"),
         (
             MINIMAL + "push: {directory: 's3://models/served'}",
-            "push.directory: s3://models/served: pushed versions are",
+            "push.directory: s3://models/served: pushed versions",
         ),
         (MINIMAL + "push: {directory: photos/models}", "push.directory: a folder apart from data.path is expected"),
         ("", "the file is empty; a mapping of sections (name, data, …) is expected"),

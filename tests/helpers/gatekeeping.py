@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
@@ -23,7 +24,7 @@ from components.serving_directory import ServingDirectory
 from config.beam import BeamConfig
 from config.gate import GateConfig
 from modules.data import features
-from modules.serving import signatures
+from modules.serving import signatures, warm_up
 
 CLASSES = ("cyan", "magenta", "yellow")
 
@@ -94,9 +95,9 @@ class Scripted(tf.Module):
     def serve_images(self, images):
         return self._answer(images)
 
-    @tf.function(input_signature=[])
-    def names(self):
-        return {signatures.CLASS_NAMES: tf.constant(self._classes)}
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "unused")])
+    def names(self, unused):
+        return {signatures.CLASS_NAMES: tf.tile(tf.constant([self._classes]), [tf.size(unused), 1])}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def true_labels(self, examples):
@@ -120,6 +121,7 @@ class Scripted(tf.Module):
             signatures.TRUE_LABELS: self.true_labels,
         }
         tf.saved_model.save(self, str(folder), signatures=served)
+        warm_up.write(folder, warm_up.requests(np.zeros((8, 8, 3), np.float32), self._classes[0]))
         return folder
 
 

@@ -77,9 +77,7 @@ def test_a_version_is_promoted_into_another_directory(directory, tmp_path):
 def test_a_folder_without_versions_is_refused(tmp_path):
     with pytest.raises(BadInputError, match="gone: "):
         versions.opened(tmp_path / "gone")
-    with pytest.raises(
-        BadInputError, match="^gs://models/serving: pushed versions are kept in folders of this machine"
-    ):
+    with pytest.raises(BadInputError, match="gs://models/serving: pushed versions are kept in"):
         versions.opened("gs://models/serving")
     with pytest.raises(ServingError):
         versions.print_versions(versions.opened(tmp_path), io.StringIO())

@@ -13,10 +13,10 @@ from tfx.types import channel, standard_artifacts
 from tfx.utils import path_utils
 
 from components import code_digest
-from components.serving_check import executor, findings, probe
+from components.serving_check import comparison, executor, findings, probe
 from components.serving_check.component import ServingCheck
 from config.serving import ServingCheckConfig
-from modules.serving import reference_predictions, signatures
+from modules.serving import WARM_UP_FILE, reference_predictions, signatures, warm_up
 
 PHOTOS = photos(3)
 SOUND = {photo.encoded: [0.2, 0.3, 0.5] if photo.number % 2 else [0.7, 0.2, 0.1] for photo in PHOTOS}
@@ -62,7 +62,7 @@ def test_a_model_served_as_it_was_trained_is_blessed_with_its_figures(check):
     result, blessed = check(Scripted(SOUND))
     assert blessed and result["refusals"] == []
     measured = result["measured"]
-    assert 0 < measured["load_seconds"] < measured["first_answer_seconds"]
+    assert 0 < measured["warm_up_seconds"] < measured["load_seconds"] < measured["first_answer_seconds"]
     assert 0 < measured["p50_ms"] <= measured["p99_ms"]
     assert 0.1 < measured["peak_gib"] < 4
 
@@ -156,6 +156,64 @@ def test_a_model_that_cannot_be_loaded_is_refused(check):
     result, blessed = check(Scripted(SOUND), truncated)
     assert not blessed and result["measured"] == {}
     assert result["refusals"][0].startswith("the serving process ended with exit code 1: ")
+
+
+@pytest.mark.parametrize("spoil", ["another input", "no TFRecord"])
+def test_a_model_that_tf_serving_would_not_serve_for_its_warm_up_is_refused(check, spoil):
+    def write(folder):
+        warm_up.write(folder, {"serve_images": {"image": b""}})
+        if spoil == "no TFRecord":
+            (folder / WARM_UP_FILE).write_bytes(b"requests" * 100)
+
+    result, blessed = check(Scripted(SOUND), write)
+    assert not blessed
+    reason = "the signature serve_images has no input image" if spoil == "another input" else "DataLossError"
+    assert reason in result["refusals"][0]
+
+
+def answered(images: int) -> dict:
+    """The answers of a sound model, as the probe writes them."""
+    answers = {"probabilities": [[0.5, 0.5]] * images, "label": ["a"] * images, "score": [0.5] * images}
+    return {
+        "serving_default": dict(answers),
+        "serve_images": dict(answers),
+        "class_names": {"class_names": [["a", "b"]] * images},
+        "true_labels": {"label": [0] * images},
+        "one_image": {name: rows[:1] for name, rows in answers.items()},
+    }
+
+
+def disagreements(served: dict, images: int) -> list[str]:
+    reference = {"classes": ["a", "b"], "answers": [{"probabilities": [0.5, 0.5], "label": "a"}] * images}
+    return list(comparison.disagreements(reference, served, 1e-3))
+
+
+@pytest.mark.parametrize("images", [1, 4])
+def test_answers_to_a_batch_are_compared(images):
+    assert disagreements(answered(images), images) == []
+
+
+@pytest.mark.parametrize(
+    ("signature", "name", "rows", "found"),
+    [
+        ("class_names", "class_names", [["a", "b"]], 1),  # as a model answers that knows no batch
+        ("serve_images", "score", 0.5, 0),
+        ("one_image", "label", ["a", "a"], 2),
+    ],
+)
+def test_an_output_that_has_not_a_row_for_each_input_is_refused(signature, name, rows, found):
+    served = answered(4)
+    served[signature][name] = rows
+    (sentence,) = disagreements(served, 4)
+    assert sentence.startswith(f"{signature}: the output {name} has {found} rows for {1 if 'one' in signature else 4} ")
+
+
+def test_a_signature_without_a_warm_up_request_is_named():
+    missing = list(comparison.without_warm_up(answered(2), ["serve_images", "serving_default", "true_labels"]))
+    assert missing == [
+        "assets.extra/tf_serving_warmup_requests: there is no request for the signature class_names, whose first "
+        "answer would take long"
+    ]
 
 
 def test_every_bound_that_is_missed_is_named(check):

@@ -6,7 +6,7 @@ from drawing import encode, flat, stripes
 from PIL import Image
 
 from modules.data import decoding
-from modules.serving import signatures
+from modules.serving import class_names, signatures
 
 CLASSES = ["cyan", "magenta", "yellow"]
 IMAGES = [encode(flat("cyan", (9, 30))), encode(stripes(64), "JPEG"), encode(flat("yellow"), "GIF", "P")]
@@ -49,8 +49,40 @@ def test_both_ways_of_asking_give_what_the_classifier_gives(served, classifier):
 
 
 def test_the_class_names_are_inside(served):
-    names = served.signatures["class_names"]()["class_names"].numpy()
-    assert [name.decode() for name in names] == CLASSES
+    assert class_names.read(served) == CLASSES
+
+
+def test_the_class_names_of_a_model_of_an_earlier_release_are_read(tmp_path):
+    """Its signature has no input and no batch."""
+
+    class Earlier(tf.Module):
+        @tf.function(input_signature=[])
+        def names(self):
+            return {"class_names": tf.constant(CLASSES)}
+
+    earlier = Earlier()
+    tf.saved_model.save(earlier, str(tmp_path), signatures={"class_names": earlier.names})
+    assert class_names.read(tf.saved_model.load(str(tmp_path))) == CLASSES
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_every_signature_has_an_input_and_answers_batches(served, size):
+    """Otherwise TF Serving's REST API and its batching refuse it; only a batch of no images is an error."""
+    values = {
+        "examples": serialized(image_encoded=IMAGES[0], image_label=b"cyan"),
+        "images": IMAGES[0],
+        "unused": b"anything",
+    }
+    assert set(served.signatures) == {"serving_default", "serve_images", "class_names", "true_labels"}
+    for name, signature in served.signatures.items():
+        if size == 0 and name in ("serving_default", "serve_images"):
+            continue
+        (only,) = signature.structured_input_signature[1].values()
+        assert only.shape.as_list() == [None]
+        for output in signature(**{only.name: tf.constant([values[only.name]] * size, tf.string)}).values():
+            assert output.shape[0] == size
+        for spec in signature.structured_outputs.values():
+            assert spec.shape[0] is None
 
 
 def test_true_labels_need_no_image(served):
