@@ -55,7 +55,8 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     assert summary["gate"]["blessed"] is True and summary["gate"]["baseline"] is None
     assert summary["serving_check"]["refusals"] == []
     measured = summary["serving_check"]["measured"]
-    assert 0 < measured["load_seconds"] < measured["first_answer_seconds"]
+    assert 0 < measured["warm_up_seconds"] < measured["load_seconds"] < measured["first_answer_seconds"]
+    assert (first_run.folder / "serving/1/assets.extra/tf_serving_warmup_requests").is_file()
     assert 0 < measured["p50_ms"] <= measured["p99_ms"] and measured["images_per_second"] > 1
     assert summary["pushed"] == str(first_run.folder / "serving/1")
     assert [stage["id"] for stage in summary["stages"]] == STAGES

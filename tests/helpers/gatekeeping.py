@@ -133,11 +133,13 @@ class Gatekeeper:
       folder: for artifacts.
       gate: the section of the configuration.
       splits: name to photos; `test` is what is evaluated.
+      push: the section of the configuration.
     """
 
     folder: Path
     gate: dict[str, Any] = field(default_factory=dict)
     splits: dict[str, list[Photo]] = field(default_factory=dict)
+    push: dict[str, Any] = field(default_factory=dict)
     _runs: int = 0
 
     @property
@@ -193,7 +195,7 @@ class Gatekeeper:
             {name: [made[name]] for name in ("evaluation", "blessing")},
             {"gate": gate.serialized(), "example_splits": json.dumps(["test"])},
         )
-        config = {"name": "test", "data": {"path": "photos"}, "gate": gate.model_dump(mode="json")}
+        config = {"name": "test", "data": {"path": "photos"}, "gate": gate.model_dump(mode="json"), "push": self.push}
         pusher.Executor().Do(
             {
                 **model_input,

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from gatekeeping import CLASSES, Gatekeeper, Photo, Scripted, answers, photos, rows
 
 from components.evaluator import confidence
 from components.evaluator.metric_names import Metric
 from components.evaluator.preconditions import EvaluationError
+from components.serving_directory import ServingDirectory
 from config.errors import BadInputError
+from modules.serving import WARM_UP_FILE, signatures
 
 TEST = photos(30)
 TRAIN = photos(4, start=5000)
@@ -18,8 +21,10 @@ NEXT = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))
 
 @pytest.fixture
 def keeper(tmp_path):
-    def make(production: Scripted | None = None, gate: dict | None = None, **splits: list[Photo]) -> Gatekeeper:
-        keeper = Gatekeeper(tmp_path, gate or {}, {"train": TRAIN, "eval": [], "test": TEST, **splits})
+    def make(
+        production: Scripted | None = None, gate: dict | None = None, push: dict | None = None, **splits: list[Photo]
+    ) -> Gatekeeper:
+        keeper = Gatekeeper(tmp_path, gate or {}, {"train": TRAIN, "eval": [], "test": TEST, **splits}, push or {})
         if production:
             keeper.put_in_production(production)
         return keeper
@@ -275,6 +280,34 @@ def test_a_sound_candidate_is_pushed(keeper, name):
     assert all(check.passed and check.margin >= 0 for check in verdict.checks)
     assert gatekeeper.versions == [*before, str(len(before) + 1)]
     assert (verdict.change is None) == (production is None)
+
+
+class OfAnEarlierRelease(Scripted):
+    """Its class names take no input, and it has no warm-up requests."""
+
+    @tf.function(input_signature=[])
+    def names(self):
+        return {signatures.CLASS_NAMES: tf.constant(self._classes)}
+
+    def save(self, folder: Path) -> Path:
+        (super().save(folder) / WARM_UP_FILE).unlink()
+        return folder
+
+
+def test_a_model_of_an_earlier_release_in_a_folder_with_a_padded_number_is_the_baseline(keeper):
+    gatekeeper = keeper()
+    OfAnEarlierRelease(answers(TEST, wrong(TEST, 2))).save(gatekeeper.serving / "00000041")
+    assert gatekeeper.judge(PERFECT).change.value == pytest.approx(2 / len(TEST))
+    assert gatekeeper.versions == ["00000041", "42"]
+    assert ServingDirectory(gatekeeper.serving).manifest(42)["parent"] == 41
+
+
+@pytest.mark.parametrize("warm_up", [True, False])
+def test_warm_up_requests_are_pushed_unless_that_is_turned_off(keeper, warm_up):
+    gatekeeper = keeper(push={"warm_up": warm_up})
+    gatekeeper.judge(PERFECT)
+    assert (gatekeeper.serving / "1" / WARM_UP_FILE).is_file() == warm_up
+    assert ServingDirectory(gatekeeper.serving).damage(1) is None
 
 
 def test_the_reported_change_is_that_of_the_models_answers(keeper):
