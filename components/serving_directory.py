@@ -248,16 +248,23 @@ class ServingDirectory:
         """Checks the files of the version in production.
 
         Raises:
-          ServingError: if they are damaged, so that no candidate can be compared with the version, or if TF Serving may
-            serve something else.
+          ServingError: if they are damaged, so that no candidate can be compared with the version.
         """
-        if problems := version_names.problems(self.path):
-            raise ServingError(problems[0])
         if damage := self.damage(version):
             raise ServingError(
                 f"{self.folder(version)}: this version is in production, but {damage}; restore it, promote an "
                 f"intact version with `regraft versions promote {self.path} VERSION`, or remove the folder"
             )
+
+    def check_names(self) -> None:
+        """Checks that TF Serving serves the version that is current here, and that another one can follow.
+
+        Raises:
+          ServingError: with the name that it may take for a version, or for another version.
+        """
+        if problems := version_names.problems(self.path):
+            raise ServingError(problems[0])
+        self.next_version()
 
     def _check_intact(self, version: int) -> None:
         if damage := self.damage(version):

@@ -52,7 +52,7 @@ def _write_uri(uri: str, encoded: bytes) -> None:
 
 
 def fingerprint(path: str | Path, without: Collection[Path] = ()) -> str:
-    """SHA-256 of a file, or of a folder: the paths and bytes of all files below it.
+    """SHA-256 of a file, or of a folder: the paths and bytes of all files below it, also behind symbolic links.
 
     Args:
       path: the file or folder.
@@ -63,7 +63,8 @@ def fingerprint(path: str | Path, without: Collection[Path] = ()) -> str:
     """
     root = Path(path)
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*")) if root.is_dir() else (root,):
+    below = (Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names)
+    for file in sorted(below) if root.is_dir() else (root,):
         relative = file.relative_to(root)
         if file.is_file() and relative not in without:
             digest.update(f"{relative.as_posix()}\0{file.stat().st_size}\0".encode())

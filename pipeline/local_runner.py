@@ -271,8 +271,9 @@ def _check_docker(config: RunConfig) -> None:
 
 
 def _check_production(directory: str) -> None:
-    """Refuses a damaged version in production, with which no candidate could be compared."""
+    """Refuses a damaged version in production, with which no candidate could be compared, and unclear names."""
     serving = serving_directory.ServingDirectory(directory)
+    serving.check_names()
     for newest in serving.versions()[-1:]:
         serving.check_in_production(newest)
 

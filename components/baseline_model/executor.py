@@ -32,11 +32,12 @@ class Executor(base_executor.BaseExecutor):
           exec_properties: `directory`, the push directory.
 
         Raises:
-          ServingError: if the files of the baseline's version are damaged.
+          ServingError: if the files of the baseline's version are damaged, or TF Serving may serve something else.
         """
         directory = serving_directory.ServingDirectory(exec_properties["directory"])
         baseline = artifact_utils.get_single_instance(output_dict["baseline_model"])
         candidate = path_utils.serving_model_path(artifact_utils.get_single_uri(input_dict["model"]))
+        directory.check_names()
         version = directory.baseline(serving_directory.model_fingerprint(candidate))
         if version is None:
             baseline.set_int_custom_property(properties.ABSENT, 1)

@@ -197,7 +197,7 @@ def test_versions_of_other_programs_keep_their_names_and_other_names_do_not_coun
     assert (directory.versions(), directory.next_version()) == ([123], 124)
     assert (directory.manifest(123), directory.damage(123)) == ({}, None)
     assert (directory.baseline("another"), directory.folder(123)) == (123, foreign)
-    directory.check_in_production(123)
+    directory.check_names()
     assert push(directory, model(tmp_path / "b", "b")) == 124
     assert directory.roll_back() == (124, 125), "back to the padded version"
     assert model_fingerprint(directory.path / "125") == model_fingerprint(foreign)
@@ -223,6 +223,19 @@ def test_a_padded_version_is_removed_like_others_and_a_link_loses_only_itself(di
     assert (elsewhere / "saved_model.pb").read_text() == "linked"
 
 
+def test_a_version_whose_variables_are_a_link_is_the_model_with_these_variables(directory, tmp_path):
+    store = model(tmp_path / "store", "a")
+    for number, content in (("01", "index"), ("02", "other weights")):
+        (directory.path / number).mkdir(parents=True)
+        (directory.path / number / "saved_model.pb").write_text("a")
+        (tmp_path / content).mkdir()
+        (tmp_path / content / "variables.index").write_text(content)
+        (directory.path / number / "variables").symlink_to(tmp_path / content)
+    assert directory.fingerprint(1) == model_fingerprint(store) != directory.fingerprint(2)
+    assert directory.roll_back() == (2, 3)
+    assert directory.damage(3) is None and not (directory.path / "3/variables").is_symlink()
+
+
 @pytest.mark.parametrize("name", ["10", " 10", "+10", "010"])
 def test_a_name_that_tf_serving_takes_for_a_newer_version_is_not_overlooked(directory, tmp_path, name):
     push(directory, model(tmp_path / "a", "a"))
@@ -232,9 +245,9 @@ def test_a_name_that_tf_serving_takes_for_a_newer_version_is_not_overlooked(dire
         model(directory.path / name, "b")
     assert (directory.versions(), directory.next_version()) == ([1], 11)
     with pytest.raises(ServingError, match=re.escape(f"TF Serving reads the name {name!r} as version 10, but")):
-        directory.check_in_production(1)
+        directory.check_names()
     assert push(directory, model(tmp_path / "c", "c")) == 11, "newer than what TF Serving sees"
-    directory.check_in_production(11)
+    directory.check_names()
 
 
 def test_two_names_for_one_version_are_refused_and_read_as_tf_serving_reads_them(directory):
@@ -242,11 +255,19 @@ def test_two_names_for_one_version_are_refused_and_read_as_tf_serving_reads_them
     model(directory.path / "00123", "first by bytes")
     assert (directory.versions(), directory.folder(123).name) == ([123], "123")
     with pytest.raises(ServingError, match="reads the names '00123' and '123' as version 123; keep one of them"):
-        directory.check_in_production(123)
+        directory.check_names()
+
+
+def test_a_name_that_only_tf_serving_takes_for_a_version_is_refused_where_there_is_no_other(directory):
+    model(directory.path / "+5", "served")
+    with pytest.raises(ServingError, match="TF Serving reads the name '\\+5' as version 5, but"):
+        directory.check_names()
 
 
 def test_a_folder_whose_numbers_are_used_up_is_refused(directory, tmp_path):
     model(directory.path / str(2**63 - 1), "a")
+    with pytest.raises(ServingError, match="no version can follow 9223372036854775807"):
+        directory.check_names()
     with pytest.raises(ServingError, match="no version can follow 9223372036854775807; remove or rename"):
         push(directory, model(tmp_path / "b", "b"))
     assert not (directory.path / ".pushing").exists()
