@@ -64,14 +64,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
 
         rows = self._run_beam_pipeline(source, config, examples.uri, report_uri)
+        quarantined = rows[report.QUARANTINE]
         data_checks.check_conflicts(rows[_CONFLICTS])
         counts = _count_images(rows)
-        _log_quarantined(rows[report.QUARANTINE])
+        _log_quarantined(quarantined)
         source_splits = {item.split for item in source.items() if item.split}
-        data_checks.check_quarantine(counts, rows[report.QUARANTINE], config.max_bad_fraction)
-        data_checks.check_splits(counts, source_splits)
+        data_checks.check_quarantine(counts, quarantined, config.max_bad_fraction)
+        data_checks.check_splits(counts, source_splits, quarantined)
         classes = config.classes or source.classes() or counts.classes
-        data_checks.check_classes(counts, classes, bool(exec_properties["allow_untested_classes"]), source_splits)
+        allow_untested = bool(exec_properties["allow_untested_classes"])
+        data_checks.check_classes(counts, classes, allow_untested, source_splits, quarantined)
 
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))

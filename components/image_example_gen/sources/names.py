@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Collection
+from typing import Any
 
 from components.image_example_gen.quarantine import Reason, Rejection
 from config.data import EVAL, TEST, TRAIN
 from config.errors import BadInputError
+from config.section import is_not_a_number
 
 KNOWN_SPLIT_NAMES = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
 _SPLIT_NAMES = {
@@ -32,32 +34,37 @@ def class_name_problem(label: str) -> str:
         return "is not UTF-8"
     if any(unicodedata.category(letter) in _NOT_IN_A_LINE for letter in label):
         return "has a character that can't be printed"
+    if is_not_a_number(label):
+        return "is what programs write for a missing number"
     return ""
 
 
-def check_classes_have_images(found: Collection[str], classes: Collection[str] | None) -> None:
+def check_classes_have_images(found: Collection[str], classes: Collection[str] | None, rejected: str = "") -> None:
     """Raises BadInputError if a class of `data.classes` has no image.
 
     Args:
       found: classes that have images.
       classes: that are allowed; None: all.
+      rejected: what else was found, and why it cannot be used; see `quarantine.describe`.
     """
     if missing := sorted(set(classes or ()) - set(found)):
         raise BadInputError(
             f"data.classes: there is no image of {missing}; add images, or remove these classes. "
-            f"Found: {sorted(found) or 'none'}"
+            f"Found: {sorted(found) or 'none'}{f'; {rejected}' if rejected else ''}"
         )
 
 
-def reject_label(label: str, classes: Collection[str] | None) -> Rejection | None:
+def reject_label(label: str, classes: Collection[str] | None, received: Any = None) -> Rejection | None:
     """Why an example cannot have this label; None if it can.
 
     Args:
       label: normalized; empty for none.
       classes: that are allowed; None: all.
+      received: the label as the source has it.
     """
     if not label:
-        return Rejection(Reason.NO_LABEL, "the image has no label")
+        found = "" if received in (None, "", b"") else f" ({received!r})"
+        return Rejection(Reason.NO_LABEL, f"the image has no label{found}")
     if problem := class_name_problem(label):
         return Rejection(Reason.UNKNOWN_LABEL, f"the label {label!r} {problem}")
     if classes is not None and label not in classes:
