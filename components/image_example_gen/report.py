@@ -48,6 +48,7 @@ class Counts:
       transcoded: examples that hold the image as PNG instead of the original bytes.
       reasons: reason to number of quarantined images.
       near_duplicates: split name to number of examples in clusters of similar images that are in several splits.
+      folders: class name to the names of its folders, where they are several.
     """
 
     found: int
@@ -58,6 +59,7 @@ class Counts:
     transcoded: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     near_duplicates: Mapping[str, int] = field(default_factory=dict)
+    folders: Mapping[str, list[str]] = field(default_factory=dict)
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())
