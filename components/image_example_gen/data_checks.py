@@ -117,6 +117,15 @@ def check_classes(
         )
 
 
+def check_weights(counts: Counts) -> None:
+    """Raises BadInputError if all training images have the weight 0, so that nothing would be learned."""
+    if counts.weights.get(TRAIN, 1.0) == 0 and counts.examples(TRAIN):
+        raise BadInputError(
+            f"data.path: the weights of all {counts.examples(TRAIN)} images in the train split are 0; correct the "
+            "weights"
+        )
+
+
 def _more(rows: Rows) -> str:
     return f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
 

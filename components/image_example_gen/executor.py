@@ -20,8 +20,8 @@ from tfx.utils import io_utils
 
 from components import progress
 from components.image_example_gen import (
-    confusable_names,
     data_checks,
+    data_warnings,
     example_writer,
     inspection,
     parallelism,
@@ -83,8 +83,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         classes = config.classes or source.classes() or counts.classes
         allow_untested = bool(exec_properties["allow_untested_classes"])
         data_checks.check_classes(counts, classes, allow_untested, source_splits, quarantined)
+        data_checks.check_weights(counts)
 
-        for warning in confusable_names.warnings(counts.classes, counts.folders):
+        for warning in data_warnings.of(counts):
             _log.warning("  warning: %s", warning)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
@@ -165,8 +166,11 @@ def _folders_of_classes(source: sources.Source, config: IngestionConfig) -> dict
 def _count_images(rows: dict[str, Rows], source: sources.Source, config: IngestionConfig) -> report.Counts:
     """Counts examples, quarantined images and duplicates, and compares their sum with the number of images found."""
     by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    weights, with_value = dict.fromkeys(SPLITS, 0.0), Counter[str]()
     for shard in rows[_WRITTEN]:
         by_split[shard["split"]].update(shard["classes"])
+        weights[shard["split"]] += shard["weight"]
+        with_value.update(shard["with"])
     near_duplicates: Counter[str] = Counter()
     for cluster in rows[report.NEAR_DUPLICATES]:
         near_duplicates.update(cluster["images"])
@@ -180,6 +184,8 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
         folders=_folders_of_classes(source, config),
+        weights=weights,
+        empty_fields=sorted(role for role in config.fields if with_value.get(role) == 0),
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

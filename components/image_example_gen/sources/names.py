@@ -48,9 +48,10 @@ def check_classes_have_images(found: Collection[str], classes: Collection[str] |
       rejected: what else was found, and why it cannot be used; see `quarantine.describe`.
     """
     if missing := sorted(set(classes or ()) - set(found)):
+        reason = f"{rejected}; " if rejected else ""
         raise BadInputError(
-            f"data.classes: there is no image of {missing}; add images, or remove these classes. "
-            f"Found: {sorted(found) or 'none'}{f'; {rejected}' if rejected else ''}"
+            f"data.classes: {reason}there is no image of {missing}; add images, or remove these classes. "
+            f"Found: {sorted(found) or 'none'}"
         )
 
 
