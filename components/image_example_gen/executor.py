@@ -77,6 +77,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         data_checks.check_conflicts(rows[_CONFLICTS])
         counts = _count_images(rows, source, config)
         _log_quarantined(quarantined)
+        for warning in data_warnings.of(counts):
+            _log.warning("  warning: %s", warning)
         source_splits = {item.split for item in source.items() if item.split}
         data_checks.check_quarantine(counts, quarantined, config.max_bad_fraction)
         data_checks.check_splits(counts, source_splits, quarantined)
@@ -85,8 +87,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         data_checks.check_classes(counts, classes, allow_untested, source_splits, quarantined)
         data_checks.check_weights(counts)
 
-        for warning in data_warnings.of(counts):
-            _log.warning("  warning: %s", warning)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.span, examples.version = resolved.span or 0, resolved.version or 0

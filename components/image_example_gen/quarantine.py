@@ -93,6 +93,11 @@ def describe(rows: Iterable[Mapping[str, Any]]) -> str:
     return "; ".join(shown)
 
 
+def because(rejected: Sequence[Mapping[str, Any]]) -> str:
+    """The images that cannot be used, and why, as the begin of a sentence about the consequence; empty if none is."""
+    return f"{len(rejected)} images can't be used: {describe(rejected)}; " if rejected else ""
+
+
 def check_rejected(rejected: Sequence[Mapping[str, Any]], found: int, max_bad_fraction: float) -> None:
     """Raises BadImagesError if all images are rejected, or more than are allowed.
 

@@ -27,7 +27,7 @@ def check(items: Sequence[Item], max_bad_fraction: float) -> None:
     """
     if any(item.records for item in items):  # how many images a file of records has is unknown
         return
-    quarantine.check_rejected(_rejected(items), len(items), max_bad_fraction)
+    quarantine.check_rejected(rejected(items), len(items), max_bad_fraction)
     local = [item for item in items if not item.rejection and not is_uri(item.uri)][:_SAMPLE]
     if local and not any(os.path.lexists(item.uri) for item in local):
         raise BadInputError(
@@ -36,13 +36,8 @@ def check(items: Sequence[Item], max_bad_fraction: float) -> None:
         )
 
 
-def describe_rejected(items: Sequence[Item]) -> str:
-    """How many items are rejected, and why; empty if none is."""
-    rejected = _rejected(items)
-    return f"{len(rejected)} of {len(items)} can't be used: {quarantine.describe(rejected)}" if rejected else ""
-
-
-def _rejected(items: Sequence[Item]) -> list[dict[str, Any]]:
+def rejected(items: Sequence[Item]) -> list[dict[str, Any]]:
+    """The items that are rejected, as rows with `path`, `reason` and `detail`."""
     return [{"path": _place(item), **item.rejection._asdict()} for item in items if item.rejection]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, TypeVar
 
-from components.image_example_gen.quarantine import Reason, Rejection
+from components.image_example_gen.quarantine import BadImagesError, Reason, Rejection, because
 from components.image_example_gen.sources import filesystem, item_checks, names, tables, values
 from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.readers import FileReader, Reader
@@ -78,12 +78,12 @@ class ManifestSource:
         columns = self._find_columns(list(dict.fromkeys(column for _, row in rows for column in row)))
         items = [self._make_item(line, row, columns) for line, row in rows]
         classes = {item.label for item in items if item.label}
-        rejected = item_checks.describe_rejected(items)
+        rejected = item_checks.rejected(items)
         names.check_classes_have_images(classes, self._config.classes, rejected)
         if len(classes) < 2:
-            reason = f"{rejected}; " if rejected else ""
-            raise BadInputError(
-                f"{self.path}: {reason}two classes or more are needed. Found: {sorted(classes) or 'none'}"
+            raise BadImagesError(
+                f"{self.path}: {because(rejected)}two classes or more are needed. Found: {sorted(classes) or 'none'}",
+                rejected,
             )
         for store in {"/".join(item.uri.split("/")[:3]) for item in items if is_uri(item.uri)}:
             filesystem.check_reachable(store)

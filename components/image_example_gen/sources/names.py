@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from components.image_example_gen.quarantine import Reason, Rejection
+from components.image_example_gen.quarantine import BadImagesError, Reason, Rejection, because
 from config.data import EVAL, TEST, TRAIN
-from config.errors import BadInputError
 from config.section import is_not_a_number
 
 KNOWN_SPLIT_NAMES = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
@@ -39,19 +38,21 @@ def class_name_problem(label: str) -> str:
     return ""
 
 
-def check_classes_have_images(found: Collection[str], classes: Collection[str] | None, rejected: str = "") -> None:
-    """Raises BadInputError if a class of `data.classes` has no image.
+def check_classes_have_images(
+    found: Collection[str], classes: Collection[str] | None, rejected: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Raises BadImagesError if a class of `data.classes` has no image.
 
     Args:
       found: classes that have images.
       classes: that are allowed; None: all.
-      rejected: what else was found, and why it cannot be used; see `quarantine.describe`.
+      rejected: the images that cannot be used, see `quarantine.describe`; they may be the cause.
     """
     if missing := sorted(set(classes or ()) - set(found)):
-        reason = f"{rejected}; " if rejected else ""
-        raise BadInputError(
-            f"data.classes: {reason}there is no image of {missing}; add images, or remove these classes. "
-            f"Found: {sorted(found) or 'none'}"
+        raise BadImagesError(
+            f"data.classes: {because(rejected)}there is no image of {missing}; add images, or remove these classes. "
+            f"Found: {sorted(found) or 'none'}",
+            rejected,
         )
 
 

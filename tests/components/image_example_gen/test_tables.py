@@ -138,9 +138,10 @@ def test_paths_that_cannot_be_read_are_the_reason_that_is_given(tmp_path, path, 
     with pytest.raises(BadInputError) as caught:
         labels(tmp_path / "m.csv", f"path,label\n{rows}", classes=classes)
     told = str(caught.value)
-    assert f"4 of 4 can't be used: 4 unreadable, such as {path.format(0)} (line 2)" in told
+    assert f"4 images can't be used: 4 unreadable, such as {path.format(0)} (line 2)" in told
     assert detail.format(root=tmp_path) in told
     assert told.index(detail.format(root=tmp_path)) < told.index("Found: none")
+    assert len(caught.value.rows) == 4
 
 
 def test_web_addresses_are_no_files_even_where_files_may_be_outside(tmp_path):
