@@ -23,19 +23,18 @@ def check_conflicts(conflicts: Rows) -> None:
     Args:
       conflicts: rows of `split_assignment.AssignSplits`.
     """
-    labels = [row for row in conflicts if row["kind"] == "labels"]
-    if labels:
+    if labels := [row for row in conflicts if row["kind"] == "labels"]:
         shown = "; ".join(" = ".join([row["path"], *row["with"]]) for row in labels[:SHOWN])
         raise BadImagesError(
-            f"data.path: identical images have different labels ({len(labels)} such images); keep each image under one "
-            f"label: {shown}{_more(labels)}",
+            f"data.path: identical images have different labels: {shown}{_more(labels)}; keep each image under one "
+            "label",
             conflicts,
         )
     if conflicts:
         shown = "; ".join(f"{row['kind']}: {', '.join([row['path'], *row['with']])}" for row in conflicts[:SHOWN])
         raise BadImagesError(
-            f"data.path: the source puts a group into several splits ({len(conflicts)} such groups); put each group "
-            f"into one split: {shown}{_more(conflicts)}",
+            f"data.path: the source puts a group into several splits: {shown}{_more(conflicts)}; put each group into "
+            "one split",
             conflicts,
         )
 

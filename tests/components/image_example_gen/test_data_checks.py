@@ -33,13 +33,9 @@ def test_good_data_passes():
 def test_conflicts_are_named_with_their_paths_and_labels_come_first():
     group = {"kind": "group 'scene'", "path": "1.jpg", "with": ["2.jpg"]}
     labels = {"kind": "labels", "path": "3.jpg (tea)", "with": ["4.jpg (milk)", "5.jpg (juice)"]}
-    with pytest.raises(
-        BadInputError, match=r"\(1 such images\); keep .*: 3\.jpg \(tea\) = 4\.jpg \(milk\) = 5\.jpg \(juice\)$"
-    ):
+    with pytest.raises(BadInputError, match=r"labels: 3\.jpg \(tea\) = 4\.jpg \(milk\) = 5\.jpg \(juice\); keep"):
         data_checks.check_conflicts([group, labels])
-    with pytest.raises(
-        BadInputError, match=r"several splits \(1 such groups\); put .*: group 'scene': 1\.jpg, 2\.jpg$"
-    ):
+    with pytest.raises(BadInputError, match=r"several splits: group 'scene': 1\.jpg, 2\.jpg; put"):
         data_checks.check_conflicts([group])
 
 
