@@ -140,6 +140,19 @@ def normalize_class_name(name: str) -> str:
     return name
 
 
+def check_names_differ(by_class: Any) -> Any:
+    """A mapping by class name, unchanged.
+
+    Raises:
+      ValueError: if two of its names are the same class; one value would be lost.
+    """
+    names: dict[str, str] = {}
+    for name in by_class if isinstance(by_class, dict) else ():
+        if isinstance(name, str) and (same := names.setdefault(normalize_class_name(name), name)) != name:
+            raise ValueError(f"{same!r} and {name!r} are the same class; name it once")
+    return by_class
+
+
 def is_not_a_number(text: str) -> bool:
     """Whether programs write this text for a number that is missing or infinite: `nan`, `NaN`, `-inf`, `Infinity`."""
     return _NOT_A_NUMBER.fullmatch(text) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from components.image_example_gen.quarantine import BadImagesError, check_rejected, describe
+from components.image_example_gen.quarantine import BadImagesError, because, check_rejected
 from components.image_example_gen.report import Counts
 from config.data import TEST, TRAIN
 from config.errors import BadInputError
@@ -130,7 +130,7 @@ def _more(rows: Rows) -> str:
 
 
 def _quarantine_note(quarantined: Rows) -> str:
-    return f"; {len(quarantined)} files can't be used: {describe(quarantined)}" if quarantined else ""
+    return f"; {because(quarantined)}" if quarantined else ""
 
 
 def _source_splits_note(source_splits: Collection[str]) -> str:

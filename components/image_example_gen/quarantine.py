@@ -94,8 +94,8 @@ def describe(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def because(rejected: Sequence[Mapping[str, Any]]) -> str:
-    """The images that cannot be used, and why, as the begin of a sentence about the consequence; empty if none is."""
-    return f"{len(rejected)} images can't be used: {describe(rejected)}; " if rejected else ""
+    """How many images cannot be used, and why; empty if all can."""
+    return f"{len(rejected)} images can't be used: {describe(rejected)}" if rejected else ""
 
 
 def check_rejected(rejected: Sequence[Mapping[str, Any]], found: int, max_bad_fraction: float) -> None:

@@ -312,6 +312,14 @@ def test_a_word_that_begins_like_a_number_is_a_word(tmp_path):
             ["head.kind: input should be 'dense', 'hidden', 'conv' or 'custom'. Received: off, which YAML reads as"],
         ),
         (
+            MINIMAL + "gate: {min_recall: {'1': 0.9, '1.0': 0.8}}",
+            ["gate.min_recall: '1' and '1.0' are the same class; name it once"],
+        ),
+        (
+            MINIMAL + "training: {loss: {class_weights: {' a': 1, a: 2}}}",
+            ["training.loss.class_weights: ' a' and 'a' are the same class; name it once"],
+        ),
+        (
             "name: fruit\ndata: {path: p, classes: ['nan', ' ']}",
             [
                 "data.classes.0: programs write this for a missing number, so no class can have this name. Rec",

@@ -81,10 +81,8 @@ class ManifestSource:
         rejected = item_checks.rejected(items)
         names.check_classes_have_images(classes, self._config.classes, rejected)
         if len(classes) < 2:
-            raise BadImagesError(
-                f"{self.path}: {because(rejected)}two classes or more are needed. Found: {sorted(classes) or 'none'}",
-                rejected,
-            )
+            needed = f"two classes or more are needed. Found: {sorted(classes) or 'none'}"
+            raise BadImagesError(f"{self.path}: {'; '.join(filter(None, [because(rejected), needed]))}", rejected)
         for store in {"/".join(item.uri.split("/")[:3]) for item in items if is_uri(item.uri)}:
             filesystem.check_reachable(store)
         return items

@@ -49,11 +49,11 @@ def check_classes_have_images(
       rejected: the images that cannot be used, see `quarantine.describe`; they may be the cause.
     """
     if missing := sorted(set(classes or ()) - set(found)):
-        raise BadImagesError(
-            f"data.classes: {because(rejected)}there is no image of {missing}; add images, or remove these classes. "
-            f"Found: {sorted(found) or 'none'}",
-            rejected,
+        lacking = (
+            f"there is no image of {missing}; add images, or remove these classes. Found: {sorted(found) or 'none'}"
         )
+        parts = [lacking, because(rejected)] if found else [because(rejected), lacking]
+        raise BadImagesError(f"data.classes: {'; '.join(filter(None, parts))}", rejected)
 
 
 def reject_label(label: str, classes: Collection[str] | None, received: Any = None) -> Rejection | None:

@@ -26,6 +26,19 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+# Files of other programs by their first bytes, and what to do with them.
+_OTHER_FILES = {
+    b"PK\x03\x04": "this is an Excel workbook or another zip file; save the table as CSV UTF-8",
+    b"\xd0\xcf\x11\xe0": "this is an old Excel workbook; save the table as CSV UTF-8",
+    b"\x1f\x8b": "the file is gzipped; unpack it",
+    b"PAR1": "this is a Parquet file; write the table as CSV or JSON lines",
+}
+_OTHER_ENDINGS = {
+    (".tsv", ".tab", ".txt"): "; rename a file of values with tabs between them to .csv",
+    (".xlsx", ".xls", ".ods"): "; save a spreadsheet as CSV UTF-8",
+    (".json",): "; write one JSON object per line into a .jsonl file",
+    (".gz", ".zip"): "; unpack it",
+}
 _CONTEXT = 20  # bytes shown before one that is not UTF-8
 
 
@@ -42,8 +55,9 @@ def read(path: str, content: bytes, needed: Collection[str]) -> list[Row]:
     """
     reader = next((reader for ending, reader in _READERS.items() if path.lower().endswith(ending)), None)
     if reader is None:
+        hint = next((hint for endings, hint in _OTHER_ENDINGS.items() if path.lower().endswith(endings)), "")
         raise BadInputError(
-            f"data.path: the name of a manifest must end with {', '.join(_READERS)}. Received: {path!r}"
+            f"data.path: the name of a manifest must end with {', '.join(_READERS)}{hint}. Received: {path!r}"
         )
     rows = list(reader(path, _decode(path, content), needed))
     if not rows:
@@ -57,6 +71,9 @@ def clean(column: str) -> str:
 
 
 def _decode(path: str, content: bytes) -> str:
+    for start, advice in _OTHER_FILES.items():
+        if content.startswith(start):
+            raise BadInputError(f"{path}: {advice}")
     encoding = next((encoding for mark, encoding in _MARKS.items() if content.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in content[:4]:
         raise BadInputError(

@@ -84,6 +84,25 @@ class TestFolders:
         with pytest.raises(BadInputError, match=r"data\.classes: there is no image of \['blue'\]"):
             listed(tree, classes=["red", "green light", "blue"])
 
+    def test_other_folders_are_named_where_a_class_has_no_folder(self, tree):
+        with pytest.raises(
+            BadInputError, match=r"4 images can't be used: 4 unknown-label, such as .*'green light' is not in"
+        ):
+            listed(tree, classes=["Red", "Green"])
+
+    @pytest.mark.parametrize("name", ["nan", "NaN", "inf", "-Infinity"])
+    def test_a_folder_named_like_a_missing_number_is_an_error(self, tree, name):
+        """Programs make such folders of labels that are missing."""
+        touch(tree / name / "1.jpg")
+        with pytest.raises(BadInputError, match=rf"folder '{name}' .*for a missing number; rename the folder"):
+            listed(tree)
+
+    def test_folders_with_one_form_of_a_name_are_one_class(self, tree):
+        for name in ("1", "1.0", " red", "001"):
+            touch(tree / name / f"{name}.jpg")
+        assert {"1", "red", "001"} < set(sources.open_source(str(tree), IngestionConfig()).classes())
+        assert not {"1.0", " red"} & set(listed(tree).values())
+
     def test_a_class_that_is_not_allowed_is_rejected(self, tree):
         found = listed(tree, classes=["red", "green light"])
         assert found["लाल/ड.gif"] == "unknown-label"

@@ -104,6 +104,8 @@ def test_line_numbers_are_those_of_an_editor(tmp_path):
         ("path,label,path\n1.jpg,red,2.jpg\n", "line 1: several columns have the same name; rename them: path"),
         ("path,label,,\n,,,\n", "the table has no rows"),
         ("", "the table has no rows"),
+        (b"PK\x03\x04\x14\0\x06\0", "this is an Excel workbook or another zip file; save the table as CSV UTF-8"),
+        (b"\x1f\x8b\x08\0", "the file is gzipped; unpack it"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_said_with_its_line(tmp_path, content, message):
@@ -182,3 +184,16 @@ def test_a_table_of_which_too_much_is_rejected_is_refused_early(tmp_path):
         check(tmp_path, rows)
     assert [row["path"] for row in caught.value.rows] == ["3.jpg (line 4)", "4.jpg (line 5)"]
     check(tmp_path, rows, max_bad_fraction=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("m.tsv", "rename a file of values with tabs"),
+        ("m.XLSX", "as CSV UTF-8"),
+        ("m.json", "one JSON object per line"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused_with_what_to_do(tmp_path, name, hint):
+    with pytest.raises(BadInputError, match=rf"must end with \.csv, \.jsonl, \.ndjson; .*{hint}.*Received: '.*{name}'"):
+        labels(tmp_path / name, "path,label\n1.jpg,red\n")
