@@ -81,8 +81,9 @@ class IngestionConfig(Section):
     """Names of the columns or features. manifest: default path, label, split, group, weight, where the columns exist.
     tfrecords: `image` and `label` are needed. tfds: default image and label."""
     classes: list[ClassName] | None = Field(None, min_length=2)
-    """The classes that are allowed; an image with another label is quarantined. tfrecords: also the names of integer
-    labels, in their order. Default: every label that occurs."""
+    """The classes that are allowed; an image with another label is quarantined. tfrecords: also the names, in their
+    order, of labels that are whole numbers, unless the classes are such numbers themselves. Default: every label that
+    occurs."""
     span: int | None = Field(None, ge=0)
     """Which `{SPAN}`; 0 or more; default: the newest."""
     splits: Splits = Splits()

@@ -10,12 +10,13 @@ from pydantic import Field
 
 from config import image_facts
 from config.errors import BadInputError
-from config.section import ClassName, Section, Share
+from config.section import ClassName, Section, Share, check_names_differ
 
 JudgedBy = Literal["value", "lower", "upper"]
 A_NUMBER, BY_CLASS = "a number", "by class"  # tags, which are no part of a field's path
 ByClass = Annotated[
-    Annotated[Share, pydantic.Tag(A_NUMBER)] | Annotated[dict[ClassName, Share], pydantic.Tag(BY_CLASS)],
+    Annotated[Share, pydantic.Tag(A_NUMBER)]
+    | Annotated[dict[ClassName, Share], pydantic.BeforeValidator(check_names_differ), pydantic.Tag(BY_CLASS)],
     pydantic.Discriminator(lambda value: BY_CLASS if isinstance(value, dict) else A_NUMBER),
 ]
 

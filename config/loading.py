@@ -12,10 +12,12 @@ from typing import Any
 import pydantic
 import yaml
 
+from config import yaml_scalars
 from config.errors import BadInputError, did_you_mean
 from config.gate import A_NUMBER, BY_CLASS
 from config.run import RunConfig
 from config.section import Origin, Section, section_of
+from config.yaml_scalars import Document
 
 _FIELD = re.compile(r"[a-z]\w*(\.\w+)*: ")  # at the start of a message
 
@@ -34,15 +36,20 @@ def load(path: str | Path, remote: bool = False) -> RunConfig:
       BadInputError: if the file cannot be read, is not YAML, or has a wrong value. The message has one line for each
         fault, with the field's path, what was given and what is allowed.
     """
-    content = _content(path)
+    document = _read(path)
+    faults = [f"{_path(location)}: {fault}" for location, fault in document.faults.items()]
     try:
-        return RunConfig.model_validate(content, context=Origin(Path(path).resolve().parent, remote))
+        config = RunConfig.model_validate(document.content, context=Origin(Path(path).resolve().parent, remote))
+        if not faults:
+            return config
     except pydantic.ValidationError as error:
-        faults = "\n".join(dict.fromkeys(f"  {_fault(detail)}" for detail in _in_file_order(error, content)))
-        raise BadInputError(f"{path}:\n{faults}") from None
+        details = _in_file_order(error, document.content)
+        faults += [_fault(detail, document) for detail in details if detail["loc"] not in document.faults]
+    lines = "\n".join(f"  {fault}" for fault in dict.fromkeys(faults))
+    raise BadInputError(f"{path}:\n{lines}")
 
 
-def _content(path: str | Path) -> dict[str, Any]:
+def _read(path: str | Path) -> Document:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -51,33 +58,18 @@ def _content(path: str | Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: cannot be read: {error}") from None
     try:
-        content = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
+        document = yaml_scalars.read(text)
     except yaml.YAMLError as error:
         raise BadInputError(f"{path}: {_yaml_fault(error)}") from None
-    if content is None:
+    except RecursionError:
+        raise BadInputError(f"{path}: not valid YAML: too many levels") from None
+    if document.content is None:
         raise BadInputError(f"{path}: the file is empty; a mapping of sections (name, data, …) is expected")
-    if not isinstance(content, dict):
-        raise BadInputError(f"{path}: a mapping of sections (name, data, …) is expected. Received: {content!r}")
-    return content
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML as its users expect it: 1e-3 is a number, and a key given twice is a mistake."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        seen = []
-        for key, _ in node.value:
-            name = self.construct_object(key, deep)
-            if name in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {name!r} is given twice", key.start_mark)
-            seen.append(name)
-        return super().construct_mapping(node, deep)
-
-
-# YAML 1.2's floats; PyYAML follows YAML 1.1, which needs a dot and a sign in the exponent: 1.0e-3.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+    if not isinstance(document.content, dict):
+        raise BadInputError(
+            f"{path}: a mapping of sections (name, data, …) is expected. Received: {document.content!r}"
+        )
+    return document
 
 
 def _yaml_fault(error: yaml.YAMLError) -> str:
@@ -97,10 +89,17 @@ def _in_file_order(error: pydantic.ValidationError, content: dict[str, Any]) -> 
     return sorted(error.errors(), key=place)
 
 
-def _fault(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"] if part not in (A_NUMBER, BY_CLASS))
+def _path(location: tuple[str | int, ...]) -> str:
+    return ".".join(str(part) for part in location if part not in (A_NUMBER, BY_CLASS))
+
+
+def _fault(detail: Any, document: Document) -> str:
+    where = _path(detail["loc"])
     if detail["type"] == "missing":
         return f"{where}: is required"
+    written = document.written.get(tuple(part for part in detail["loc"] if part not in (A_NUMBER, BY_CLASS)))
+    if written and detail["type"] == "string_type":
+        return f"{where}: {written.advice}"
     if detail["type"] == "extra_forbidden":
         return f"{where}: no such field; {_allowed_fields(detail['loc'])}. Received: {detail['input']!r}"
     if detail["type"] == "model_type":
@@ -112,7 +111,8 @@ def _fault(detail: Any) -> str:
         return f"{where}.{message}" if _FIELD.match(message) else f"{where}: {message}"
     if "Received: " in message:  # the project's own messages name the value already
         return f"{where}: {message}"
-    return f"{where}: {message[:1].lower()}{message[1:]}. Received: {detail['input']!r}"
+    received = written.received(detail["input"]) if written else repr(detail["input"])
+    return f"{where}: {message[:1].lower()}{message[1:]}. Received: {received}"
 
 
 def _allowed_fields(location: tuple[str | int, ...]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing
 import unicodedata
 from dataclasses import dataclass
@@ -122,9 +123,48 @@ def resolve_config_path(path: str, info: pydantic.ValidationInfo) -> str:
     return path
 
 
+_WHOLE_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(\.0+)?")
+_NOT_A_NUMBER = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
+
+
 def normalize_class_name(name: str) -> str:
-    """The name in Unicode's form NFC: file systems write the same letters in different forms."""
-    return unicodedata.normalize("NFC", name)
+    """The one form of a name that sources and people write in several ways.
+
+    Unicode's form NFC, because file systems write the same letters in different forms; no space around it; a whole
+    number without decimals: `1.0` is `1`. Any other text stays as it is, such as `001` and `1.10`.
+    """
+    name = unicodedata.normalize("NFC", name).strip()
+    if number := _WHOLE_NUMBER.fullmatch(name):
+        sign, digits, _ = number.groups()
+        return digits if digits == "0" else sign + digits
+    return name
+
+
+def check_names_differ(by_class: Any) -> Any:
+    """A mapping by class name, unchanged.
+
+    Raises:
+      ValueError: if two of its names are the same class; one value would be lost.
+    """
+    names: dict[str, str] = {}
+    for name in by_class if isinstance(by_class, dict) else ():
+        if isinstance(name, str) and (same := names.setdefault(normalize_class_name(name), name)) != name:
+            raise ValueError(f"{same!r} and {name!r} are the same class; name it once")
+    return by_class
+
+
+def is_not_a_number(text: str) -> bool:
+    """Whether programs write this text for a number that is missing or infinite: `nan`, `NaN`, `-inf`, `Infinity`."""
+    return _NOT_A_NUMBER.fullmatch(text) is not None
+
+
+def _class_name(name: str) -> str:
+    name = normalize_class_name(name)
+    if not name:
+        raise ValueError("a name is expected")
+    if is_not_a_number(name):
+        raise ValueError("programs write this for a missing number, so no class can have this name")
+    return name
 
 
 Share = Annotated[float, pydantic.Field(ge=0, le=1, allow_inf_nan=False)]
@@ -139,5 +179,5 @@ ConfigPath = Annotated[str, pydantic.AfterValidator(resolve_config_path)]
 LocalPath = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_absolute_here)]
 """A path of a run on this machine alone; the section `kubeflow` has its own field for runs on other machines."""
 
-ClassName = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(normalize_class_name)]
-"""The name of a class, in Unicode's form NFC, as ImageExampleGen writes it: the same letters have several forms."""
+ClassName = Annotated[str, pydantic.Field(min_length=1), pydantic.AfterValidator(_class_name)]
+"""The name of a class in its one form, as ImageExampleGen writes it; see `normalize_class_name`."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from config.section import Section, normalize_class_name
+from config.section import Section, check_names_differ, normalize_class_name
 
 Layers = int | float | str
 """Which layers of the backbone are fine-tuned: see `FineTuneConfig.layers`."""
@@ -33,6 +33,7 @@ def _class_weights(value: Any) -> str | dict[str, float] | None:
     if not (value is None or value == "balanced" or weights):
         raise ValueError("balanced, or a number above 0 for each class name, is allowed")
     if isinstance(value, dict):
+        check_names_differ(value)
         return {normalize_class_name(name): weight for name, weight in value.items()}
     return value
 

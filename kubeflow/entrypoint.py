@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from components.image_example_gen.quarantine import BadImagesError
 from config.errors import ExitCode
 from config.kubeflow import GPUS
 from kubeflow import executor_io, shared_folder
@@ -50,6 +51,9 @@ def main(arguments: Sequence[str]) -> ExitCode:
         found = worker_errors.failure(error)
         if not found.bad_input:
             _log.error("the stage failed", exc_info=error)
+        if isinstance(error, BadImagesError):  # nothing else is left of a pod that failed
+            for row in error.rows:
+                _log.error("%s", json.dumps(row))
         _log.error("%s", found.message)
         return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
     atomic_write(executor_io.local_path(executor_input["outputs"]["outputFile"]), json.dumps(output))

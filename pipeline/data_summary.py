@@ -15,7 +15,7 @@ import rich.table
 from components.evaluator import confidence
 from components.evaluator.verdict import ClassFigures
 from components.example_validator import drift
-from components.image_example_gen import report
+from components.image_example_gen import data_warnings, report
 from components.image_example_gen.report import Counts
 from config.data import TEST
 from config.errors import listed
@@ -56,7 +56,12 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
     folder = records[IMAGE_EXAMPLE_GEN].outputs["report"].uri
     counts = report.read_counts(folder)
     found = drift.loads(Path(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri, drift.FILE).read_text("utf-8"))
-    warnings = [*_about_images(counts), *_about_small_classes(counts, gate), *(one.message for one in found)]
+    warnings = [
+        *data_warnings.of(counts),
+        *_about_images(counts),
+        *_about_small_classes(counts, gate),
+        *(one.message for one in found),
+    ]
     return DataSummary(list(classes or counts.classes), counts, found, warnings, folder)
 
 

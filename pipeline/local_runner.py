@@ -22,6 +22,8 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
 
 from components import serving_directory
 from components.image_example_gen import sources
+from components.image_example_gen.quarantine import BadImagesError
+from components.image_example_gen.sources import item_checks
 from config import loading
 from config.errors import BadInputError, ExitCode, one_line
 from config.run import RunConfig
@@ -196,9 +198,9 @@ def _session(
     """
     try:
         config = loading.load(config_path)
-        classes = _check_images(config, config_path)
-        _check_docker(config)
         folder = RunFolder(workspace, config.name)
+        classes = _check_images(config, config_path, folder)
+        _check_docker(config)
         _check_production(config.push.directory or str(folder.serving))
         with folder.locked(), temporary_files():
             check_more()
@@ -222,6 +224,7 @@ def _work(session: Session, classes: list[str] | None, work: Callable[[Session],
     from pipeline import stage_runner  # takes seconds, and everything that can be refused without it has been
 
     console.log_everything()
+    session.folder.rejected.unlink(missing_ok=True)
     try:
         if classes is not None:
             _check_model(session, classes)
@@ -235,11 +238,22 @@ def _work(session: Session, classes: list[str] | None, work: Callable[[Session],
         what, cause = "the run", error
     logging.error("%s failed", what, exc_info=cause)
     found = worker_errors.failure(cause)
-    print(f"{what} failed: {found.message}", file=session.terminal)
+    print(f"{what} failed: {found.message}{_keep_list(session.folder, cause)}", file=session.terminal)
     return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
 
 
-def _check_images(config: RunConfig, config_path: str) -> list[str] | None:
+def _keep_list(folder: RunFolder, error: BaseException) -> str:
+    """Keeps the whole list of images that the error is about; returns the end of a sentence that names the file.
+
+    TFX deletes what a failed stage has written.
+    """
+    if not isinstance(error, BadImagesError) or not error.rows:
+        return ""
+    atomic_write(folder.rejected, "".join(json.dumps(row) + "\n" for row in error.rows))
+    return f"; all {len(error.rows)} are listed in {display_path(folder.rejected)}"
+
+
+def _check_images(config: RunConfig, config_path: str, folder: RunFolder) -> list[str] | None:
     """Refuses data that cannot be used, or bounds for other classes, before anything is loaded.
 
     Returns:
@@ -247,12 +261,12 @@ def _check_images(config: RunConfig, config_path: str) -> list[str] | None:
     """
     try:
         source = sources.open_source(config.data.path, config.data.ingestion)
-        source.items()
+        item_checks.check(source.items(), config.data.max_bad_fraction)
         if (classes := source.classes()) is not None:
             config.gate.check_classes(classes)
         return classes
     except BadInputError as error:
-        raise BadInputError(f"{config_path}: {error}") from None
+        raise BadInputError(f"{config_path}: {error}{_keep_list(folder, error)}") from None
 
 
 def _check_docker(config: RunConfig) -> None:

@@ -30,6 +30,7 @@ class RunFolder:
     | `serving/`        | pushed versions, unless the configuration names another directory |
     | `logs/`           | one file a run                                                    |
     | `summary.json`    | of the last run that came to a verdict                            |
+    | `rejected.jsonl`  | the images that stopped the last run; none if they did not        |
     | `training/`       | the state of an unfinished training, after its last saved epoch   |
     """
 
@@ -39,6 +40,7 @@ class RunFolder:
         self.metadata = self.path / "metadata.sqlite"
         self.serving = self.path / "serving"
         self.summary = self.path / "summary.json"
+        self.rejected = self.path / "rejected.jsonl"
         self.training_state = self.path / "training"
 
     def connection(self) -> metadata_store_pb2.ConnectionConfig:

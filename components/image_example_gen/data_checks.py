@@ -5,34 +5,42 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from components.image_example_gen.quarantine import BadImagesError, because, check_rejected
 from components.image_example_gen.report import Counts
 from config.data import TEST, TRAIN
 from config.errors import BadInputError
 
 SHOWN = 10  # files listed in a message
 
+Rows = Sequence[dict[str, Any]]
+
 _FEWEST = 3  # images of a class of which data.stratified puts one into each split
 
 
-def check_conflicts(conflicts: Sequence[dict[str, Any]]) -> None:
-    """Raises BadInputError if identical images have different labels, or a group is in several splits.
+def check_conflicts(conflicts: Rows) -> None:
+    """Raises BadImagesError if identical images have different labels, or a group is in several splits.
 
     Args:
       conflicts: rows of `split_assignment.AssignSplits`.
     """
-    shown = conflicts[:SHOWN]
-    if labels := "; ".join(" = ".join([row["path"], *row["with"]]) for row in shown if row["kind"] == "labels"):
-        raise BadInputError(
-            f"data.path: identical images have different labels: {labels}; keep each image under one label"
+    if labels := [row for row in conflicts if row["kind"] == "labels"]:
+        shown = "; ".join(" = ".join([row["path"], *row["with"]]) for row in labels[:SHOWN])
+        raise BadImagesError(
+            f"data.path: identical images have different labels: {shown}{_more(labels)}; keep each image under one "
+            "label",
+            conflicts,
         )
-    if groups := "; ".join(f"{row['kind']}: {', '.join([row['path'], *row['with']])}" for row in shown):
-        raise BadInputError(
-            f"data.path: the source puts a group into several splits: {groups}; put each group into one split"
+    if conflicts:
+        shown = "; ".join(f"{row['kind']}: {', '.join([row['path'], *row['with']])}" for row in conflicts[:SHOWN])
+        raise BadImagesError(
+            f"data.path: the source puts a group into several splits: {shown}{_more(conflicts)}; put each group into "
+            "one split",
+            conflicts,
         )
 
 
-def check_quarantine(counts: Counts, quarantined: Sequence[dict[str, Any]], max_bad_fraction: float) -> None:
-    """Raises BadInputError if there is no image, or more images are unusable than `data.max_bad_fraction` allows.
+def check_quarantine(counts: Counts, quarantined: Rows, max_bad_fraction: float) -> None:
+    """Raises BadInputError if no image can be used, or fewer than `data.max_bad_fraction` demands.
 
     Args:
       counts: of all images.
@@ -41,58 +49,88 @@ def check_quarantine(counts: Counts, quarantined: Sequence[dict[str, Any]], max_
     """
     if not counts.found:
         raise BadInputError("data.path: no image was found; add images")
-    if counts.quarantined > max_bad_fraction * counts.found:
-        shown = "; ".join(f"{row['path']} ({row['reason']})" for row in quarantined[:SHOWN])
-        more = f"; and {counts.quarantined - SHOWN} more" if counts.quarantined > SHOWN else ""
-        raise BadInputError(
-            f"data.path: {counts.quarantined} of {counts.found} files can't be used, more than data.max_bad_fraction "
-            f"{max_bad_fraction:g} allows; repair or remove them, or raise data.max_bad_fraction: {shown}{more}"
-        )
+    check_rejected(quarantined, counts.found, max_bad_fraction)
 
 
-def check_splits(counts: Counts, source_splits: Collection[str]) -> None:
-    """Raises BadInputError if a split is empty.
+def check_splits(counts: Counts, source_splits: Collection[str], quarantined: Rows = ()) -> None:
+    """Raises BadImagesError if a split is empty.
 
     Args:
       counts: of all images.
       source_splits: splits to which the source itself assigns images.
+      quarantined: rows of the report.
     """
     for split in counts.splits:
         if not counts.examples(split):
-            raise BadInputError(
+            raise BadImagesError(
                 f"data.splits: none of {counts.found - counts.quarantined} images is in the {split} split; add images "
                 f"(or groups), or raise the share of {split}{_source_splits_note(source_splits)}"
+                f"{_quarantine_note(quarantined)}",
+                quarantined,
             )
 
 
-def check_classes(counts: Counts, classes: Sequence[str], allow_untested: bool, source_splits: Collection[str]) -> None:
-    """Raises BadInputError if a class has no usable image, no training image, or no test image.
+def check_classes(
+    counts: Counts,
+    classes: Sequence[str],
+    allow_untested: bool,
+    source_splits: Collection[str],
+    quarantined: Rows = (),
+) -> None:
+    """Raises BadImagesError if there is one class, or a class has no usable image, no training image, or no test image.
 
     Args:
       counts: of all images.
       classes: that must have images.
       allow_untested: whether a class may have no test image.
       source_splits: splits to which the source itself assigns images.
+      quarantined: rows of the report.
     """
-    note = _source_splits_note(source_splits)
+    note = f"{_source_splits_note(source_splits)}{_quarantine_note(quarantined)}"
     if unusable := [name for name in classes if name not in counts.classes]:
-        raise BadInputError(
+        raise BadImagesError(
             f"data.path: no file of {unusable} can be used, because all are quarantined or duplicates; add images to "
-            "these classes"
+            f"these classes{_quarantine_note(quarantined)}",
+            quarantined,
+        )
+    if len(counts.classes) < 2:
+        raise BadImagesError(
+            f"data.path: two classes or more are needed; add images of another class. Found: {counts.classes}"
+            f"{_quarantine_note(quarantined)}",
+            quarantined,
         )
     if untrained := [name for name in classes if name not in counts.splits[TRAIN]]:
-        raise BadInputError(
+        raise BadImagesError(
             f"data.splits: no image of {untrained} is in the training split; add images (or groups) to these "
-            f"classes{note}"
+            f"classes{note}",
+            quarantined,
         )
     untested = [name for name in classes if name not in counts.splits[TEST]]
     if untested and not allow_untested:
         images = ", ".join(f"{name!r} (images in all splits: {counts.examples_of(name)})" for name in untested)
-        raise BadInputError(
+        raise BadImagesError(
             f"data.splits: no image of {images} is in the test split, so nothing would be known about it; add images "
             f"({_FEWEST} give each split one), set data.stratified to true if there are as many, or set "
-            f"gate.on_missing_class to warn, which leaves it untested{note}"
+            f"gate.on_missing_class to warn, which leaves it untested{note}",
+            quarantined,
         )
+
+
+def check_weights(counts: Counts) -> None:
+    """Raises BadInputError if all training images have the weight 0, so that nothing would be learned."""
+    if counts.weights.get(TRAIN, 1.0) == 0 and counts.examples(TRAIN):
+        raise BadInputError(
+            f"data.path: the weights of all {counts.examples(TRAIN)} images in the train split are 0; correct the "
+            "weights"
+        )
+
+
+def _more(rows: Rows) -> str:
+    return f"; and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
+
+
+def _quarantine_note(quarantined: Rows) -> str:
+    return f"; {because(quarantined)}" if quarantined else ""
 
 
 def _source_splits_note(source_splits: Collection[str]) -> str:

@@ -84,6 +84,12 @@ def _write_shard(
         "split": split,
         "classes": Counter(image.label for image in images),
         "transcoded": sum(image.facts.transcoded for image in images),
+        "weight": sum(image.weight for image in images),
+        "with": {
+            "split": sum(bool(image.split) for image in images),
+            "group": sum(bool(image.group) for image in images),
+            "weight": sum(image.weight != 1 for image in images),
+        },
         "fingerprint": report.fingerprint((split, image.label, image.key) for image in images),
     }
 

@@ -19,11 +19,20 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components import progress
-from components.image_example_gen import data_checks, example_writer, inspection, parallelism, report, sources
+from components.image_example_gen import (
+    data_checks,
+    data_warnings,
+    example_writer,
+    inspection,
+    parallelism,
+    report,
+    sources,
+)
 from components.image_example_gen.quarantine_writer import QuarantineRows
 from components.image_example_gen.sources import spans
 from components.image_example_gen.split_assignment import AssignSplits
 from config.data import SPLITS, IngestionConfig
+from config.section import normalize_class_name
 from modules.data import features
 
 _log = logging.getLogger("regraft.ingest")
@@ -64,14 +73,19 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         report_uri = artifact_utils.get_single_uri(output_dict["report"])
 
         rows = self._run_beam_pipeline(source, config, examples.uri, report_uri)
+        quarantined = rows[report.QUARANTINE]
         data_checks.check_conflicts(rows[_CONFLICTS])
-        counts = _count_images(rows)
-        _log_quarantined(rows[report.QUARANTINE])
+        counts = _count_images(rows, source, config)
+        _log_quarantined(quarantined)
+        for warning in data_warnings.of(counts):
+            _log.warning("  warning: %s", warning)
         source_splits = {item.split for item in source.items() if item.split}
-        data_checks.check_quarantine(counts, rows[report.QUARANTINE], config.max_bad_fraction)
-        data_checks.check_splits(counts, source_splits)
+        data_checks.check_quarantine(counts, quarantined, config.max_bad_fraction)
+        data_checks.check_splits(counts, source_splits, quarantined)
         classes = config.classes or source.classes() or counts.classes
-        data_checks.check_classes(counts, classes, bool(exec_properties["allow_untested_classes"]), source_splits)
+        allow_untested = bool(exec_properties["allow_untested_classes"])
+        data_checks.check_classes(counts, classes, allow_untested, source_splits, quarantined)
+        data_checks.check_weights(counts)
 
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
@@ -138,11 +152,25 @@ def _write_rows(rows: beam.PCollection, path: str) -> None:
     as_list | f"WriteRows[{name}]" >> beam.Map(lambda found: report.write_rows(path, found))
 
 
-def _count_images(rows: dict[str, Rows]) -> report.Counts:
+def _folders_of_classes(source: sources.Source, config: IngestionConfig) -> dict[str, list[str]]:
+    """Class name to the names of its folders, where folders of several names are one class."""
+    if config.source != "folders":
+        return {}
+    folders: dict[str, set[str]] = {}
+    for item in source.items():
+        found = {part for part in item.path.split("/")[:-1] if normalize_class_name(part) == item.label}
+        folders.setdefault(item.label, set()).update(found)
+    return {label: sorted(found) for label, found in sorted(folders.items()) if label and len(found) > 1}
+
+
+def _count_images(rows: dict[str, Rows], source: sources.Source, config: IngestionConfig) -> report.Counts:
     """Counts examples, quarantined images and duplicates, and compares their sum with the number of images found."""
     by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    weights, with_value = dict.fromkeys(SPLITS, 0.0), Counter[str]()
     for shard in rows[_WRITTEN]:
         by_split[shard["split"]].update(shard["classes"])
+        weights[shard["split"]] += shard["weight"]
+        with_value.update(shard["with"])
     near_duplicates: Counter[str] = Counter()
     for cluster in rows[report.NEAR_DUPLICATES]:
         near_duplicates.update(cluster["images"])
@@ -155,6 +183,9 @@ def _count_images(rows: dict[str, Rows]) -> report.Counts:
         transcoded=sum(shard["transcoded"] for shard in rows[_WRITTEN]),
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
+        folders=_folders_of_classes(source, config),
+        weights=weights,
+        empty_fields=sorted(role for role in config.fields if with_value.get(role) == 0),
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +48,10 @@ class Counts:
       transcoded: examples that hold the image as PNG instead of the original bytes.
       reasons: reason to number of quarantined images.
       near_duplicates: split name to number of examples in clusters of similar images that are in several splits.
+      folders: class name to the names of its folders, where they are several.
+      weights: split name to the sum of its examples' weights.
+      empty_fields: roles (split, group, weight) for which data.fields names a column or feature, and no example has a
+        value; a weight of 1 is none.
     """
 
     found: int
@@ -58,6 +62,9 @@ class Counts:
     transcoded: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     near_duplicates: Mapping[str, int] = field(default_factory=dict)
+    folders: Mapping[str, list[str]] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict)
+    empty_fields: Sequence[str] = ()
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from config import loading
 from config.errors import BadInputError
 from config.run import RunConfig
-from config.section import section_of
+from config.section import normalize_class_name, section_of
 
 ROOT = Path(loading.__file__).parents[1]
 MINIMAL = "name: fruit\ndata: {path: photos}\n"
@@ -248,6 +248,122 @@ def test_whatever_a_file_says_it_is_loaded_or_refused_in_words(tmp_path_factory,
 def test_a_word_that_begins_like_a_number_is_a_word(tmp_path):
     assert load(tmp_path, "name: 1e5-fruit\ndata: {path: 2e3_photos}\n").name == "1e5-fruit"
     assert load(tmp_path, MINIMAL + "training: {head: {learning_rate: 2e-3}}").training.head.learning_rate == 2e-3
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("name: no\ndata: {path: p}", ['name: YAML reads no as false; for text, put it in quotes: "no"']),
+        ("name: 2024-01-01\ndata: {path: p}", ["name: YAML reads 2024-01-01 as a date; for text, put it in quotes"]),
+        ("name: 12:30\ndata: {path: p}", ["name: YAML reads 12:30 as the number 750; for text, put it in quotes"]),
+        ("name:\ndata: {path: p}", ["name: text is expected, but there is no value; write one"]),
+        ("name: fruit\ndata: {path: ~}", ["data.path: YAML reads ~ as no value; for text, put it in quotes"]),
+        (
+            "name: fruit\ndata: {path: p, classes: [yes, Off]}",
+            [
+                'data.classes.0: YAML reads yes as true; for text, put it in quotes: "yes"',
+                'data.classes.1: YAML reads Off as false; for text, put it in quotes: "Off"',
+            ],
+        ),
+        (
+            "name: fruit\ndata: {path: p, classes: [001, 1e5, 0x1F, 2.0]}",
+            [
+                'data.classes.0: YAML reads 001 as the number 1; for text, put it in quotes: "001"',
+                'data.classes.1: YAML reads 1e5 as the number 100000.0; for text, put it in quotes: "1e5"',
+                'data.classes.2: YAML reads 0x1F as the number 31; for text, put it in quotes: "0x1F"',
+                'data.classes.3: YAML reads 2.0 as the number 2.0; for text, put it in quotes: "2.0"',
+            ],
+        ),
+        (
+            "name: fruit\ndata: {path: p, classes: [null, 2024-13-45]}",
+            [
+                "data.classes.0: YAML reads null as no value; for text, put it in quotes",
+                "data.classes.1: YAML reads 2024-13-45 as a date; for text, put it in quotes",
+            ],
+        ),
+        (
+            "name: fruit\ndata: {path: p, source: manifest, fields: {label: yes}}",
+            ["data.fields.label: YAML reads yes as true; for text, put it in quotes"],
+        ),
+        (
+            MINIMAL + "training: {loss: {class_weights: {yes: 1, 002: 2}}}",
+            [
+                "training.loss.class_weights.yes: the key is no text: YAML reads yes as true; for text, put",
+                "training.loss.class_weights.002: the key is no text: YAML reads 002 as the number 2; for text, put",
+            ],
+        ),
+        (
+            MINIMAL + "gate: {min_recall: {yes: 0.9, true: 0.9}, max_recall_regression: {1: 0.1}}",
+            [
+                "gate.min_recall.yes: the key is no text: YAML reads yes as true; for text, put it in quotes",
+                "gate.min_recall.true: the key is no text: YAML reads true as true; for text, put it in quotes",
+                "gate.max_recall_regression.1: the key is no text: YAML reads 1 as the number 1; for text, put",
+            ],
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/label, value: no, min_accuracy: 0.9}]}",
+            ["gate.slices.0.value: YAML reads no as false; for text, put it in quotes"],
+        ),
+        (
+            MINIMAL + "training: {head: {epochs: 010}, seed: 1:30}",
+            [
+                "training.head.epochs: YAML reads 010 as the number 8; ",
+                "training.seed: YAML reads 1:30 as the number 90; ",
+            ],
+        ),
+        (
+            MINIMAL + "head: {kind: off}",
+            ["head.kind: input should be 'dense', 'hidden', 'conv' or 'custom'. Received: off, which YAML reads as"],
+        ),
+        (
+            MINIMAL + "gate: {min_recall: {'1': 0.9, '1.0': 0.8}}",
+            ["gate.min_recall: '1' and '1.0' are the same class; name it once"],
+        ),
+        (
+            MINIMAL + "training: {loss: {class_weights: {' a': 1, a: 2}}}",
+            ["training.loss.class_weights: ' a' and 'a' are the same class; name it once"],
+        ),
+        (
+            "name: fruit\ndata: {path: p, classes: ['nan', ' ']}",
+            [
+                "data.classes.0: programs write this for a missing number, so no class can have this name. Rec",
+                "data.classes.1: a name is expected. Received: ' '",
+            ],
+        ),
+    ],
+)
+def test_what_yaml_reads_otherwise_than_people_is_named_as_it_is_written(tmp_path, text, told):
+    lines = [line.strip() for line in fault(tmp_path, text).splitlines()[1:]]
+    assert len(lines) == len(told)
+    for expected in told:
+        assert any(line.startswith(expected) for line in lines), lines
+
+
+def test_quoted_names_are_text_and_numbers_have_one_form(tmp_path):
+    text = "name: fruit\ndata: {path: p, classes: ['yes', \"001\", '1.0', ' x ']}\n"
+    loaded = load(tmp_path, text + "gate: {min_recall: {'1': 0.9, 'yes': 0.8}}")
+    assert loaded.data.classes == ["yes", "001", "1", "x"]
+    assert loaded.gate.min_recall == {"1": 0.9, "yes": 0.8}
+
+
+@given(
+    st.sampled_from(["yes", "no", "1", "007", "1e3", "2024-01-01", "null", "1:30", "x", "~", "1.0"])
+    | st.text("01e.:-yn")
+)
+def test_a_class_name_is_the_text_that_was_written_or_a_fault(tmp_path_factory, name):
+    """Whatever YAML makes of it, nobody gets a class of another name."""
+    path = tmp_path_factory.mktemp("config") / "run.yaml"
+    path.write_text(f"name: fruit\ndata:\n  path: p\n  classes:\n  - {name}\n  - other\n")
+    try:
+        assert loading.load(path).data.classes[0] == normalize_class_name(name)
+    except BadInputError as error:
+        assert str(path) in str(error)
+
+
+def test_merged_and_repeated_parts_are_read(tmp_path):
+    text = "name: fruit\ndata: {path: p}\ntraining: {head: &phase {epochs: 5}, fine_tune: {<<: *phase, patience: 2}}"
+    fine_tune = load(tmp_path, text).training.fine_tune
+    assert (fine_tune.epochs, fine_tune.patience) == (5, 2)
 
 
 def test_every_field_is_documented():

@@ -100,7 +100,10 @@ def test_too_many_bad_files_stop_the_run_and_are_named(workspace, odd_folder):
     run = workspace.run(workspace.configure(odd_folder, name="strict", data={"max_bad_fraction": 0.01}))
     assert run.exit_code == 2
     assert "5 of 103 files can't be used, more than data.max_bad_fraction 0.01 allows" in run.output
-    assert "yellow/truncated.jpg (truncated)" in run.output
+    assert "1 truncated, such as yellow/truncated.jpg: " in run.output
+    assert "; all 5 are listed in " in run.output
+    kept = [json.loads(line)["path"] for line in (run.folder / "rejected.jsonl").read_text().splitlines()]
+    assert "yellow/truncated.jpg" in kept and len(kept) == 5
     assert run.summary is None and run.versions == []
 
 

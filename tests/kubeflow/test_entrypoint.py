@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 
 import pytest
 
+from components.image_example_gen.quarantine import BadImagesError
 from config.errors import BackboneError
 from kubeflow import entrypoint
 
@@ -37,3 +39,20 @@ def test_a_stage_ends_with_the_line_and_exit_code_of_its_error(monkeypatch, capl
         assert entrypoint.main(ARGUMENTS) == exit_code
     assert caplog.messages[-1] == line
     assert ("Traceback" in caplog.text) == (exit_code == 1)
+
+
+def test_the_log_of_a_pod_lists_every_image_that_stopped_it(monkeypatch, caplog):
+    """A pod's files are lost when it fails."""
+    rows = [{"path": f"{index}.jpg", "reason": "truncated", "detail": "é", "thumbnail": None} for index in range(30)]
+
+    def failing(*_):
+        raise BadImagesError("30 of 30 files can't be used", rows)
+
+    monkeypatch.setattr(entrypoint, "_run", failing)
+    with caplog.at_level(logging.INFO, "regraft"):
+        assert entrypoint.main(ARGUMENTS) == 2
+    *listed, last = caplog.messages
+    assert last == "30 of 30 files can't be used"
+    assert [json.loads(line) for line in listed] == [
+        {"path": f"{index}.jpg", "reason": "truncated", "detail": "é"} for index in range(30)
+    ]

@@ -1,10 +1,22 @@
-"""What a run on this machine refuses before it loads TFX."""
+"""What a run on this machine refuses before it loads TFX, and what it keeps of a stage that fails."""
+
+import io
+import json
+from pathlib import Path
 
 import pytest
 from drawing import colour_tree
 
+from components.image_example_gen.quarantine import BadImagesError
+from config import loading
 from config.errors import ExitCode
 from pipeline import local_runner
+from pipeline.local_runner import Session
+from pipeline.workspace import RunFolder
+
+
+def rows_in(file: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -78,3 +90,37 @@ def test_ctrl_c_has_its_own_exit_code(start, monkeypatch, capsys):
         capsys.readouterr().err
         == "interrupted; run the same command again: finished stages come from the cache, and a training continues\n"
     )
+
+
+def test_a_table_of_which_too_little_can_be_used_is_refused_with_the_whole_list(tmp_path, config, start, capsys):
+    colour_tree(tmp_path / "photos", per_class=20)
+    paths = [f"/elsewhere/{index}.png,cyan" for index in range(25)]
+    paths += [f"photos/{name}/{index}.png,{name}" for index in range(20) for name in ("cyan", "yellow")]
+    (tmp_path / "m.csv").write_text("path,label\n" + "\n".join(paths))
+    Path(config).write_text("name: fruit\ndata: {source: manifest, path: m.csv}")
+    assert start() == ExitCode.BAD_INPUT
+    kept = tmp_path / "ws" / "fruit" / "rejected.jsonl"
+    message = capsys.readouterr().err
+    assert message.startswith(
+        f"{config}: data.path: 25 of 65 files can't be used, more than data.max_bad_fraction 0.05"
+    )
+    assert "the file is outside" in message
+    assert message.endswith(f"; all 25 are listed in {kept}\n")
+    assert [row["path"] for row in rows_in(kept)] == [f"/elsewhere/{i}.png (line {i + 2})" for i in range(25)]
+
+
+def test_the_images_that_stopped_a_stage_are_listed_until_the_next_run(tmp_path, config):
+    from pipeline import stage_runner
+
+    rows = [{"path": f"{index}.jpg", "kind": "labels", "with": ["other.jpg (red)"]} for index in range(25)]
+    terminal, folder = io.StringIO(), RunFolder(tmp_path / "ws", "fruit")
+    session = Session(loading.load(config), config, folder, terminal)
+
+    def fail(_: Session) -> ExitCode:
+        raise stage_runner.StageFailedError("ImageExampleGen") from BadImagesError("25 images", rows)
+
+    assert local_runner._work(session, None, fail) == ExitCode.BAD_INPUT
+    assert terminal.getvalue().endswith(f"ImageExampleGen failed: 25 images; all 25 are listed in {folder.rejected}\n")
+    assert rows_in(folder.rejected) == rows
+    assert local_runner._work(session, None, lambda _: ExitCode.OK) == ExitCode.OK
+    assert not folder.rejected.exists()

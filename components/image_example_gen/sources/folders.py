@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from components.image_example_gen.quarantine import Reason, Rejection
-from components.image_example_gen.sources import filesystem, names
+from components.image_example_gen.sources import filesystem, item_checks, names
 from components.image_example_gen.sources.filesystem import ListedFile
 from components.image_example_gen.sources.item import Item
 from components.image_example_gen.sources.readers import FileReader, Reader
@@ -44,7 +44,7 @@ class FolderSource:
                 f"data.path: {self.path!r} contains links: {links}; set data.outside_files to true if class folders "
                 "may be links, or remove them"
             )
-        names.check_classes_have_images(classes, self._config.classes)
+        names.check_classes_have_images(classes, self._config.classes, item_checks.rejected(items))
         if len(classes) < 2:
             raise BadInputError(
                 f"data.path: {self.path!r} needs two or more class folders with files. Found: {classes or 'none'}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from components.image_example_gen.quarantine import Rejection
 
@@ -21,6 +21,7 @@ class Item:
       size: bytes; 0 if unknown.
       rejection: why it is not read; None if it is.
       records: whether it is a file of records.
+      line: of the table that names it, from 1; 0 if none does.
     """
 
     path: str
@@ -32,3 +33,4 @@ class Item:
     size: int = 0
     rejection: Rejection | None = None
     records: bool = False
+    line: int = field(default=0, compare=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
-from components.image_example_gen.quarantine import Reason, Rejection
+from components.image_example_gen.quarantine import BadImagesError, Reason, Rejection, because
 from config.data import EVAL, TEST, TRAIN
-from config.errors import BadInputError
+from config.section import is_not_a_number
 
 KNOWN_SPLIT_NAMES = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
 _SPLIT_NAMES = {
@@ -32,32 +33,40 @@ def class_name_problem(label: str) -> str:
         return "is not UTF-8"
     if any(unicodedata.category(letter) in _NOT_IN_A_LINE for letter in label):
         return "has a character that can't be printed"
+    if is_not_a_number(label):
+        return "is what programs write for a missing number"
     return ""
 
 
-def check_classes_have_images(found: Collection[str], classes: Collection[str] | None) -> None:
-    """Raises BadInputError if a class of `data.classes` has no image.
+def check_classes_have_images(
+    found: Collection[str], classes: Collection[str] | None, rejected: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Raises BadImagesError if a class of `data.classes` has no image.
 
     Args:
       found: classes that have images.
       classes: that are allowed; None: all.
+      rejected: the images that cannot be used, see `quarantine.describe`; they may be the cause.
     """
     if missing := sorted(set(classes or ()) - set(found)):
-        raise BadInputError(
-            f"data.classes: there is no image of {missing}; add images, or remove these classes. "
-            f"Found: {sorted(found) or 'none'}"
+        lacking = (
+            f"there is no image of {missing}; add images, or remove these classes. Found: {sorted(found) or 'none'}"
         )
+        parts = [lacking, because(rejected)] if found else [because(rejected), lacking]
+        raise BadImagesError(f"data.classes: {'; '.join(filter(None, parts))}", rejected)
 
 
-def reject_label(label: str, classes: Collection[str] | None) -> Rejection | None:
+def reject_label(label: str, classes: Collection[str] | None, received: Any = None) -> Rejection | None:
     """Why an example cannot have this label; None if it can.
 
     Args:
       label: normalized; empty for none.
       classes: that are allowed; None: all.
+      received: the label as the source has it.
     """
     if not label:
-        return Rejection(Reason.NO_LABEL, "the image has no label")
+        found = "" if received in (None, "", b"") else f" ({received!r})"
+        return Rejection(Reason.NO_LABEL, f"the image has no label{found}")
     if problem := class_name_problem(label):
         return Rejection(Reason.UNKNOWN_LABEL, f"the label {label!r} {problem}")
     if classes is not None and label not in classes:

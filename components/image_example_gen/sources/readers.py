@@ -7,21 +7,24 @@ import gzip
 import os
 import struct
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol, TypeVar
 
 import google_crc32c
 
 from components.image_example_gen.byte_location import ByteLocation
 from components.image_example_gen.quarantine import Reason, Rejection
-from components.image_example_gen.sources import filesystem, names
+from components.image_example_gen.sources import filesystem, names, values
 from components.image_example_gen.sources.item import Item
-from config.section import normalize_class_name
+from config.errors import BadInputError
+
+T = TypeVar("T")
 
 _GZIP_START = b"\x1f\x8b"
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
 _BLOCK = 1 << 20  # bytes
+_NO_CLASS = -1  # what TFDS writes for an image without a label
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class RecordReader:
 
     Attributes:
       fields: role to name of the feature: image and label; perhaps split, group and weight.
-      class_names: by index, for labels that are integers; None: the integers themselves are the names.
+      class_names: by index, for labels that are whole numbers; None: the numbers themselves are the names.
       classes: that are allowed; None: all.
     """
 
@@ -99,32 +102,56 @@ class RecordReader:
         features = _parse_features(record.content)
         if features is None:
             return _rejected(path, Reason.UNREADABLE, "the record is not a tf.Example")
-        values = {role: features.get(name) for role, name in self.fields.items()}
-        encoded = values["image"]
-        if not isinstance(encoded, bytes):
-            present = ", ".join(sorted(features)) or "none"
-            detail = f"the record has no bytes in the feature {self.fields['image']!r}; its features are: {present}"
-            return _rejected(path, Reason.UNREADABLE, detail)
-        text = {role: _as_text(value) for role, value in values.items() if role != "image"}
-        split = names.standard_split_name(text["split"]) if text.get("split") else item.split
-        if split is None:
-            detail = f"the split {text['split']!r} is unknown; the names {names.KNOWN_SPLIT_NAMES} are allowed"
-            return _rejected(path, Reason.UNREADABLE, detail)
-        label = normalize_class_name(self._label_of(values["label"]))
-        rejection = names.reject_label(label, self.classes)
-        try:
-            weight = float(text.get("weight") or 1.0)
-        except ValueError:
-            return _rejected(path, Reason.UNREADABLE, f"the weight {text['weight']!r} is not a number")
-        label = "" if rejection else label
         location = ByteLocation(uri, record.offset, len(record.content), self.fields["image"])
-        return RawImage(path, label, split, text.get("group", ""), weight, location, encoded, rejection)
+        found = features.get(self.fields["image"], [])
+        if len(found) != 1 or not isinstance(found[0], bytes):
+            detail = self._missing_detail("image", features) or (
+                f"one value of bytes is expected in the feature {self.fields['image']!r}; it has {len(found)} of type "
+                f"{type(found[0]).__name__}"
+            )
+            return _rejected(path, Reason.UNREADABLE, detail)
+        label, rejection = self._value(path, "label", features, self._read_label)
+        if rejection and (detail := self._missing_detail("label", features)):
+            rejection = Rejection(Reason.NO_LABEL, detail)
+        split = self._value(path, "split", features, values.to_split) or item.split
+        group = self._value(path, "group", features, values.to_group)
+        weight = self._value(path, "weight", features, values.to_weight)
+        return RawImage(path, "" if rejection else label, split, group, weight, location, found[0], rejection)
 
-    def _label_of(self, value: Any) -> str:
-        if isinstance(value, int) and self.class_names is not None:
-            known = 0 <= value < len(self.class_names)
-            return self.class_names[value] if known else f"index {value} of {len(self.class_names)} classes"
-        return _as_text(value)
+    def _value(self, path: str, role: str, features: Mapping[str, Sequence[Any]], read: Callable[[Any], T]) -> T:
+        """The value of a role.
+
+        Raises:
+          BadInputError: if it cannot be used, with the record's place.
+        """
+        name = self.fields.get(role, "")
+        found = features.get(name, [])
+        try:
+            if len(found) > 1:
+                raise values.ValueProblemError(f"one value is allowed. Received: {len(found)} values")
+            return read(found[0] if found else None)
+        except values.ValueProblemError as error:
+            raise BadInputError(f"{path}: {name} ({role}): {error}") from None
+
+    def _read_label(self, value: Any) -> tuple[str, Rejection | None]:
+        label = values.to_label(value)
+        is_number = isinstance(value, int | float) and label
+        if is_number and self.class_names is not None and float(value).is_integer():
+            index = int(value)
+            if index == _NO_CLASS:
+                return "", Rejection(Reason.NO_LABEL, "the image has no label (index -1)")
+            if not 0 <= index < len(self.class_names):
+                detail = f"the label {index} is not an index of the classes: there are {len(self.class_names)}, from 0"
+                return "", Rejection(Reason.UNKNOWN_LABEL, detail)
+            label = self.class_names[index]
+        return label, names.reject_label(label, self.classes, value)
+
+    def _missing_detail(self, role: str, features: Mapping[str, Sequence[Any]]) -> str:
+        """That the record has no value in the feature of a role, and which features it has; empty if it has one."""
+        if features.get(self.fields[role]):
+            return ""
+        present = ", ".join(sorted(features)) or "none"
+        return f"the record has no value in the feature {self.fields[role]!r}; its features are: {present}"
 
 
 def fetch(location: ByteLocation) -> bytes:
@@ -138,10 +165,10 @@ def fetch(location: ByteLocation) -> bytes:
     with filesystem.open_file(location.uri) as file:
         file.seek(location.offset)
         features = _parse_features(file.read(location.size)) or {}
-    encoded = features.get(location.feature)
-    if not isinstance(encoded, bytes):
+    found = features.get(location.feature, [])
+    if len(found) != 1 or not isinstance(found[0], bytes):
         raise OSError(errno.EIO, f"{location.uri}: the file changed during the run; start the run again")
-    return encoded
+    return found[0]
 
 
 def _rejected(path: str, reason: Reason, detail: str) -> RawImage:
@@ -157,8 +184,8 @@ def _rejected(path: str, reason: Reason, detail: str) -> RawImage:
     )
 
 
-def _parse_features(record: bytes) -> dict[str, Any] | None:
-    """Feature name to value, of features with a single value; None if the record is not a tf.Example."""
+def _parse_features(record: bytes) -> dict[str, list[Any]] | None:
+    """Feature name to values: bytes, int or float; None if the record is not a tf.Example."""
     import tensorflow as tf
     from google.protobuf.message import DecodeError
 
@@ -166,19 +193,13 @@ def _parse_features(record: bytes) -> dict[str, Any] | None:
         features = tf.train.Example.FromString(record).features.feature
     except DecodeError:
         return None
-    single: dict[str, Any] = {}
+    found: dict[str, list[Any]] = {}
     for name, feature in features.items():
         kind = feature.WhichOneof("kind")
-        values: Sequence[Any] = getattr(feature, kind).value if kind else []
-        if len(values) == 1:
-            single[name] = values[0]
-    return single
-
-
-def _as_text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value.decode("utf-8", "surrogateescape").strip() if isinstance(value, bytes) else str(value)
+        content: Sequence[Any] = getattr(feature, kind).value if kind else []
+        is_one_float = kind == "float_list" and len(content) == 1
+        found[name] = [values.from_float32(content[0])] if is_one_float else list(content)
+    return found
 
 
 class _Record(NamedTuple):

@@ -15,6 +15,7 @@ from config.data import IngestionConfig
 from config.errors import BadInputError
 from config.section import is_uri
 
+_NUMBER = re.compile(r"0|-?[1-9][0-9]*")
 _SPLIT_FOLDER = re.compile(r"Split-(\w+)")  # TFX writes one such folder per split
 
 
@@ -35,7 +36,10 @@ class TFRecordSource:
         return None if self._config.classes is None else sorted(self._config.classes)
 
     def reader(self) -> Reader:
-        return RecordReader(self._fields, self._config.classes, self._config.classes)
+        classes = self._config.classes
+        are_numbers = classes is not None and all(_NUMBER.fullmatch(name) for name in classes)
+        # 1 and "1" are the same label, so numbers name such classes; as indices they would name others.
+        return RecordReader(self._fields, None if are_numbers else classes, classes)
 
     def state(self) -> str:
         return filesystem.digest_listing(self._files)

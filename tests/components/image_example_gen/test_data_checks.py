@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.image_example_gen import data_checks
+from components.image_example_gen import data_checks, quarantine
+from components.image_example_gen.quarantine import BadImagesError
 from components.image_example_gen.report import Counts
 from config.errors import BadInputError
 
@@ -16,7 +17,10 @@ def counts(found: int = 14, quarantined: int = 0, **splits: dict[str, int]) -> C
 
 
 def quarantined(number: int) -> list[dict[str, str]]:
-    return [{"path": f"{index}.jpg", "reason": "truncated"} for index in range(number)]
+    return [
+        {"path": f"{index}.jpg", "reason": "truncated", "detail": f"{index} bytes are missing", "thumbnail": None}
+        for index in range(number)
+    ]
 
 
 def test_good_data_passes():
@@ -40,13 +44,57 @@ def test_no_image_at_all_is_an_error():
         data_checks.check_quarantine(counts(found=0), [], 1.0)
 
 
-def test_too_many_unusable_images_are_an_error_that_lists_ten():
+def test_too_many_unusable_images_are_an_error_that_says_why_and_holds_all():
     data_checks.check_quarantine(counts(100, 12), quarantined(12), 0.12)
     with pytest.raises(BadInputError) as caught:
         data_checks.check_quarantine(counts(100, 12), quarantined(12), 0.11)
     message = str(caught.value)
     assert "12 of 100 files can't be used, more than data.max_bad_fraction 0.11 allows" in message
-    assert message.endswith("9.jpg (truncated); and 2 more")
+    assert message.endswith("12 truncated, such as 0.jpg, 1.jpg, 2.jpg: 0 bytes are missing")
+    assert [row["path"] for row in caught.value.rows] == [f"{index}.jpg" for index in range(12)]
+
+
+def test_no_check_hides_why_the_images_are_missing():
+    """With data.max_bad_fraction 1, any number may be rejected; what is missing then has this cause."""
+    rejected = [
+        {"path": f"{index}.jpg", "reason": "no-label", "detail": "the image has no label (nan)"} for index in range(9)
+    ]
+    why = r"9 no-label, such as 0\.jpg, 1\.jpg, 2\.jpg: the image has no label \(nan\)"
+    nothing: dict[str, dict[str, int]] = {"train": {}, "eval": {}, "test": {}}
+    untested = counts(14, 9, test={"tea": 1})
+    for check in (
+        lambda: data_checks.check_quarantine(counts(9, 9, **nothing), rejected, 1.0),
+        lambda: data_checks.check_splits(counts(14, 9, eval={}), set(), rejected),
+        lambda: data_checks.check_classes(untested, ["tea", "juice"], False, set(), rejected),
+        lambda: data_checks.check_classes(untested, ["tea", "milk"], False, set(), rejected),
+        lambda: data_checks.check_classes(counts(train={"tea": 1}), ["tea", "milk"], True, set(), rejected),
+        lambda: data_checks.check_classes(
+            counts(train={"tea": 1}, eval={"tea": 1}, test={"tea": 1}), ["tea"], True, set(), rejected
+        ),
+    ):
+        with pytest.raises(BadImagesError, match=why) as caught:
+            check()
+        assert len(caught.value.rows) == 9
+
+
+def test_one_class_is_no_classifier():
+    one = {"train": {"tea": 8}, "eval": {"tea": 1}, "test": {"tea": 1}}
+    with pytest.raises(BadInputError, match=r"two classes or more are needed.*Found: \['tea'\]"):
+        data_checks.check_classes(counts(**one), ["tea"], True, set())
+
+
+def test_reasons_of_one_kind_are_one_entry_and_the_most_frequent_comes_first():
+    def row(path: str, reason: str, detail: str) -> dict[str, str]:
+        return {"path": path, "reason": reason, "detail": detail}
+
+    rows = [row(f"{i}.jpg", "unknown-label", f"the label 'x{i}' is not in data.classes") for i in range(5)]
+    rows = [row("a.jpg", "truncated", "12 bytes are missing"), *rows]
+    assert quarantine.describe(rows) == (
+        "5 unknown-label, such as 0.jpg, 1.jpg, 2.jpg: the label 'x0' is not in data.classes; "
+        "1 truncated, such as a.jpg: 12 bytes are missing"
+    )
+    kinds = [row(f"{letter}.jpg", "unreadable", letter) for letter in "abcdefgh"]
+    assert quarantine.describe(kinds).endswith("; 3 others")
 
 
 def test_an_empty_split_is_an_error_that_names_the_splits_of_the_source():

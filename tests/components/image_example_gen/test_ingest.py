@@ -193,7 +193,8 @@ class TestTFRecords:
         run = ingest(tmp_path / "data", tmp_path / "run", classes=["tea", "coffee", "milk"], **FIELDS)
         assert run.examples["all#4"]["label"] == "coffee"
         assert run.reasons() == {"all#60": "unknown-label"}
-        assert run.rows[report.QUARANTINE][0]["detail"] == "the label 'index 3 of 3 classes' is not in data.classes"
+        detail = "the label 3 is not an index of the classes: there are 3, from 0"
+        assert run.rows[report.QUARANTINE][0]["detail"] == detail
 
     def test_integer_labels_without_classes_are_the_names(self, tmp_path):
         write_records(tmp_path / "data" / "all", [record(picture(index), index % 3) for index in range(60)])

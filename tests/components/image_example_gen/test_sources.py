@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.image_example_gen import sources
-from components.image_example_gen.sources import filesystem, manifest, names, spans
+from components.image_example_gen.sources import filesystem, manifest, names, spans, values
 from config.data import IngestionConfig
 from config.errors import BadInputError
 
@@ -84,13 +84,32 @@ class TestFolders:
         with pytest.raises(BadInputError, match=r"data\.classes: there is no image of \['blue'\]"):
             listed(tree, classes=["red", "green light", "blue"])
 
+    def test_other_folders_are_named_where_a_class_has_no_folder(self, tree):
+        with pytest.raises(
+            BadInputError, match=r"4 images can't be used: 4 unknown-label, such as .*'green light' is not in"
+        ):
+            listed(tree, classes=["Red", "Green"])
+
+    @pytest.mark.parametrize("name", ["nan", "NaN", "inf", "-Infinity"])
+    def test_a_folder_named_like_a_missing_number_is_an_error(self, tree, name):
+        """Programs make such folders of labels that are missing."""
+        touch(tree / name / "1.jpg")
+        with pytest.raises(BadInputError, match=rf"folder '{name}' .*for a missing number; rename the folder"):
+            listed(tree)
+
+    def test_folders_with_one_form_of_a_name_are_one_class(self, tree):
+        for name in ("1", "1.0", " red", "001"):
+            touch(tree / name / f"{name}.jpg")
+        assert {"1", "red", "001"} < set(sources.open_source(str(tree), IngestionConfig()).classes())
+        assert not {"1.0", " red"} & set(listed(tree).values())
+
     def test_a_class_that_is_not_allowed_is_rejected(self, tree):
         found = listed(tree, classes=["red", "green light"])
         assert found["लाल/ड.gif"] == "unknown-label"
         assert found["red/a.jpg"] == "red"
 
     @pytest.mark.parametrize(
-        "name", ["क्\u200dष", "👩\u200d🔬 lab", "a/b".replace("/", "∕"), "  spaces  ", "-dash", "ÅÄÖ"]
+        "name", ["क्\u200dष", "👩\u200d🔬 lab", "a/b".replace("/", "∕"), "two  spaces", "-dash", "ÅÄÖ"]
     )
     def test_class_names_may_contain_any_printable_character(self, tree, name):
         touch(tree / name / "1.jpg")
@@ -149,7 +168,7 @@ ROWS = st.lists(
             "path": TEXT.map(lambda name: f"{name}.jpg"),
             "label": st.sampled_from(["red", "green", "blue, or so"]),
             "split": st.sampled_from(["", "train", "val", "test"]),
-            "group": st.one_of(st.just(""), TEXT),
+            "group": st.one_of(st.just(""), TEXT.filter(lambda text: not values.means_missing(text))),
             "weight": st.one_of(st.just(""), st.floats(0, 100).map(str)),
         }
     ),
@@ -250,7 +269,7 @@ class TestManifest:
                 "path,label,split\n1.jpg,red,holdout",
                 "line 2: split: train, eval .*or an empty value.*'holdout'",
             ),
-            ("m.csv", "path;label\n1.jpg;red", "columns must be separated by commas"),
+            ("m.csv", "path:label\n1.jpg:red", "columns must be separated by commas"),
             ("m.csv", "path,label,label\n1.jpg,red,green", "line 1: several columns have the same name.*: label"),
             ("m.csv", "path,split,Split ,label\n1.jpg,a,b,red", "'split' and 'Split ' have the same name"),
             (
@@ -294,7 +313,7 @@ class TestManifest:
         with pytest.raises(BadInputError, match="a CSV or JSONL file is expected"):
             listed(tmp_path / "gone.csv", source="manifest")
         (tmp_path / "m.csv").write_bytes(b"path,label\n\xff\xfe,red")
-        with pytest.raises(BadInputError, match="the file is not UTF-8"):
+        with pytest.raises(BadInputError, match="line 2: byte 0xff after '' is not UTF-8"):
             listed(tmp_path / "m.csv", source="manifest")
 
     def test_the_state_changes_with_the_table_and_with_the_files(self, tmp_path):
