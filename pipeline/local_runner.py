@@ -57,9 +57,10 @@ class Session:
         return self.config.push.directory or str(self.folder.serving)
 
     def runner(self, on_start: Callable[[], None] = lambda: None, is_check: bool = False) -> LocalRunner:
-        from pipeline import stage_runner
+        from pipeline import stage_cache, stage_runner
 
-        return stage_runner.LocalRunner(self.folder.connection(), on_start, is_check)
+        locations = stage_cache.locations(self.config, self.folder.path, self.push_directory)
+        return stage_runner.LocalRunner(self.folder.connection(), locations, on_start, is_check)
 
 
 def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
