@@ -157,6 +157,8 @@ def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None, i
         current = pushed[properties.CURRENT].int_value
         in_production = f"; it is version {current}, in production" if current else ""
         return f"not blessed: {', '.join(dict.fromkeys(failed))}{in_production}"
+    if same := pushed[properties.SAME_ANSWERS].int_value:
+        return f"nothing new: same answers as version {same}"
     version = f"version {pushed['pushed_version'].string_value}"
     if reason := pushed[properties.BLESSED_ANYWAY].string_value:
         return f"NOT BLESSED, pushed as {version}: {reason}"

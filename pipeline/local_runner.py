@@ -92,7 +92,7 @@ def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
         )
         if not runner.times:  # the tfx CLI only asked for the pipeline's name
             return ExitCode.OK
-        result = summary.collect(session.config, config_path, runner.records, runner.times)
+        result = summary.collect(session.config, config_path, session.push_directory, runner.records, runner.times)
         summary.write_json(result, folder.summary)
         summary.print_summary(result, session.terminal)
         return ExitCode.OK if result.pushed else ExitCode.NOT_BLESSED

@@ -72,14 +72,14 @@ def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, S
     connection = metadata_store_pb2.ConnectionConfig()
     connection.sqlite.filename_uri = str(database)
     connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    store = metadata_store.MetadataStore(connection)
+    store, artifacts = metadata_store.MetadataStore(connection), str(database.parent / ARTIFACTS)
     runs = []
     for run in sorted(store.get_contexts_by_type(_RUN), key=lambda context: context.name):
         if run.name.startswith(CHECK_PREFIX):
             continue
         executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id)
         stages = {
-            _stage(store, execution, pipeline_name): _record(store, execution)
+            _stage(store, execution, pipeline_name): _record(store, execution, artifacts)
             for execution in executions
             if execution.last_known_state in _DONE
         }
@@ -140,9 +140,16 @@ def _stage(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Ex
     return next(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
 
-def _record(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> StageRecord:
+def _record(
+    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution, artifacts: str | None = None
+) -> StageRecord:
+    """What is recorded of an execution; with `artifacts`, the paths are those below this folder."""
     cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
-    return StageRecord(cached, *_artifacts(store, execution.id))
+    record = StageRecord(cached, *_artifacts(store, execution.id))
+    if artifacts is not None:
+        for artifact in (*record.inputs.values(), *record.outputs.values()):
+            artifact.uri = _uri_now(artifact.uri, artifacts)
+    return record
 
 
 def _artifacts(

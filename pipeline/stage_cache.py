@@ -88,7 +88,8 @@ class StageCache:
         self, metadata_handle: metadata.Metadata, cache_context: metadata_store_pb2.Context
     ) -> dict[str, list[types.Artifact]] | None:
         """As TFX's function has it. An artifact that is damaged is marked as deleted, so that TFX passes over it."""
-        store, problems = metadata_handle.store, []
+        store = metadata_handle.store
+        problems: list[str] = []
         executions = filter(execution_lib.is_execution_successful, store.get_executions_by_context(cache_context.id))
         for execution in execution_lib.sort_executions_newest_to_oldest(executions):
             outputs = run_metadata.outputs_of(store, execution.id)
