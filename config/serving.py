@@ -8,7 +8,7 @@ from pathlib import Path
 import pydantic
 from pydantic import Field
 
-from config.section import LocalPath, Section, may_look
+from config.section import LocalPath, Section, may_look, refuse_pattern
 
 
 class ServingCheckConfig(Section):
@@ -53,6 +53,7 @@ class PushConfig(Section):
     @classmethod
     def _is_writable(cls, directory: str | None, info: pydantic.ValidationInfo) -> str | None:
         if directory is not None and may_look(info):
+            refuse_pattern(directory)
             existing = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
             if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
                 raise ValueError(f"not writable: {existing}; a folder that can be written to is expected")

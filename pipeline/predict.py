@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 from components.serving_directory import ServingDirectory
 from config.errors import BadInputError, ExitCode, one_line, op_message
+from modules import files
 from pipeline import console
 
 _SERVE_IMAGES, _CLASS_NAMES = "serve_images", "class_names"
@@ -75,7 +76,8 @@ def check_signatures(version: Path, names: Sequence[str]) -> None:
     import tensorflow as tf
 
     try:
-        found = tf.saved_model.load(str(version)).signatures
+        with files.link_without_pattern(version) as path:
+            found = tf.saved_model.load(path).signatures
     except Exception as error:  # the type depends on what is broken in the SavedModel
         raise BadInputError(f"{version}: cannot be loaded as a SavedModel: {one_line(error)}") from None
     if missing := [name for name in names if name not in found]:
@@ -99,7 +101,8 @@ class Model:
 
             self._tf = tf
             try:
-                self._model = tf.saved_model.load(str(version))  # kept: its signatures hold its variables weakly
+                with files.link_without_pattern(version) as path:
+                    self._model = tf.saved_model.load(path)  # kept: its signatures hold its variables weakly
                 self._serve = self._model.signatures[_SERVE_IMAGES]
                 names = self._model.signatures[_CLASS_NAMES]()[_CLASS_NAMES].numpy()
             except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:

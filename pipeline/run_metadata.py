@@ -11,8 +11,8 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.baseline_model.properties import ABSENT, VERSION
 from config.stages import BASELINE_MODEL
+from pipeline.workspace import ARTIFACTS
 
-ARTIFACTS = "artifacts"  # the name of the folder of all artifacts
 CHECK_PREFIX = "check "  # at the start of the run id, if only the data was checked
 _RUN = "pipeline_run"
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
