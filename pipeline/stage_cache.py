@@ -93,6 +93,8 @@ class StageCache:
         executions = filter(execution_lib.is_execution_successful, store.get_executions_by_context(cache_context.id))
         for execution in execution_lib.sort_executions_newest_to_oldest(executions):
             outputs = run_metadata.outputs_of(store, execution.id)
+            if any(artifact.state != metadata_store_pb2.Artifact.LIVE for artifact in outputs):
+                continue
             damaged = {artifact.id: problem for artifact in outputs if (problem := self._problem(artifact))}
             if not damaged:
                 break
@@ -104,9 +106,7 @@ class StageCache:
         return found
 
     def _problem(self, artifact: metadata_store_pb2.Artifact) -> str:
-        """What is wrong with a cached artifact; empty if nothing is, or if it is known to be deleted."""
-        if artifact.state != metadata_store_pb2.Artifact.LIVE:
-            return ""
+        """What is wrong with a cached artifact; empty if nothing is."""
         properties = artifact.custom_properties
         if artifact.type == standard_artifacts.PushedModel.TYPE_NAME and properties["pushed"].int_value:
             version = properties["pushed_version"].string_value

@@ -89,7 +89,7 @@ def test_an_intact_result_is_used(stage, lines):
         (lambda folder: (folder / "saved_model.pb").write_text("y"), "1 file has changed (saved_model.pb)"),
     ],
 )
-def test_a_damaged_result_is_said_once_and_passed_over_for_good(stage, lines, tmp_path, spoil, words):
+def test_a_damaged_result_is_said_once_and_passed_over_for_good(stage, lines, spoil, words):
     older, newer = stage.run("x"), stage.run("x")
     spoil(stage.folder / "artifacts/Transform/model" / newer.uri.rpartition("/")[2])
     assert stage.cached() == older.uri, "an older result of the same key is intact"
