@@ -14,7 +14,7 @@ from config.stages import BASELINE_MODEL
 from pipeline.workspace import ARTIFACTS
 
 CHECK_PREFIX = "check "  # at the start of the run id, if only the data was checked
-_RUN = "pipeline_run"
+RUN = "pipeline_run"
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
 
 
@@ -47,7 +47,7 @@ def read_stage(
       LookupError: if the run has no finished execution of this stage.
     """
     store = metadata_store.MetadataStore(connection)
-    run = store.get_context_by_type_and_name(_RUN, run_id)
+    run = store.get_context_by_type_and_name(RUN, run_id)
     node = store.get_context_by_type_and_name("node", f"{pipeline_name}.{stage}")
     if run is None or node is None:
         raise LookupError(f"run {run_id} of {pipeline_name} has no stage {stage}")
@@ -74,7 +74,7 @@ def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, S
     connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     store, artifacts = metadata_store.MetadataStore(connection), str(database.parent / ARTIFACTS)
     runs = []
-    for run in sorted(store.get_contexts_by_type(_RUN), key=lambda context: context.name):
+    for run in sorted(store.get_contexts_by_type(RUN), key=lambda context: context.name):
         if run.name.startswith(CHECK_PREFIX):
             continue
         executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id)
