@@ -10,7 +10,7 @@ import pydantic
 from pydantic import Field
 
 from config import backbone_table
-from config.section import ConfigPath, Section, may_look, resolve_config_path
+from config.section import ConfigPath, Section, may_look, refuse_pattern, resolve_config_path
 
 DEFAULT_BACKBONE = "EfficientNetLite0"
 _MAX_IMAGE_SIZE = 1024
@@ -85,8 +85,10 @@ class BackboneConfig(ImageInput):
     @pydantic.field_validator("saved_model")
     @classmethod
     def _is_a_saved_model(cls, directory: str | None, info: pydantic.ValidationInfo) -> str | None:
-        if directory is not None and may_look(info) and not Path(directory, "saved_model.pb").is_file():
-            raise ValueError("a folder with a saved_model.pb is expected")
+        if directory is not None and may_look(info):
+            refuse_pattern(directory)
+            if not Path(directory, "saved_model.pb").is_file():
+                raise ValueError("a folder with a saved_model.pb is expected")
         return directory
 
     @pydantic.field_validator("keras_model")

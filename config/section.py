@@ -14,6 +14,7 @@ from typing import Annotated, Any, Self, TypeVar
 import pydantic
 from pydantic.fields import FieldInfo
 
+_PATTERN_CHARACTERS = "*?[\\"
 AnySection = TypeVar("AnySection", bound="Section")
 
 
@@ -125,6 +126,27 @@ def resolve_config_path(path: str, info: pydantic.ValidationInfo) -> str:
 
 _WHOLE_NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(\.0+)?")
 _NOT_A_NUMBER = re.compile(r"[-+]?(nan|inf|infinity)", re.IGNORECASE)
+
+
+def pattern_character(path: str | os.PathLike[str]) -> str:
+    """The first character of a path that TensorFlow or Beam takes for a part of a pattern; empty if there is none.
+
+    They read and write models, examples and metrics by patterns of their files, and do not escape the folder's path.
+    """
+    return next((character for character in os.fspath(path) if character in _PATTERN_CHARACTERS), "")
+
+
+def refuse_pattern(path: str | os.PathLike[str]) -> None:
+    """Refuses the path of a folder that TensorFlow or Beam cannot find.
+
+    Raises:
+      ValueError: if it contains a character of patterns.
+    """
+    if character := pattern_character(path):
+        raise ValueError(
+            f"TensorFlow and TF Serving take the character {character!r} for a part of a pattern; choose a path "
+            f"without it. Received: {os.fspath(path)!r}"
+        )
 
 
 def normalize_class_name(name: str) -> str:

@@ -9,7 +9,7 @@ import pydantic
 from pydantic import Field
 
 from config.errors import BadInputError
-from config.section import LocalPath, Section, is_uri, may_look
+from config.section import LocalPath, Section, is_uri, may_look, refuse_pattern
 
 
 class ServingCheckConfig(Section):
@@ -76,6 +76,7 @@ class PushConfig(Section):
         if directory is not None:
             check_is_local(directory)
         if directory is not None and may_look(info):
+            refuse_pattern(directory)
             existing = next(path for path in (Path(directory), *Path(directory).parents) if path.exists())
             if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
                 raise ValueError(f"not writable: {existing}; a folder that can be written to is expected")

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from components import artifact_files
 from components.image_example_gen.quarantine import BadImagesError
 from config.errors import ExitCode
 from config.kubeflow import GPUS
@@ -25,6 +26,7 @@ from kubeflow import executor_io, shared_folder
 from modules.files import atomic_write
 from pipeline import worker_errors
 
+_FILES = "files_digest"  # the custom property of an artifact with the digest of its files
 _log = logging.getLogger("regraft.kubeflow")
 
 SHARED_FOLDER = "--shared_folder"  # kubeflow/compile.py sets this option
@@ -81,7 +83,10 @@ def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_ar
     for (artifact,) in outputs.values():
         Path(artifact.uri).mkdir(parents=True, exist_ok=True)
     _check_gpus()
+    _check_inputs(inputs)
     _execute(options, beam_args, inputs, outputs, properties)
+    for (artifact,) in outputs.values():
+        artifact.set_string_custom_property(_FILES, artifact_files.digest(artifact_files.record(artifact.uri)))
     outputs_utils.tag_output_artifacts_with_version(outputs)
     _name_models(outputs, names)
     translated = utils.translate_executor_output(outputs, names)
@@ -108,6 +113,22 @@ def _execute(
             folder = shared_folder.holding(options.shared_folder, inputs, outputs)
     with folder as temporary:
         executor_class(context(tmp_dir=temporary, unique_id="1")).Do(inputs, outputs, properties)
+
+
+def _check_inputs(inputs: Mapping[str, list[Any]]) -> None:
+    """Compares the inputs' files with the digests of what their stages have written.
+
+    Raises:
+      DamagedArtifactError: if files are missing, or are other ones. Kubeflow's cache, and its launcher, do not notice.
+    """
+    for name, several in inputs.items():
+        for artifact in several:
+            written = artifact.get_string_custom_property(_FILES)
+            if written and written != artifact_files.digest(artifact_files.record(artifact.uri)):
+                raise artifact_files.DamagedArtifactError(
+                    f"{name}: the files in {artifact.uri} are not those that were written; to write them again, start "
+                    "a run with --no-cache"
+                )
 
 
 def _check_gpus() -> None:

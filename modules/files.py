@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Collection
+import tempfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
+
+from config.section import pattern_character
 
 _BLOCK = 1 << 20
 
@@ -49,6 +53,18 @@ def _write_uri(uri: str, encoded: bytes) -> None:
     with tf.io.gfile.GFile(temporary, "wb") as file:
         file.write(encoded)
     tf.io.gfile.rename(temporary, uri, overwrite=True)
+
+
+@contextlib.contextmanager
+def link_without_pattern(folder: str | Path) -> Iterator[str]:
+    """The folder's path or, if TensorFlow would take it for a pattern, that of a temporary link to the folder."""
+    if not pattern_character(folder):
+        yield str(folder)
+        return
+    with tempfile.TemporaryDirectory() as temporary:
+        link = Path(temporary, "folder")
+        link.symlink_to(Path(folder).absolute(), target_is_directory=True)
+        yield str(link)
 
 
 def fingerprint(path: str | Path, without: Collection[Path] = ()) -> str:

@@ -44,10 +44,11 @@ def run_fn(fn_args: Any) -> None:
     Args:
       fn_args: `train_files` and `eval_files`, of raw examples and, if there are any, of trunk features;
         `transform_output`, `serving_model_dir`, `model_run_dir`; and `custom_config` with `classifier`, a serialized
-        ClassifierConfig, and `state_directory`, where the state of an unfinished training is kept (or None).
+        ClassifierConfig; `state_directory`, where the state of an unfinished training is kept (or None); and perhaps
+        `images`, the number of examples of each split.
 
     Raises:
-      BadInputError: if a split is empty, there are fewer than two classes, or the model cannot be built.
+      BadInputError: if a split is empty or incomplete, there are fewer than two classes, or the model cannot be built.
       callbacks.NonFiniteLossError: if the loss becomes NaN or infinite.
     """
     run = TrainingRun(fn_args)
@@ -77,6 +78,7 @@ class TrainingRun:
             raise TrainingError(f"a classifier needs two classes or more; the training split holds {self.classes}")
         self.memory = int(self.config.trunk_features.memory_gib * 2**30)
         self.data = training_data.read(fn_args, self.transform_output, self.classes, self.memory)
+        self.data.check_complete(fn_args.custom_config.get("images", {}))
         self.strategy = devices.strategy(self.config.training.replicas)
         self.state = TrainingState(fn_args.custom_config["state_directory"], _identity(fn_args))
         self.model_run = Path(fn_args.model_run_dir)

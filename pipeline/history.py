@@ -32,6 +32,7 @@ class PastRun:
       baseline: the version the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run.
       outcome: how the run ended, in words.
+      is_deleted: whether there was a verdict, and its file was deleted.
     """
 
     number: int
@@ -40,6 +41,7 @@ class PastRun:
     baseline: int | None
     serving_check: dict[str, Any] | None
     outcome: str
+    is_deleted: bool = False
 
 
 def past_runs(folder: str | Path) -> list[PastRun]:
@@ -108,7 +110,7 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
       BadInputError: if the run has no verdict.
     """
     if run.verdict is None:
-        raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
+        raise BadInputError(f"run {run.number} has no verdict{' any more' if run.is_deleted else ''}: {run.outcome}")
     if as_json:
         about = {"run": run.number, "started": run.started, "outcome": run.outcome, "baseline": run.baseline}
         content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
@@ -128,7 +130,9 @@ def _past_run(number: int, started: str, stages: dict[str, StageRecord], is_runn
         except FileNotFoundError:
             found = None
         baseline = run_metadata.baseline_version(stages)
-    return PastRun(number, started, found, baseline, _serving_check(stages), _outcome(stages, found, is_running))
+    is_deleted = EVALUATOR in stages and found is None
+    outcome = _outcome(stages, found, is_running)
+    return PastRun(number, started, found, baseline, _serving_check(stages), outcome, is_deleted)
 
 
 def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
@@ -142,7 +146,8 @@ def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
 
 def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None, is_running: bool) -> str:
     if CANDIDATE in stages and EVALUATOR in stages:
-        return "gate only: would be blessed" if verdict and verdict.blessed else "gate only: would be refused"
+        blessed = stages[EVALUATOR].outputs["blessing"].custom_properties["blessed"].int_value
+        return "gate only: would be blessed" if blessed else "gate only: would be refused"
     if PUSHER not in stages:
         last = list(stages)[-1] if stages else None
         state = "running," if is_running else "ended"
@@ -157,6 +162,8 @@ def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None, i
         current = pushed[properties.CURRENT].int_value
         in_production = f"; it is version {current}, in production" if current else ""
         return f"not blessed: {', '.join(dict.fromkeys(failed))}{in_production}"
+    if same := pushed[properties.SAME_ANSWERS].int_value:
+        return f"nothing new: same answers as version {same}"
     version = f"version {pushed['pushed_version'].string_value}"
     if reason := pushed[properties.BLESSED_ANYWAY].string_value:
         return f"NOT BLESSED, pushed as {version}: {reason}"

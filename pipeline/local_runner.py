@@ -59,9 +59,10 @@ class Session:
         return self.config.push.directory or str(self.folder.serving)
 
     def runner(self, on_start: Callable[[], None] = lambda: None, is_check: bool = False) -> LocalRunner:
-        from pipeline import stage_runner
+        from pipeline import stage_cache, stage_runner
 
-        return stage_runner.LocalRunner(self.folder.connection(), on_start, is_check)
+        locations = stage_cache.locations(self.config, self.folder.path, self.push_directory)
+        return stage_runner.LocalRunner(self.folder.connection(), locations, on_start, is_check)
 
 
 def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
@@ -93,7 +94,7 @@ def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
         )
         if not runner.times:  # the tfx CLI only asked for the pipeline's name
             return ExitCode.OK
-        result = summary.collect(session.config, config_path, runner.records, runner.times)
+        result = summary.collect(session.config, config_path, session.push_directory, runner.records, runner.times)
         summary.write_json(result, folder.summary)
         summary.print_summary(result, session.terminal)
         return ExitCode.OK if result.pushed else ExitCode.NOT_BLESSED

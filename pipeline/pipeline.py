@@ -326,7 +326,7 @@ def _only(parameters: RuntimeParameters, names: Iterable[str]) -> dict[str, data
 
 
 def _fingerprints(paths: Iterable[str]) -> dict[str, str]:
-    return {path: fingerprint(path) for path in paths if Path(path).exists()}
+    return {Path(path).name: fingerprint(path) for path in paths if Path(path).exists()}
 
 
 def _custom_head_file(config: RunConfig) -> list[str]:

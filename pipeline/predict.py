@@ -16,6 +16,7 @@ from components import version_names
 from components.serving_directory import ServingDirectory, damage_of
 from config.errors import BadInputError, ExitCode, one_line, op_message
 from config.serving import check_is_local
+from modules import files
 from modules.serving import class_names
 from pipeline import console
 
@@ -81,7 +82,8 @@ def check_signatures(version: Path, names: Sequence[str]) -> None:
     import tensorflow as tf
 
     try:
-        found = tf.saved_model.load(str(version)).signatures
+        with files.link_without_pattern(version) as path:
+            found = tf.saved_model.load(path).signatures
     except Exception as error:  # the type depends on what is broken in the SavedModel
         raise BadInputError(f"{version}: cannot be loaded as a SavedModel: {one_line(error)}") from None
     if missing := [name for name in names if name not in found]:
@@ -105,7 +107,8 @@ class Model:
 
             self._tf = tf
             try:
-                self._model = tf.saved_model.load(str(version))  # kept: its signatures hold its variables weakly
+                with files.link_without_pattern(version) as path:
+                    self._model = tf.saved_model.load(path)  # kept: its signatures hold its variables weakly
                 self._serve = self._model.signatures[_SERVE_IMAGES]
                 self._classes = class_names.read(self._model)
             except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:

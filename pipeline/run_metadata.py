@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +11,10 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.baseline_model.properties import ABSENT, VERSION
 from config.stages import BASELINE_MODEL
+from pipeline.workspace import ARTIFACTS
 
 CHECK_PREFIX = "check "  # at the start of the run id, if only the data was checked
-_RUN = "pipeline_run"
+RUN = "pipeline_run"
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
 
 
@@ -46,7 +47,7 @@ def read_stage(
       LookupError: if the run has no finished execution of this stage.
     """
     store = metadata_store.MetadataStore(connection)
-    run = store.get_context_by_type_and_name(_RUN, run_id)
+    run = store.get_context_by_type_and_name(RUN, run_id)
     node = store.get_context_by_type_and_name("node", f"{pipeline_name}.{stage}")
     if run is None or node is None:
         raise LookupError(f"run {run_id} of {pipeline_name} has no stage {stage}")
@@ -71,19 +72,65 @@ def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, S
     connection = metadata_store_pb2.ConnectionConfig()
     connection.sqlite.filename_uri = str(database)
     connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    store = metadata_store.MetadataStore(connection)
+    store, artifacts = metadata_store.MetadataStore(connection), str(database.parent / ARTIFACTS)
     runs = []
-    for run in sorted(store.get_contexts_by_type(_RUN), key=lambda context: context.name):
+    for run in sorted(store.get_contexts_by_type(RUN), key=lambda context: context.name):
         if run.name.startswith(CHECK_PREFIX):
             continue
         executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id)
         stages = {
-            _stage(store, execution, pipeline_name): _record(store, execution)
+            _stage(store, execution, pipeline_name): _record(store, execution, artifacts)
             for execution in executions
             if execution.last_known_state in _DONE
         }
         runs.append((run.name, stages))
     return runs
+
+
+def relative_uri(uri: str) -> str:
+    """The part of an artifact's path behind the folder of all artifacts: `<stage>/<output>/<execution>`."""
+    return uri.rpartition(f"/{ARTIFACTS}/")[2]
+
+
+def relocate(connection: metadata_store_pb2.ConnectionConfig, artifacts: str) -> int:
+    """Corrects the recorded paths of all artifacts after the workspace was moved, or copied.
+
+    Args:
+      connection: of the ML Metadata store.
+      artifacts: the folder of all artifacts now.
+
+    Returns:
+      how many paths were wrong.
+    """
+    store = metadata_store.MetadataStore(connection)
+    moved = [artifact for artifact in store.get_artifacts() if artifact.uri != _uri_now(artifact.uri, artifacts)]
+    for artifact in moved:
+        artifact.uri = _uri_now(artifact.uri, artifacts)
+    if moved:
+        store.put_artifacts(moved)
+    return len(moved)
+
+
+def outputs_of(store: metadata_store.MetadataStore, execution_id: int) -> list[metadata_store_pb2.Artifact]:
+    """The artifacts that an execution has written, or taken from the cache."""
+    events = store.get_events_by_execution_ids([execution_id])
+    return store.get_artifacts_by_id(
+        [event.artifact_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+    )
+
+
+def mark_deleted(store: metadata_store.MetadataStore, artifacts: Iterable[metadata_store_pb2.Artifact]) -> None:
+    """Tells ML Metadata that the files of artifacts are gone, so that TFX's cache does not use them."""
+    deleted = list(artifacts)
+    for artifact in deleted:
+        artifact.state = metadata_store_pb2.Artifact.DELETED
+    if deleted:
+        store.put_artifacts(deleted)
+
+
+def _uri_now(uri: str, artifacts: str) -> str:
+    is_ours = f"/{ARTIFACTS}/" in uri
+    return f"{artifacts}/{relative_uri(uri)}" if is_ours else uri
 
 
 def _stage(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution, pipeline_name: str) -> str:
@@ -93,9 +140,16 @@ def _stage(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Ex
     return next(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
 
-def _record(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> StageRecord:
+def _record(
+    store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution, artifacts: str | None = None
+) -> StageRecord:
+    """What is recorded of an execution; with `artifacts`, the paths are those below this folder."""
     cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
-    return StageRecord(cached, *_artifacts(store, execution.id))
+    record = StageRecord(cached, *_artifacts(store, execution.id))
+    if artifacts is not None:
+        for artifact in (*record.inputs.values(), *record.outputs.values()):
+            artifact.uri = _uri_now(artifact.uri, artifacts)
+    return record
 
 
 def _artifacts(

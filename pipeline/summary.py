@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import tensorflow_transform as tft
+from ml_metadata.proto import metadata_store_pb2
 
 from components.evaluator import verdict as verdicts
 from components.evaluator.verdict import ClassFigures
@@ -50,6 +51,7 @@ class Summary:
       pushed: the version's folder; None if the candidate was refused.
       rolled_back: the version that this model was until it was rolled back; None for any other candidate.
       current: the current version, if it is this model; None if it is another one.
+      same_answers: the current version, if this model gives the same answers as it; None otherwise.
       blessed_anyway: why a refused candidate was pushed; empty if it was not.
       refused_by: names of those that refused it; empty if none did.
       stages: in the order they ran.
@@ -65,19 +67,25 @@ class Summary:
     pushed: str | None
     rolled_back: int | None
     current: int | None
+    same_answers: int | None
     blessed_anyway: str
     refused_by: str
     stages: Sequence[StageTime]
 
 
 def collect(
-    config: RunConfig, config_path: str, records: Mapping[str, StageRecord], stages: Sequence[StageTime]
+    config: RunConfig,
+    config_path: str,
+    push_directory: str,
+    records: Mapping[str, StageRecord],
+    stages: Sequence[StageTime],
 ) -> Summary:
     """Gathers the summary from what the stages wrote.
 
     Args:
       config: the run's configuration.
       config_path: the file it was read from.
+      push_directory: where versions go.
       records: stage id to its record.
       stages: their times.
     """
@@ -91,13 +99,19 @@ def collect(
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),
-        pushed=display_path(pushed["pushed_destination"].string_value) if pushed["pushed"].int_value else None,
+        pushed=_pushed(pushed, push_directory) if pushed["pushed"].int_value else None,
         rolled_back=pushed[properties.ROLLED_BACK].int_value or None,
         current=_current(records[PUSHER]),
+        same_answers=pushed[properties.SAME_ANSWERS].int_value or None,
         blessed_anyway=pushed[properties.BLESSED_ANYWAY].string_value,
         refused_by=pushed[properties.REFUSED_BY].string_value,
         stages=stages,
     )
+
+
+def _pushed(properties: Mapping[str, metadata_store_pb2.Value], directory: str) -> str:
+    """The version's folder. The recorded path is not used: the folder may have been moved since."""
+    return display_path(Path(directory, properties["pushed_version"].string_value))
 
 
 def _current(stage: StageRecord) -> int | None:
@@ -184,6 +198,8 @@ def _outcome(summary: Summary) -> str:
         return f"not blessed ({summary.refused_by}): nothing was pushed{current}"
     if summary.blessed_anyway:
         return f"NOT BLESSED ({summary.refused_by}), pushed anyway: {summary.pushed} ({summary.blessed_anyway})"
+    if summary.same_answers:
+        return f"nothing new to push: the candidate gives the same answers as version {summary.same_answers}"
     if summary.current:
         return f"nothing new to push: this model is {summary.pushed}"
     return f"pushed: {summary.pushed}"

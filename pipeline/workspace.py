@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.errors import BadInputError
+from config.section import refuse_pattern
 
 if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2
 
+ARTIFACTS = "artifacts"
 DEFAULT_WORKSPACE = "workspace"
 _SQLITE_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html
 
@@ -36,7 +38,7 @@ class RunFolder:
 
     def __init__(self, workspace: str | Path, pipeline_name: str):
         self.path = Path(workspace).resolve() / pipeline_name
-        self.artifacts = self.path / "artifacts"
+        self.artifacts = self.path / ARTIFACTS
         self.metadata = self.path / "metadata.sqlite"
         self.serving = self.path / "serving"
         self.summary = self.path / "summary.json"
@@ -60,8 +62,12 @@ class RunFolder:
         """Held during a run; it is released when the process ends, for whatever reason.
 
         Raises:
-          BadInputError: if another run of this pipeline is active.
+          BadInputError: if another run of this pipeline is active, or TFX cannot use a folder of this name.
         """
+        try:
+            refuse_pattern(self.path)
+        except ValueError as error:
+            raise BadInputError(f"--workspace: {error}") from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / ".lock", "w")  # noqa: SIM115  closed below
@@ -103,7 +109,14 @@ def temporary_files() -> Iterator[None]:
     """Temporary files go to a folder that is removed at the end.
 
     TensorFlow and TFX leave hundreds of them, such as the code of AutoGraph.
+
+    Raises:
+      BadInputError: if the folder for temporary files has a name that they cannot use.
     """
+    try:
+        refuse_pattern(tempfile.gettempdir())
+    except ValueError as error:
+        raise BadInputError(f"TMPDIR: {error}") from None
     before = os.environ.get("TMPDIR"), tempfile.tempdir
     with tempfile.TemporaryDirectory(prefix="regraft-", ignore_cleanup_errors=True) as folder:
         os.environ["TMPDIR"] = tempfile.tempdir = folder

@@ -50,6 +50,7 @@ for command in (
     models.predict,
     runs.history,
     runs.explain,
+    runs.clean,
     models.versions,
     kubeflow_commands.group,
     completion.completion,

@@ -1,4 +1,4 @@
-"""Subcommands about runs on this machine: `run`, `check`, `history` and `explain`."""
+"""Subcommands about runs on this machine: `run`, `check`, `history`, `explain` and `clean`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,29 @@ def explain(folder: str, number: int | None, as_json: bool) -> ExitCode:
     from pipeline import history as past
 
     past.explain(past.chosen_run(past.past_runs(folder), number), as_json, sys.stdout)
+    return ExitCode.OK
+
+
+@click.command(epilog=options.example("regraft clean workspace/fruit --dry-run", "regraft clean workspace/fruit"))
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option(
+    "--keep-runs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=3,
+    show_default=True,
+    help="Keep all artifacts of the last N runs.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed, and how much.")
+def clean(folder: str, keep_runs: int, dry_run: bool) -> ExitCode:
+    """Remove artifacts that are not needed any more.
+
+    The last runs and the versions that are still pushed keep what they need, and every run keeps its verdict. FOLDER is
+    <workspace>/<pipeline name>.
+    """
+    from pipeline import cleaning
+
+    cleaning.clean(folder, keep_runs, dry_run, sys.stdout)
     return ExitCode.OK
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from tfx import types
@@ -9,7 +10,7 @@ from tfx.components.evaluator import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import json_utils, path_utils, proto_utils
 
-from components import run_parameters
+from components import example_counts, run_parameters
 from components.baseline_model import properties
 from components.evaluator import preconditions, results, thresholds, verdict
 from config.gate import GateConfig
@@ -39,6 +40,7 @@ class Executor(tfx_executor.Executor):
         Raises:
           BadInputError: if a parameter of the run is not allowed.
           EvaluationError: if a model cannot be loaded, the classes differ, or an evaluated image is in another split.
+          IncompleteExamplesError: if not every example of the split was evaluated.
         """
         gate = gate_of(exec_properties)
         if all(map(properties.is_absent, input_dict[_BASELINE])):
@@ -50,7 +52,15 @@ class Executor(tfx_executor.Executor):
         eval_config = proto_utils.proto_to_json(thresholds.eval_config(gate))
         super().Do(input_dict, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: eval_config})
         evaluation, blessing = (artifact_utils.get_single_uri(output_dict[key]) for key in ("evaluation", "blessing"))
-        verdict.write(results.read(evaluation, classes, gate.confidence), blessing)
+        found = results.read(evaluation, classes[_MODEL], gate.confidence)
+        for split in splits if len(splits) == 1 else ():
+            example_counts.check(examples, split, found.examples)
+        if _BASELINE in classes:
+            baseline = artifact_utils.get_single_instance(input_dict[_BASELINE])
+            found = dataclasses.replace(found, baseline=baseline.get_int_custom_property(properties.VERSION) or None)
+            if classes[_BASELINE] != classes[_MODEL]:
+                found = dataclasses.replace(found, largest_difference=None)
+        verdict.write(found, blessing)
 
 
 def gate_of(exec_properties: dict[str, Any]) -> GateConfig:
@@ -62,8 +72,8 @@ def gate_of(exec_properties: dict[str, Any]) -> GateConfig:
     return run_parameters.applied(GateConfig.parse(exec_properties["gate"]), exec_properties, root=("gate",))
 
 
-def _checked_classes(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> list[str]:
-    """The candidate's class names, by index."""
+def _checked_classes(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> dict[str, list[str]]:
+    """The class names of the candidate, and of the baseline if there is one, by index."""
     names = {_MODEL: "the candidate", _BASELINE: "the model in production"}
     classes = {
         key: preconditions.class_names(path_utils.serving_model_path(artifact_utils.get_single_uri(models)), names[key])
@@ -72,4 +82,4 @@ def _checked_classes(input_dict: dict[str, list[types.Artifact]], allow_new_clas
     }
     if _BASELINE in classes:
         preconditions.check_classes(classes[_MODEL], classes[_BASELINE], allow_new_classes)
-    return classes[_MODEL]
+    return classes

@@ -28,6 +28,7 @@ class Metric(enum.StrEnum):
     ACCURACY_CHANGE_LOWER = "accuracy_change_lower"  # Tango's lower confidence bound of the change
     ACCURACY_CHANGE_UPPER = "accuracy_change_upper"  # its upper bound
     ACCURACY_CHANGE_PROBABILITY = "accuracy_change_probability"  # McNemar's two-sided p-value
+    LARGEST_DIFFERENCE = "largest_difference"  # of the logarithm of a probability, over all classes and images
     DISAGREEMENT = "disagreement"  # share of images that exactly one of the two models classifies correctly
 
     def judged_by(self, judged: JudgedBy) -> Metric:

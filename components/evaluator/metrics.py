@@ -8,6 +8,7 @@ https://www.tensorflow.org/tfx/model_analysis/metrics#custom_metrics.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from components.evaluator.metric_names import Metric
 # Naeini et al., https://ojs.aaai.org/index.php/AAAI/article/view/9602, and Guo et al., https://arxiv.org/abs/1706.04599
 _CALIBRATION_BINS = 15
 _FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
+_SMALLEST_PROBABILITY = 1e-30  # below, the rounding of float32 is coarse
 
 
 @dataclass(frozen=True)
@@ -83,14 +85,47 @@ class PairedTally:
       images: all images.
       gained: images that only the candidate classifies correctly.
       lost: images that only the baseline classifies correctly.
+      difference: largest difference of the logarithm of a probability; infinite if the models have not the same number
+        of classes, or answer with a number that is not a probability.
     """
 
     images: int
     gained: int
     lost: int
+    difference: float
+
+    @classmethod
+    def of(cls, label: int, probabilities: np.ndarray, baseline_label: int, baseline: np.ndarray) -> PairedTally:
+        """The tally of one image.
+
+        Args:
+          label: index of the true class for the candidate.
+          probabilities: the candidate's, [classes].
+          baseline_label: index of the true class for the baseline.
+          baseline: its probabilities, [its classes].
+        """
+        correct = Tally.of(label, probabilities).correct
+        was_correct = Tally.of(baseline_label, baseline).correct
+        difference = _log_difference(probabilities, baseline)
+        return cls(1, int(correct > was_correct), int(correct < was_correct), difference)
 
     def __add__(self, other: PairedTally) -> PairedTally:
-        return PairedTally(self.images + other.images, self.gained + other.gained, self.lost + other.lost)
+        return PairedTally(
+            self.images + other.images,
+            self.gained + other.gained,
+            self.lost + other.lost,
+            max(self.difference, other.difference),
+        )
+
+
+def _log_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """Differences are those of logarithms: probabilities of easy images are near 0 and 1 whatever the model is."""
+    if one.shape != other.shape:
+        return math.inf
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logarithms = [np.log(np.maximum(values.astype(np.float64), _SMALLEST_PROBABILITY)) for values in (one, other)]
+        difference = float(np.abs(logarithms[0] - logarithms[1]).max())
+    return math.inf if math.isnan(difference) else difference
 
 
 MEASURES: dict[Metric, Callable[[Tally, float], float]] = {
@@ -107,6 +142,7 @@ COMPARISONS: dict[Metric, Callable[[PairedTally, float], float]] = {
     Metric.ACCURACY_CHANGE_LOWER: lambda tally, confidence: _change_bounds(tally, confidence)[0],
     Metric.ACCURACY_CHANGE_UPPER: lambda tally, confidence: _change_bounds(tally, confidence)[1],
     Metric.ACCURACY_CHANGE_PROBABILITY: lambda tally, _: change_probability(tally.gained, tally.lost),
+    Metric.LARGEST_DIFFERENCE: lambda tally, _: tally.difference,
     Metric.DISAGREEMENT: lambda tally, _: (tally.gained + tally.lost) / tally.images,
 }
 
@@ -173,10 +209,7 @@ def _compared(
     (candidate,) = (model_name for model_name in model_names if model_name != baseline.name)
 
     def paired(inputs: metric_types.StandardMetricInputs) -> PairedTally:
-        correct, was_correct = (
-            Tally.of(*_answer(inputs, eval_config, model_name)).correct for model_name in (candidate, baseline.name)
-        )
-        return PairedTally(1, int(correct > was_correct), int(correct < was_correct))
+        return PairedTally.of(*_answer(inputs, eval_config, candidate), *_answer(inputs, eval_config, baseline.name))
 
     tally = metric_types.MetricKey(name="_paired_tally", model_name=candidate)
     key = metric_types.MetricKey(name=name, model_name=candidate, is_diff=True)

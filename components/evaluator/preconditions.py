@@ -9,6 +9,7 @@ from tfx import types
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
+from components import example_counts
 from config.errors import BadInputError, one_line
 from modules.data import features
 from modules.serving import class_names as class_names_of
@@ -29,8 +30,11 @@ def check_no_overlap(examples: types.Artifact, evaluated: Sequence[str]) -> None
 
     Raises:
       EvaluationError: with the splits and the keys of such images.
+      IncompleteExamplesError: if a split has not all examples that were written; the others would pass unseen.
     """
     splits = {split: _keys(examples, split) for split in artifact_utils.decode_split_names(examples.split_names)}
+    for split, keys in splits.items():
+        example_counts.check(examples, split, len(keys))
     for split in evaluated:
         for other in splits.keys() - set(evaluated):
             if both := sorted(splits[split] & splits[other]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ def read(evaluation: str, classes: Sequence[str], confidence: float) -> Verdict:
         change=_change(overall),
         confidence=confidence,
         checks=list(_checks(config, metrics, _failed(result))),
+        largest_difference=_finite(overall.number(Metric.LARGEST_DIFFERENCE, is_diff=True)),
         per_class=_per_class(overall.values.get((overall.model, Metric.CONFUSION, False)), classes),
     )
 
@@ -73,6 +75,10 @@ def _change(overall: _Slice) -> Change | None:
         )
     ]
     return None if None in numbers else Change(*numbers)  # type: ignore[arg-type]
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
 
 
 def _candidate(config: tfma.EvalConfig) -> str:

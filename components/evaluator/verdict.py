@@ -20,6 +20,9 @@ FILE = "verdict.json"
 OVERALL = "overall"
 AT_LEAST: Literal["at least"] = "at least"
 AT_MOST: Literal["at most"] = "at most"
+# Two trainings on one machine with the same data and seed give the same bits. Another processor, or another version of
+# TensorFlow, may round an activation differently, which changes a probability by less than 0.01 %.
+_ROUNDING = 1e-4
 _CLASS = f"{image_facts.LABEL}="
 
 
@@ -104,6 +107,9 @@ class Verdict:
       confidence: of the bounds.
       checks: the overall ones first.
       per_class: class name to figures; a class without test images that was never predicted is left out.
+      baseline: the version that is the baseline; None without one.
+      largest_difference: of the logarithm of a probability between the candidate and the baseline, over all test images
+        and classes; None without a baseline, or if it has other classes or answers without a probability.
     """
 
     blessed: bool
@@ -114,6 +120,15 @@ class Verdict:
     confidence: float
     checks: list[Check]
     per_class: dict[str, ClassFigures]
+    baseline: int | None = None
+    largest_difference: float | None = None
+
+    @property
+    def same_answers_as(self) -> int | None:
+        """The version that is the baseline, if the candidate gives the same answers as it; None otherwise."""
+        if self.largest_difference is None or self.largest_difference > _ROUNDING:
+            return None
+        return self.baseline
 
 
 def as_json(verdict: Verdict) -> dict[str, Any]:

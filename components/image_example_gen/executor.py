@@ -18,7 +18,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import progress
+from components import example_counts, progress
 from components.image_example_gen import (
     data_checks,
     data_warnings,
@@ -91,6 +91,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.span, examples.version = resolved.span or 0, resolved.version or 0
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        example_counts.record(examples, {split: counts.examples(split) for split in SPLITS})
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, write_split.to_file_format_str(example_gen_pb2.FORMAT_TFRECORDS_GZIP))
 

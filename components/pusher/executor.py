@@ -42,9 +42,10 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Pushes, unless the candidate is not blessed, is the current version already, or was rolled back.
+        """Pushes, unless the candidate is not blessed, is nothing new, or was rolled back.
 
-        With `bless_anyway` it also pushes a candidate that is not blessed.
+        Nothing new is a candidate that is the current version already, or gives the same answers as it. With
+        `bless_anyway` it also pushes a candidate that is not blessed, or gives the same answers.
 
         Args:
           input_dict: `model`; `model_blessing`, with the verdict beside it; `infra_blessing`; `report`, of
@@ -59,6 +60,7 @@ class Executor(tfx_executor.Executor):
         candidate = serving_directory.model_fingerprint(model)
         version = directory.current_version_of(candidate)
         if version is not None:
+            _log.info("  the candidate is version %d already", version)
             pushed_model.set_int_custom_property(properties.CURRENT, version)
         override = {}
         if refused_by := _refused_by(input_dict):
@@ -79,15 +81,27 @@ class Executor(tfx_executor.Executor):
             self._MarkNotPushed(pushed_model)
             pushed_model.set_int_custom_property(properties.ROLLED_BACK, rolled_back)
             return
+        if version is None and not exec_properties["bless_anyway"]:
+            version = _version_with_same_answers(input_dict, directory)
+            if version is not None:
+                _log.info("  the candidate gives the same answers as version %d", version)
+                pushed_model.set_int_custom_property(properties.SAME_ANSWERS, version)
         if version is None:
             parent = directory.baseline(candidate)
             keep = exec_properties["keep"] or None
             manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
             warm_up = RunConfig.parse(exec_properties["config"]).push.warm_up
             version = directory.push(model, manifest, keep, _data(input_dict), warm_up)
-        else:
-            _log.info("  the candidate is version %d already", version)
         self._MarkPushed(pushed_model, str(directory.folder(version)), str(version))
+
+
+def _version_with_same_answers(
+    input_dict: dict[str, list[types.Artifact]], directory: serving_directory.ServingDirectory
+) -> int | None:
+    """The current version, if Evaluator compared the candidate with it and found no difference; None otherwise."""
+    judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
+    version = judged.same_answers_as
+    return version if version is not None and directory.versions()[-1:] == [version] else None
 
 
 def _refused_by(input_dict: dict[str, list[types.Artifact]]) -> list[str]:

@@ -68,7 +68,7 @@ class Trainer(base_component.BaseComponent):
           module_file: the file with `run_fn`, in a package of this project.
           config: what is trained, and how.
           state_directory: where the state of an unfinished training is kept; None: nowhere.
-          files: path to fingerprint of each file that the configuration names, so that a changed file trains again.
+          files: name to fingerprint of each file that the configuration names, so that a changed file trains again.
           runtime_parameters: those of components/run_parameters.py that a run can be given.
         """
         module = user_code.import_path(module_file)

@@ -6,9 +6,10 @@ from typing import Any
 
 from tfx import types
 from tfx.components.trainer import executor as tfx_executor
+from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
-from components import run_parameters
+from components import example_counts, run_parameters
 from config.classifier import ClassifierConfig
 
 
@@ -34,12 +35,15 @@ class Executor(tfx_executor.GenericExecutor):
         """
         custom_config = json_utils.loads(exec_properties["custom_config"])
         config = run_parameters.applied(ClassifierConfig.parse(custom_config["classifier"]), exec_properties)
+        images = example_counts.recorded(artifact_utils.get_single_instance(input_dict["examples"]))
         together = [*input_dict["examples"], *input_dict.get("features", [])]
         super().Do(
             {**input_dict, "examples": together},
             output_dict,
             {
                 **exec_properties,
-                "custom_config": json_utils.dumps({**custom_config, "classifier": config.serialized()}),
+                "custom_config": json_utils.dumps(
+                    {**custom_config, "classifier": config.serialized(), "images": images}
+                ),
             },
         )

@@ -56,7 +56,7 @@ class TrunkFeatures(base_beam_component.BaseBeamComponent):
           examples: raw examples, as ImageExampleGen writes them.
           transform_graph: Transform's.
           recipe: what to compute.
-          files: path to fingerprint of each file that the recipe names, so that a changed file gives a new result.
+          files: name to fingerprint of each file that the recipe names, so that a changed file gives a new result.
           splits: the splits to compute.
         """
         super().__init__(

@@ -17,7 +17,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import progress
+from components import example_counts, progress
 from components.trunk_features import model_handler
 from components.trunk_features.extractor import Recipe
 from config.data import TRAIN
@@ -48,7 +48,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
           exec_properties: `recipe`, `splits`; see the component.
 
         Raises:
-          BadInputError: if the backbone cannot be built, or the dtype cannot hold its activations.
+          BadInputError: if the backbone cannot be built, the dtype cannot hold its activations, or examples are
+            missing.
         """
         recipe = Recipe.parse(exec_properties["recipe"])
         splits: list[str] = json.loads(exec_properties["splits"])
@@ -62,12 +63,16 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             patterns = {
                 split: io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)) for split in splits
             }
-            images = sum(map(_count, patterns.values()))
+            counts = {split: _count(pattern) for split, pattern in patterns.items()}
+            for split, count in counts.items():
+                example_counts.check(examples, split, count)
             folder = os.path.join(features.uri, ".progress")
             pipeline = self._make_beam_pipeline()
             for split, pattern in patterns.items():
                 views = recipe.views if split == TRAIN else 1  # only training images are augmented
-                handler = model_handler.TrunkHandler(exec_properties["recipe"], transform_graph, views, images, folder)
+                handler = model_handler.TrunkHandler(
+                    exec_properties["recipe"], transform_graph, views, sum(counts.values()), folder
+                )
                 prefix = os.path.join(artifact_utils.get_split_uri([features], split), "features")
                 _compute(pipeline, split, pattern, handler, prefix)
             with progress.follow(folder, "computed", _log):

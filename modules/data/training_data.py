@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow_transform as tft
 
+from config.data import EVAL, TRAIN
+from config.errors import BadInputError
 from config.training import Layers
 from modules import trunk
 from modules.classifier import Classifier, InferenceMode
@@ -19,6 +21,10 @@ from modules.data.input_pipeline import Batches, Examples, Split
 from modules.data.trunk_features import Manifest, OtherWeightsError
 from modules.training.augmentation import AugmentedClassifier
 from modules.training.phases import HEAD_PHASE, PhaseData
+
+
+class IncompleteSplitError(BadInputError):
+    """A split does not have as many examples as were written."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,23 @@ class TrainingData:
     def splits(self) -> tuple[Split, Split] | tuple[FeatureTable, FeatureTable]:
         """Training and eval split in the form that training reads."""
         return self.features or self.images
+
+    def check_complete(self, expected: Mapping[str, int]) -> None:
+        """Compares the number of examples with what was written.
+
+        Args:
+          expected: number of examples of each split, by name; empty if it is not known.
+
+        Raises:
+          IncompleteSplitError: if a split has more or fewer.
+        """
+        found = {TRAIN: self.splits[0].images, EVAL: self.splits[1].images}
+        for name, images in found.items():
+            if images != expected.get(name, images):
+                raise IncompleteSplitError(
+                    f"split {name}: {expected[name]} examples were written, and {images} were read; files of the "
+                    "examples or of the trunk features are damaged, so delete the workspace's artifacts and run again"
+                )
 
     def description(self, reason_for_pixels: str) -> dict[str, Any]:
         """What the phases were fitted on, for the history.

@@ -177,6 +177,14 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             "augmentation.mixup: mixes labels of classes",
         ),
         (MINIMAL + "backbone: {name: VGG16, keras_model: a.keras}", "backbone.keras_model: an existing .keras file"),
+        (
+            MINIMAL + "push: {directory: 'models[1]'}",
+            "push.directory: TensorFlow and TF Serving take the character '['",
+        ),
+        (
+            MINIMAL + "backbone: {saved_model: 'a*'}",
+            "backbone.saved_model: TensorFlow and TF Serving take the character",
+        ),
         (MINIMAL + "backbone: {saved_model: .}", "backbone.saved_model: a folder with a saved_model.pb is expected"),
         (MINIMAL + "gate: {min_acuracy: 0.9}", "did you mean 'min_accuracy'. Received: 0.9"),
         (

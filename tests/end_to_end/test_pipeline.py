@@ -1,7 +1,9 @@
 """The main job: from a folder of images to a pushed model, or to a reason why not."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +89,41 @@ def test_a_second_run_comes_from_the_cache_and_pushes_nothing_new(workspace, col
     assert again.cached == dict.fromkeys(STAGES, True)
     assert again.versions == versions
     assert again.output.splitlines()[-1] == f"nothing new to push: this model is {again.folder}/serving/{versions[-1]}"
+
+
+def test_a_copied_and_damaged_workspace_heals_itself_and_pushes_nothing_new(
+    workspace, colours, first_run, tmp_path, regraft
+):
+    """The copy has lost the test split and a part of the model. Both are made again, and all else is as it was."""
+    copy = type(workspace)(tmp_path)
+    folder, pushed = tmp_path / "workspace" / "colours", Path(first_run.summary["pushed"]).name
+    shutil.copytree(first_run.folder, folder)
+    for other in (folder / "serving").glob("*"):  # other tests push too
+        if other.name != pushed:
+            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    (folder / "serving" / ".regraft.json").unlink()
+    for examples in (folder / "artifacts/ImageExampleGen/examples").iterdir():
+        shutil.rmtree(examples / "Split-test")
+    for variables in (folder / "artifacts/Trainer/model").rglob("variables.data*"):
+        os.truncate(variables, 1000)
+
+    run = copy.run(copy.configure(colours))
+    assert run.exit_code == 0, run.output
+    assert "the workspace is in another place now" in run.output
+    lines = [line for line in run.output.splitlines() if "the cached result is damaged" in line]
+    assert [line.partition(":")[0] for line in lines] == ["ImageExampleGen", "Trainer"]
+    again = {"ImageExampleGen", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher"}
+    assert {stage for stage, cached in run.cached.items() if not cached} == again
+    assert run.summary["test"]["examples"] == first_run.summary["test"]["examples"]
+    last = run.output.splitlines()[-1]
+    assert last == f"nothing new to push: the candidate gives the same answers as version {pushed}"
+    assert run.versions == [pushed]
+    assert f"nothing new: same answers as version {pushed}" in regraft("history", folder).output
+
+    assert "removed: " in regraft("clean", folder, "--keep-runs", 1).output
+    assert regraft("explain", folder).exit_code == 0
+    run = copy.run(copy.configure(colours))
+    assert run.cached == dict.fromkeys(STAGES, True)
 
 
 def test_another_head_trains_on_the_same_kept_activations(workspace, colours, first_run):

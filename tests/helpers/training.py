@@ -38,6 +38,25 @@ def custom_config(config: ClassifierConfig, state_directory: Path | None = None)
     return {"classifier": config.serialized(), "state_directory": directory, "files": {}}
 
 
+def fn_args_of(
+    transform_output: tft.TFTransformOutput,
+    example_files: dict[str, str],
+    folder: Path,
+    config: ClassifierConfig,
+    more: dict[str, str] | None = None,
+    state_directory: Path | None = None,
+) -> types.SimpleNamespace:
+    """What TFX gives to `run_fn`."""
+    return types.SimpleNamespace(
+        custom_config=custom_config(config, state_directory),
+        train_files=[files["train"] for files in (example_files, more) if files],
+        eval_files=[files["eval"] for files in (example_files, more) if files],
+        transform_output=folder_of(transform_output),
+        serving_model_dir=str(folder / "Format-Serving"),
+        model_run_dir=str(folder / "run"),
+    )
+
+
 def run(
     transform_output: tft.TFTransformOutput,
     example_files: dict[str, str],
@@ -48,16 +67,8 @@ def run(
     **sections: dict,
 ) -> list[dict]:
     """Trains as TFX would call it, on the examples and perhaps more files; gives the phases' history."""
-    trainer.run_fn(
-        types.SimpleNamespace(
-            custom_config=custom_config(config or classifier_config(**sections), state_directory),
-            train_files=[files["train"] for files in (example_files, more) if files],
-            eval_files=[files["eval"] for files in (example_files, more) if files],
-            transform_output=folder_of(transform_output),
-            serving_model_dir=str(folder / "Format-Serving"),
-            model_run_dir=str(folder / "run"),
-        )
-    )
+    chosen = config or classifier_config(**sections)
+    trainer.run_fn(fn_args_of(transform_output, example_files, folder, chosen, more, state_directory))
     return trainer.read_history(str(folder / "run"))["phases"]
 
 

@@ -7,9 +7,11 @@ import logging
 import traceback
 
 import pytest
+from tfx.types import standard_artifacts
 
+from components import artifact_files
 from components.image_example_gen.quarantine import BadImagesError
-from config.errors import BackboneError
+from config.errors import BackboneError, BadInputError
 from kubeflow import entrypoint
 
 ARGUMENTS = ["--executor_class_path=x", "--json_serialized_invocation_args={}"]
@@ -56,3 +58,17 @@ def test_the_log_of_a_pod_lists_every_image_that_stopped_it(monkeypatch, caplog)
     assert [json.loads(line) for line in listed] == [
         {"path": f"{index}.jpg", "reason": "truncated", "detail": "é"} for index in range(30)
     ]
+
+
+def test_an_input_whose_files_are_not_those_that_were_written_is_refused(tmp_path):
+    artifact = standard_artifacts.Examples()
+    artifact.uri = str(tmp_path)
+    (tmp_path / "0.gz").write_bytes(b"0")
+    (tmp_path / "1.gz").write_bytes(b"1")
+    entrypoint._check_inputs({"examples": [artifact]})  # of a release that recorded nothing
+    written = artifact_files.digest(artifact_files.record(tmp_path))
+    artifact.set_string_custom_property("files_digest", written)
+    entrypoint._check_inputs({"examples": [artifact]})
+    (tmp_path / "1.gz").unlink()
+    with pytest.raises(BadInputError, match=f"^examples: the files in {tmp_path} are not those that were written; .*"):
+        entrypoint._check_inputs({"examples": [artifact]})

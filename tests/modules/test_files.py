@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from modules.files import atomic_write, fingerprint
+from modules.files import atomic_write, fingerprint, link_without_pattern
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -45,3 +45,15 @@ def test_a_fingerprint_is_of_names_and_bytes(tmp_path):
     assert fingerprint(one, without={(one / "a").relative_to(one)}) == without
     (other / "a").rename(other / "c")
     assert fingerprint(other) != fingerprint(one)
+
+
+@pytest.mark.parametrize("name", ["a[1]", "a*", "a?", "a\\b"])
+def test_a_folder_whose_name_is_a_pattern_has_a_link_for_tensorflow(tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "file").write_text("x")
+    with link_without_pattern(tmp_path / name) as path:
+        assert not set(path) & set("[*?\\")
+        assert os.listdir(path) == ["file"]
+    assert not os.path.lexists(path)
+    with link_without_pattern(tmp_path) as path:
+        assert path == str(tmp_path)

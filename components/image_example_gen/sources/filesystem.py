@@ -129,12 +129,15 @@ def list_below(root: str, outside_files: bool) -> Iterator[ListedFile]:
 def list_matching(pattern: str) -> list[ListedFile]:
     """The files that match a pattern with `*`, `?` and `[…]`.
 
-    Their `parts` are relative to the last folder before the first wildcard.
+    Local files and folders that exist by the very name are not taken for patterns. The files' `parts` are relative to
+    the last folder before the first wildcard.
 
     Raises:
       BadInputError: if the file system cannot be listed.
     """
-    fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0] + "/"
+    existing = "" if is_uri(pattern) else _existing_part(pattern)
+    before = existing + re.split(r"[*?\[]", pattern.removeprefix(existing), maxsplit=1)[0]
+    fixed = before.rpartition("/")[0] + "/"
 
     def parts(path: str) -> tuple[str, ...]:
         return tuple(path.removeprefix(fixed).lstrip("/").split("/"))
@@ -142,8 +145,15 @@ def list_matching(pattern: str) -> list[ListedFile]:
     if is_uri(pattern):
         files = [ListedFile(parts(path), path, size, modified) for path, size, modified in _match(pattern)]
     else:
-        files = [_stat_local(path, parts(path)) for path in glob.glob(pattern) if os.path.isfile(path)]
+        matching = glob.glob(glob.escape(existing) + pattern.removeprefix(existing))
+        files = [_stat_local(path, parts(path)) for path in matching if os.path.isfile(path)]
     return sorted((file for file in files if all(map(is_data, file.parts))), key=lambda file: file.uri)
+
+
+def _existing_part(path: str) -> str:
+    """The beginning of a path that exists, up to a `/` or the end."""
+    ends = [match.start() for match in re.finditer("/", path)] + [len(path)]
+    return next((path[:end] for end in reversed(ends) if os.path.lexists(path[:end])), "")
 
 
 def check_reachable(uri: str) -> None:

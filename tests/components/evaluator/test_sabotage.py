@@ -310,6 +310,22 @@ def test_warm_up_requests_are_pushed_unless_that_is_turned_off(keeper, warm_up):
     assert ServingDirectory(gatekeeper.serving).damage(1) is None
 
 
+def test_a_candidate_with_the_answers_of_production_is_nothing_new(keeper):
+    gatekeeper = keeper(PERFECT)
+    verdict = gatekeeper.judge(Scripted(answers(TEST)))
+    assert verdict.blessed and verdict.same_answers_as == 1
+    assert gatekeeper.versions == ["1"]
+
+
+def test_two_models_that_are_both_sure_of_every_image_are_not_the_same(keeper):
+    """Their probabilities differ by less than a millionth, and by a factor of 3."""
+    gatekeeper = keeper(Scripted(answers(TEST), probability=1 - 1e-7))
+    verdict = gatekeeper.judge(Scripted(answers(TEST), probability=1 - 3e-7))
+    assert verdict.same_answers_as is None
+    assert verdict.largest_difference == pytest.approx(np.log(3), rel=1e-3)
+    assert gatekeeper.versions == ["1", "2"]
+
+
 def test_the_reported_change_is_that_of_the_models_answers(keeper):
     gatekeeper = keeper(Scripted(answers(LARGE, wrong(LARGE, 30))), {"max_regression": 0.05}, test=LARGE)
     verdict = gatekeeper.judge(Scripted(answers(LARGE, wrong(LARGE, 50, start=30))))

@@ -370,6 +370,21 @@ class TestSpans:
             spans.resolve(f"{tmp_path}/{path}", span)
 
 
+def test_folders_and_files_that_exist_are_not_taken_for_patterns(tmp_path):
+    for name in ("set[1]/a.tfrecord", "set[1]/b?.tfrecord", "set1/c.tfrecord"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+
+    def found(pattern: str) -> list[tuple[str, ...]]:
+        return [file.parts for file in filesystem.list_matching(f"{tmp_path}/{pattern}")]
+
+    assert found("set[1]/*.tfrecord") == [("a.tfrecord",), ("b?.tfrecord",)]
+    assert found("set[1]/b?.tfrecord") == [("b?.tfrecord",)]
+    assert found("set*/a*") == [("set[1]", "a.tfrecord")]
+    assert found("set?/*") == [("set1", "c.tfrecord")]
+    assert found("none/*") == []
+
+
 def test_other_names_of_splits_are_known():
     assert [names.standard_split_name(name) for name in ("Train", "validation", "dev", "TEST", "")] == [
         *("train", "eval", "eval", "test", "")

@@ -7,9 +7,11 @@ import pytest
 import tensorflow as tf
 from examples import raw_examples
 from kept import keep, recipe
-from training import Killed, classifier_config, run
+from training import Killed, classifier_config, fn_args_of, run
 
+from modules import trainer
 from modules.data import trunk_features
+from modules.data.training_data import IncompleteSplitError
 from modules.training import callbacks, training_state
 
 BACKBONE = {"image_size": 96}
@@ -66,6 +68,16 @@ def test_features_of_other_weights_are_refused(transform_output, example_files, 
     patterns = keep(other, transform_output, example_files, tmp_path / "features")
     with pytest.raises(trunk_features.OtherWeightsError, match="were computed with other weights than the backbone"):
         run(transform_output, example_files, tmp_path, classifier_config(), more=patterns)
+
+
+@pytest.mark.parametrize("lost", ["train", "eval"])
+def test_a_split_that_lost_an_example_is_refused(transform_output, example_files, tmp_path, lost):
+    written = {"train": 12, "eval": 6, "test": 9}
+    written[lost] += 1
+    fn_args = fn_args_of(transform_output, example_files, tmp_path, classifier_config())
+    fn_args.custom_config["images"] = written
+    with pytest.raises(IncompleteSplitError, match=f"split {lost}: {written[lost]} examples were written, and "):
+        trainer.run_fn(fn_args)
 
 
 def test_a_training_on_features_that_is_killed_ends_as_if_it_had_not_been(
