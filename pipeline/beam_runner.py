@@ -10,6 +10,7 @@ import contextlib
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import apache_beam as beam
@@ -18,6 +19,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner
 from apache_beam.transforms import environments
 
+from config import interruption
+
+_DEATH = signal.SIGUSR1  # tells the main thread that a worker died
+_GRACE_SECONDS = 1.0
 _WORKER_THREAD = "run_worker"  # Beam's name for the thread that waits for a worker process
 
 
@@ -49,7 +54,9 @@ def _ending_with_its_workers() -> Iterator[None]:
     """Ends the run if a worker process dies.
 
     Beam 2.77 raises an error in the thread that waits for the worker (local_job_service.SubprocessSdkWorker.run), where
-    nobody catches it, and the main thread waits for ever. This interrupts the main thread instead.
+    nobody catches it, and the main thread waits for ever. This interrupts the main thread instead, by a signal that no
+    person sends. A worker that died because a person interrupted the run (Ctrl-C reaches every process of the terminal)
+    is no error.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -59,11 +66,12 @@ def _ending_with_its_workers() -> Iterator[None]:
 
     def on_error(error: threading.ExceptHookArgs) -> None:
         report(error)
-        if error.thread and error.thread.name == _WORKER_THREAD:
+        if error.thread and error.thread.name == _WORKER_THREAD and not _run_is_interrupted():
             deaths.append(str(error.exc_value))
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident or 0, _DEATH)
 
     threading.excepthook = on_error
+    handler = signal.signal(_DEATH, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -74,6 +82,15 @@ def _ending_with_its_workers() -> Iterator[None]:
         ) from None
     finally:
         threading.excepthook = report
+        signal.signal(_DEATH, handler)
+
+
+def _run_is_interrupted() -> bool:
+    """Whether this process gets a signal, too; the worker may have got it first."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while interruption.received() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return interruption.received() is not None
 
 
 def _environment(workers: int) -> environments.Environment:

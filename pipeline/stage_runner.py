@@ -7,14 +7,15 @@ import logging
 import time
 from collections.abc import Callable
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.orchestration.local import local_dag_runner
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import run_metadata
+from config import interruption
+from pipeline import metadata_lock, run_metadata, unfinished
 from pipeline.summary import StageTime
+from pipeline.workspace import RunFolder
 
 _log = logging.getLogger("regraft.runner")
 
@@ -37,18 +38,17 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
       records: stage id to what ML Metadata recorded.
     """
 
-    def __init__(
-        self, connection: metadata_store_pb2.ConnectionConfig, on_start: Callable[[], None], is_check: bool = False
-    ):
+    def __init__(self, folder: RunFolder, on_start: Callable[[], None], is_check: bool = False):
         """Makes a runner.
 
         Args:
-          connection: of the ML Metadata store that the pipeline uses.
+          folder: of the pipeline; this process holds its lock.
           on_start: called once, before the first stage.
           is_check: whether only the data is checked; such runs are no part of the history.
         """
         super().__init__()
-        self._connection, self._on_start, self._is_check = connection, on_start, is_check
+        self._folder, self._on_start, self._is_check = folder, on_start, is_check
+        self._connection = folder.connection()
         self.times: list[StageTime] = []
         self.records: dict[str, run_metadata.StageRecord] = {}
 
@@ -57,9 +57,23 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
 
         Raises:
           StageFailedError: naming the first stage that fails; the later ones don't run.
+          KeyboardInterrupt: if a signal arrives.
         """
+        metadata_lock.wait(self._folder.metadata)
+        left_over = unfinished.close_executions(self._connection, self._folder.artifacts)
+        logging.info("executions that an earlier run left unfinished: %s", left_over)
         self._on_start()
-        run_id = run_metadata.CHECK_PREFIX * self._is_check + datetime.datetime.now().isoformat()
+        run_id = run_metadata.CHECK_PREFIX * self._is_check + datetime.datetime.now(datetime.UTC).isoformat()
+        try:
+            self._run_stages(pipeline, run_id, run_options)
+        except KeyboardInterrupt:
+            if not metadata_lock.is_locked(self._folder.metadata):  # otherwise the next run does this
+                unfinished.close_executions(self._connection, self._folder.artifacts, unfinished.Execution.CANCELED)
+            raise
+
+    def _run_stages(
+        self, pipeline: pipeline_pb2.Pipeline, run_id: str, run_options: pipeline_pb2.RunOptions | None
+    ) -> None:
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
         )
@@ -75,10 +89,14 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
     ) -> None:
         start = time.monotonic()
         try:
-            super().run_with_ir(stage, run_options)
+            metadata_lock.wait(self._folder.metadata)
+            with metadata_lock.reported(self._folder.metadata):
+                super().run_with_ir(stage, run_options)
             record = run_metadata.read_stage(self._connection, stage.pipeline_info.id, run_id, name)
         except Exception as error:
+            interruption.check(error)
             raise StageFailedError(name) from error
+        interruption.check()
         seconds = time.monotonic() - start
         self.records[name] = record
         self.times.append(StageTime(name, round(seconds, 1), record.cached))

@@ -8,7 +8,9 @@ imported.
 import base64
 import importlib.abc
 import json
+import os
 import sys
+import threading
 import time
 
 LATENCY_REQUESTS = 60  # with one image each, after the warm-up requests
@@ -29,7 +31,15 @@ class Blocker(importlib.abc.MetaPathFinder):
         return None
 
 
+def _end_with(parent):
+    """Ends this process when the one that started it is gone, even killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main(model, requests, output, *blocked):
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     sys.meta_path.insert(0, Blocker(blocked))
     import tensorflow as tf
 

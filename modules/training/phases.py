@@ -192,6 +192,7 @@ def _fit_epoch(phase: str, data: PhaseData, fitting: Fitting, epoch: int, last_e
         shuffle=False,
         verbose=0,
         callbacks=[
+            callbacks.StopOnInterruption(),
             callbacks.StopOnNonFiniteLoss(phase),
             callbacks.StepProgress(phase, last_epoch, fitting.images, fitting.steps),
         ],
