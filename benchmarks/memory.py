@@ -26,6 +26,7 @@ from modules.data.input_pipeline import Batches
 from modules.data.training_data import PhasesOnFeatures
 from modules.data.trunk_features import Manifest
 from modules.training import losses, phases
+from modules.training.tensorboard import TrainingLog
 from modules.training.training_state import TrainingState
 
 _CLASSES = ("a", "b", "c")
@@ -102,7 +103,7 @@ def _train(
             steps=batches.steps(train.images),
             compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
             training=_CONFIG.training,
-            log_dir=f"{folder}/logs",
+            log=TrainingLog(f"{folder}/logs"),
             state=TrainingState(None, {}),
         )
     )

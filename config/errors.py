@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Iterable
+
+_GRAPH = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:\w+\](?: name: \S*)?")
 
 
 class ExitCode(enum.IntEnum):
@@ -14,7 +17,10 @@ class ExitCode(enum.IntEnum):
     FAILED = 1  # anything that no other code names
     BAD_INPUT = 2  # bad input or configuration
     NOT_BLESSED = 3  # the gate or the serving check refused the model, or it was rolled back
-    INTERRUPTED = 130  # Ctrl-C; what shells report for SIGINT
+    # By a signal: 128 + its number, as shells report it.
+    HUNG_UP = 129  # SIGHUP: the terminal was closed
+    INTERRUPTED = 130  # SIGINT: Ctrl-C
+    TERMINATED = 143  # SIGTERM
 
 
 class BadInputError(ValueError):
@@ -56,5 +62,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 def op_message(message: str) -> str:
     """The message of a TensorFlow error, without the description of the graph around it."""
-    before_node = message.split("\n\t [[")[0].strip().splitlines()
+    before_node = graph_free(message).strip().splitlines()
     return before_node[-1] if before_node else message
+
+
+def graph_free(text: str) -> str:
+    """The text of a TensorFlow error, without the names of nodes and functions in the graph."""
+    return _GRAPH.sub("", text.split("\n\t [[")[0])

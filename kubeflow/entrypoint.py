@@ -20,6 +20,7 @@ from typing import Any
 
 from components import artifact_files
 from components.image_example_gen.quarantine import BadImagesError
+from config import interruption
 from config.errors import ExitCode
 from config.kubeflow import GPUS
 from kubeflow import executor_io, shared_folder
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str]) -> ExitCode:
     """Runs one executor.
 
     Returns:
-      OK, BAD_INPUT or FAILED.
+      OK, BAD_INPUT or FAILED; TERMINATED if the pod is ended.
     """
     parser = argparse.ArgumentParser(prog="python -m kubeflow.entrypoint", allow_abbrev=False)
     parser.add_argument("--executor_class_path", required=True)
@@ -47,19 +48,29 @@ def main(arguments: Sequence[str]) -> ExitCode:
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("regraft").setLevel(logging.INFO)  # the libraries' own messages stay out of the pod's log
     executor_input = options.json_serialized_invocation_args
-    try:
-        output = _run(options, executor_input, beam_args)
-    except Exception as error:
-        found = worker_errors.failure(error)
-        if not found.bad_input:
-            _log.error("the stage failed", exc_info=error)
-        if isinstance(error, BadImagesError):  # nothing else is left of a pod that failed
-            for row in error.rows:
-                _log.error("%s", json.dumps(row))
-        _log.error("%s", found.message)
-        return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
+    with interruption.handled():  # Kubernetes sends SIGTERM before it ends a pod
+        try:
+            with interruption.first():
+                output = _run(options, executor_input, beam_args)
+        except KeyboardInterrupt:
+            _log.error("the stage was %s", interruption.message())
+            return interruption.exit_code()
+        except Exception as error:
+            return _failed(error)
     atomic_write(executor_io.local_path(executor_input["outputs"]["outputFile"]), json.dumps(output))
     return ExitCode.OK
+
+
+def _failed(error: Exception) -> ExitCode:
+    """Logs why the stage failed."""
+    found = worker_errors.failure(error)
+    if not found.bad_input:
+        _log.error("the stage failed", exc_info=error)
+    if isinstance(error, BadImagesError):  # nothing else is left of a pod that failed
+        for row in error.rows:
+            _log.error("%s", json.dumps(row))
+    _log.error("%s", found.message)
+    return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
 
 
 def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_args: list[str]) -> dict[str, Any]:

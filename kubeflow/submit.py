@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from config import interruption
 from config.errors import BadInputError, ExitCode
 from kubeflow import parameters
 
@@ -93,7 +94,7 @@ def run(
         version = _upload(server, config.name, path)
         run_id = server.start(
             server.experiment(session.experiment),
-            f"{config.name} {datetime.datetime.now():%Y-%m-%d %H:%M:%S}",
+            f"{config.name} {datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC",
             version,
             values,
             section.pipeline_root,
@@ -266,8 +267,8 @@ def _wait(server: Server, run_id: str, tasks: list[str]) -> ExitCode:
     try:
         return watch.wait(server, run_id, tasks)
     except KeyboardInterrupt:
-        print(f"interrupted; the run continues: {url}", file=sys.stderr)
-        return ExitCode.INTERRUPTED
+        print(f"{interruption.message()}; the run continues: {url}", file=sys.stderr)
+        return interruption.exit_code()
     except ServerError as error:
         raise ServerError(f"{error}; the run continues: {url}") from None
 

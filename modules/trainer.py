@@ -25,6 +25,7 @@ from modules.data.training_data import PhasesOnFeatures
 from modules.files import atomic_write
 from modules.serving import reference_predictions, signatures, warm_up
 from modules.training import augmentation, devices, losses, phases
+from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
 
 _log = logging.getLogger("regraft.trainer")
@@ -97,6 +98,7 @@ class TrainingRun:
             batches = self._batches()
             train = self.data.splits[0]
             output, loss = self.config.head.output, training.loss
+            log = TrainingLog(self.model_run / run_name(built.backbone.name, self.config.head.kind))
             fitting = phases.Fitting(
                 backbone=built.backbone,
                 phase_data=self._phase_data(built, batches),
@@ -104,10 +106,11 @@ class TrainingRun:
                 steps=batches.steps(train.images),
                 compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
                 training=training,
-                log_dir=str(self.model_run),
+                log=log,
                 state=self.state,
             )
             history = phases.fit(fitting)
+            log.close()
         content = {**self.data.description(self.config.reason_for_pixels), "phases": history}
         atomic_write(self.model_run / HISTORY, json.dumps(content, indent=2) + "\n")
         return built.model

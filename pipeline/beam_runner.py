@@ -7,17 +7,26 @@ option for that. Run as a program, this file is such a worker.
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import apache_beam as beam
+import psutil
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner
 from apache_beam.transforms import environments
 
+from config import interruption
+
+_DEATH = signal.SIGUSR1  # tells the main thread that a worker died
+_GRACE_SECONDS = 1.0
+_POLL_SECONDS = 0.2
 _WORKER_THREAD = "run_worker"  # Beam's name for the thread that waits for a worker process
 
 
@@ -40,7 +49,7 @@ class ProcessRunner(PipelineRunner):
         """
         direct = options.view_as(DirectOptions)
         direct.direct_num_workers = max(1, direct.direct_num_workers)
-        with _ending_with_its_workers():
+        with _ending_with_its_workers(), _ending_its_workers():
             return FnApiRunner(_environment(direct.direct_num_workers)).run_pipeline(pipeline, options)
 
 
@@ -49,7 +58,9 @@ def _ending_with_its_workers() -> Iterator[None]:
     """Ends the run if a worker process dies.
 
     Beam 2.77 raises an error in the thread that waits for the worker (local_job_service.SubprocessSdkWorker.run), where
-    nobody catches it, and the main thread waits for ever. This interrupts the main thread instead.
+    nobody catches it, and the main thread waits for ever. This interrupts the main thread instead, by a signal that no
+    person sends. A worker that died because a person interrupted the run (Ctrl-C reaches every process of the terminal)
+    is no error.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -59,11 +70,12 @@ def _ending_with_its_workers() -> Iterator[None]:
 
     def on_error(error: threading.ExceptHookArgs) -> None:
         report(error)
-        if error.thread and error.thread.name == _WORKER_THREAD:
+        if error.thread and error.thread.name == _WORKER_THREAD and not _run_is_interrupted():
             deaths.append(str(error.exc_value))
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            signal.pthread_kill(threading.main_thread().ident or 0, _DEATH)
 
     threading.excepthook = on_error
+    handler = signal.signal(_DEATH, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
@@ -74,17 +86,56 @@ def _ending_with_its_workers() -> Iterator[None]:
         ) from None
     finally:
         threading.excepthook = report
+        signal.signal(_DEATH, handler)
+
+
+def _run_is_interrupted() -> bool:
+    """Whether this process gets a signal, too; the worker may have got it first."""
+    deadline = time.monotonic() + _GRACE_SECONDS
+    while interruption.received() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return interruption.received() is not None
+
+
+@contextlib.contextmanager
+def _ending_its_workers() -> Iterator[None]:
+    """Ends the worker processes if the run is interrupted: Beam would wait until they have done their work."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(_POLL_SECONDS):
+            if interruption.received() is not None:
+                for process in psutil.Process().children(recursive=True):
+                    with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+                        if __name__ in process.cmdline():
+                            process.kill()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def _environment(workers: int) -> environments.Environment:
     if workers == 1:
         return environments.EmbeddedPythonEnvironment.default()
-    command = f"{sys.executable} -m {__name__}"
+    # With `exec` the shell that Beam starts becomes the worker, so that the worker's parent is this process.
+    command = f"exec {shlex.quote(sys.executable)} -m {__name__}"
     return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main() -> None:
-    """Works until the runner ends the process."""
+    """Works until the runner ends the process, or is gone, even killed."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     import tfx  # noqa: F401  first
     from apache_beam.runners.worker import sdk_worker_main
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from components.pusher import properties
 from components.serving_check import findings
 from config.errors import BadInputError
 from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
-from pipeline import console, run_metadata, verdict_table
+from pipeline import console, metadata_lock, run_metadata, verdict_table
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import RunFolder, display_path
 
@@ -27,7 +28,7 @@ class PastRun:
 
     Attributes:
       number: counted from 1, the oldest first.
-      started: local time, ISO 8601.
+      started: in UTC.
       verdict: on its candidate; None if the run did not get that far, or the verdict's file was deleted.
       baseline: the version the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run.
@@ -36,7 +37,7 @@ class PastRun:
     """
 
     number: int
-    started: str
+    started: datetime.datetime
     verdict: verdicts.Verdict | None
     baseline: int | None
     serving_check: dict[str, Any] | None
@@ -52,12 +53,18 @@ def past_runs(folder: str | Path) -> list[PastRun]:
 
     Raises:
       BadInputError: if the folder holds no runs.
+      MetadataLockedError: if another program locks the database.
     """
     path = Path(folder).absolute()
     runs = RunFolder(path.parent, path.name)
     if not runs.metadata.is_file():
         raise BadInputError(f"{display_path(runs.path)}: no runs here; name a folder <workspace>/<pipeline name>")
-    records = run_metadata.read_runs(runs.metadata, runs.path.name)
+    try:
+        records = run_metadata.read_runs(runs.metadata, runs.path.name)
+    except Exception as error:
+        if metadata_lock.is_locked(runs.metadata):
+            raise metadata_lock.MetadataLockedError(metadata_lock.sentence(runs.metadata)) from error
+        raise
     running = len(records) if runs.is_in_use() else None
     return [
         _past_run(number, started, stages, is_running=number == running)
@@ -91,7 +98,7 @@ def print_history(runs: list[PastRun], terminal: TextIO) -> None:
         print("no runs yet", file=terminal)
         return
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    for heading in ("run", "started", "accuracy", "baseline", "outcome"):
+    for heading in ("run", "started (UTC)", "accuracy", "baseline", "outcome"):
         table.add_column(heading)
     for run in runs:
         table.add_row(*_row(run))
@@ -112,17 +119,18 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
     if run.verdict is None:
         raise BadInputError(f"run {run.number} has no verdict{' any more' if run.is_deleted else ''}: {run.outcome}")
     if as_json:
-        about = {"run": run.number, "started": run.started, "outcome": run.outcome, "baseline": run.baseline}
+        started = run.started.isoformat(timespec="milliseconds")
+        about = {"run": run.number, "started": started, "outcome": run.outcome, "baseline": run.baseline}
         content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
         print(json.dumps(content, indent=2), file=terminal)
         return
-    print(f"run {run.number}, started {run.started.partition('.')[0]}: {run.outcome}", file=terminal)
+    print(f"run {run.number}, started {run.started:%Y-%m-%d %H:%M:%S} UTC: {run.outcome}", file=terminal)
     verdict_table.show(run.verdict, run.baseline, terminal)
     for line in verdict_table.serving_check_lines(run.serving_check) if run.serving_check else ():
         print(line, file=terminal)
 
 
-def _past_run(number: int, started: str, stages: dict[str, StageRecord], is_running: bool) -> PastRun:
+def _past_run(number: int, started: datetime.datetime, stages: dict[str, StageRecord], is_running: bool) -> PastRun:
     found = baseline = None
     if EVALUATOR in stages:
         try:
@@ -173,7 +181,7 @@ def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None, i
 
 def _row(run: PastRun) -> Iterator[str]:
     yield str(run.number)
-    yield run.started.partition(".")[0].replace("T", " ")
+    yield f"{run.started:%Y-%m-%d %H:%M:%S}"
     yield f"{run.verdict.accuracy:.2%}" if run.verdict and run.verdict.accuracy is not None else "–"
     yield f"version {run.baseline}" if run.baseline else "–"
     yield run.outcome

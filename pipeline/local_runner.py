@@ -7,6 +7,7 @@ PIPELINE_WORKSPACE then name the configuration and the workspace.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import logging
 import os
@@ -24,7 +25,7 @@ from components import serving_directory
 from components.image_example_gen import sources
 from components.image_example_gen.quarantine import BadImagesError
 from components.image_example_gen.sources import item_checks
-from config import loading
+from config import interruption, loading
 from config.errors import BadInputError, ExitCode, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
@@ -62,7 +63,7 @@ class Session:
         from pipeline import stage_cache, stage_runner
 
         locations = stage_cache.locations(self.config, self.folder.path, self.push_directory)
-        return stage_runner.LocalRunner(self.folder.connection(), locations, on_start, is_check)
+        return stage_runner.LocalRunner(self.folder, locations, on_start, is_check)
 
 
 def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
@@ -197,12 +198,35 @@ def _session(
       builds_model: whether the model is built first, to see that it can be.
       check_more: raises BadInputError for further errors that can be found before TFX is loaded.
     """
+    with interruption.handled():
+        try:
+            with interruption.first():
+                return _open_session(config_path, workspace, work, builds_model, check_more)
+        except KeyboardInterrupt:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print(
+                    f"{interruption.message()}; run the same command again: finished stages come from the cache, and a "
+                    "training continues",
+                    file=sys.stderr,
+                )
+            return interruption.exit_code()
+
+
+def _open_session(
+    config_path: str,
+    workspace: str,
+    work: Callable[[Session], ExitCode],
+    builds_model: bool,
+    check_more: Callable[[], object],
+) -> ExitCode:
+    folders: list[str | Path] = [workspace]
     try:
         config = loading.load(config_path)
         folder = RunFolder(workspace, config.name)
         classes = _check_images(config, config_path, folder)
         _check_docker(config)
-        _check_production(config.push.directory or str(folder.serving))
+        folders.append(config.push.directory or folder.serving)
+        _check_production(str(folders[-1]))
         with folder.locked(), temporary_files():
             check_more()
             log = folder.new_log()
@@ -210,14 +234,13 @@ def _session(
             with console.redirected(log) as terminal:
                 return _work(Session(config, config_path, folder, terminal), classes if builds_model else None, work)
     except BadInputError as error:
+        interruption.check(error)
         print(error, file=sys.stderr)
         return ExitCode.BAD_INPUT
-    except KeyboardInterrupt:
-        print(
-            "interrupted; run the same command again: finished stages come from the cache, and a training continues",
-            file=sys.stderr,
-        )
-        return ExitCode.INTERRUPTED
+    except OSError as error:
+        interruption.check(error)
+        print(worker_errors.failure(error, folders).message, file=sys.stderr)
+        return ExitCode.FAILED
 
 
 def _work(session: Session, classes: list[str] | None, work: Callable[[Session], ExitCode]) -> ExitCode:
@@ -233,12 +256,14 @@ def _work(session: Session, classes: list[str] | None, work: Callable[[Session],
     except stage_runner.StageFailedError as failure:
         what, cause = failure.stage, failure.__cause__ or failure
     except BadInputError as error:
+        interruption.check(error)
         print(error, file=session.terminal)
         return ExitCode.BAD_INPUT
     except Exception as error:
+        interruption.check(error)
         what, cause = "the run", error
     logging.error("%s failed", what, exc_info=cause)
-    found = worker_errors.failure(cause)
+    found = worker_errors.failure(cause, [session.folder.path, session.push_directory], session.folder.metadata)
     print(f"{what} failed: {found.message}{_keep_list(session.folder, cause)}", file=session.terminal)
     return ExitCode.BAD_INPUT if found.bad_input else ExitCode.FAILED
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,15 +59,17 @@ def read_stage(
     raise LookupError(f"stage {stage} of run {run_id} has not finished")
 
 
-def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, StageRecord]]]:
+def read_runs(database: Path, pipeline_name: str) -> list[tuple[datetime.datetime, dict[str, StageRecord]]]:
     """Reads every run of a pipeline; commands that only checked the data are left out.
+
+    The order is that of ML Metadata's ids: clocks step, and run ids of earlier releases are local times.
 
     Args:
       database: SQLite file of the ML Metadata store.
       pipeline_name: whose runs.
 
     Returns:
-      run id, which is when it started, and stage id to record of the stages that finished, in the order they did; the
+      when the run started, in UTC, and stage id to record of the stages that finished, in the order they did; the
       oldest run first.
     """
     connection = metadata_store_pb2.ConnectionConfig()
@@ -74,7 +77,7 @@ def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, S
     connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     store, artifacts = metadata_store.MetadataStore(connection), str(database.parent / ARTIFACTS)
     runs = []
-    for run in sorted(store.get_contexts_by_type(RUN), key=lambda context: context.name):
+    for run in sorted(store.get_contexts_by_type(RUN), key=lambda context: context.id):
         if run.name.startswith(CHECK_PREFIX):
             continue
         executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id)
@@ -83,7 +86,8 @@ def read_runs(database: Path, pipeline_name: str) -> list[tuple[str, dict[str, S
             for execution in executions
             if execution.last_known_state in _DONE
         }
-        runs.append((run.name, stages))
+        started = datetime.datetime.fromtimestamp(run.create_time_since_epoch / 1000, datetime.UTC)
+        runs.append((started, stages))
     return runs
 
 

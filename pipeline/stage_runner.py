@@ -7,17 +7,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import local_dag_runner, runner_utils
 from tfx.orchestration.portable import runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import run_metadata
+from config import interruption
+from pipeline import metadata_lock, run_metadata, unfinished
 from pipeline.stage_cache import StageCache
 from pipeline.stage_launcher import StageLauncher
 from pipeline.summary import StageTime
+from pipeline.workspace import RunFolder
 
 _log = logging.getLogger("regraft.runner")
 
@@ -41,23 +42,20 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
     """
 
     def __init__(
-        self,
-        connection: metadata_store_pb2.ConnectionConfig,
-        locations: Mapping[str, str],
-        on_start: Callable[[], None],
-        is_check: bool = False,
+        self, folder: RunFolder, locations: Mapping[str, str], on_start: Callable[[], None], is_check: bool = False
     ):
         """Makes a runner.
 
         Args:
-          connection: of the ML Metadata store that the pipeline uses.
+          folder: of the pipeline; this process holds its lock.
           locations: see stage_cache.locations.
           on_start: called once, before the first stage.
           is_check: whether only the data is checked; such runs are no part of the history.
         """
         super().__init__()
-        self._connection, self._locations = connection, locations
+        self._folder, self._locations = folder, locations
         self._on_start, self._is_check = on_start, is_check
+        self._connection = folder.connection()
         self.times: list[StageTime] = []
         self.records: dict[str, run_metadata.StageRecord] = {}
 
@@ -66,9 +64,21 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
 
         Raises:
           StageFailedError: naming the first stage that fails; the later ones don't run.
+          KeyboardInterrupt: if a signal arrives.
         """
+        metadata_lock.wait(self._folder.metadata)
+        left_over = unfinished.close_executions(self._connection, self._folder.artifacts)
+        logging.info("executions that an earlier run left unfinished: %s", left_over)
         self._on_start()
-        run_id = run_metadata.CHECK_PREFIX * self._is_check + datetime.datetime.now().isoformat()
+        run_id = run_metadata.CHECK_PREFIX * self._is_check + datetime.datetime.now(datetime.UTC).isoformat()
+        try:
+            self._run_stages(pipeline, run_id)
+        except KeyboardInterrupt:
+            if not metadata_lock.is_locked(self._folder.metadata):  # otherwise the next run does this
+                unfinished.close_executions(self._connection, self._folder.artifacts, unfinished.Execution.CANCELED)
+            raise
+
+    def _run_stages(self, pipeline: pipeline_pb2.Pipeline, run_id: str) -> None:
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
         )
@@ -81,10 +91,14 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
     def _run_stage(self, pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, run_id: str) -> None:
         start, name = time.monotonic(), node.node_info.id
         try:
-            self._launcher(pipeline, node).launch()
+            metadata_lock.wait(self._folder.metadata)
+            with metadata_lock.reported(self._folder.metadata):
+                self._launcher(pipeline, node).launch()
             record = run_metadata.read_stage(self._connection, pipeline.pipeline_info.id, run_id, name)
         except Exception as error:
+            interruption.check(error)
             raise StageFailedError(name) from error
+        interruption.check()
         seconds = time.monotonic() - start
         self.records[name] = record
         self.times.append(StageTime(name, round(seconds, 1), record.cached))

@@ -15,9 +15,12 @@ from __future__ import annotations
 import itertools
 import pkgutil
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-from config.errors import BadInputError
+from config.errors import BadInputError, graph_free
+from pipeline import system_errors
 
 _STEP = re.compile(r" \[while running '.*?'\]")
 _TRACEBACK = "Traceback (most recent call last):\n"
@@ -28,6 +31,7 @@ _NEXT = re.compile(
     rf"(?={re.escape(_TRACEBACK)})"
 )
 _JAVA = re.compile(r"^(?:\t+at .+|\t+\.\.\. \d+ .+|Driver stacktrace:.*)$", re.MULTILINE)
+_QUERY = re.compile(r",? query: .*", re.DOTALL)  # in errors of ML Metadata
 _ERROR = re.compile(r"([\w.<>]+)(?:: (.*))?", re.DOTALL)
 
 
@@ -36,8 +40,8 @@ class Failure:
     """Why a stage failed.
 
     Attributes:
-      message: for the terminal: the whole message of a BadInputError, or the last line of what Python prints of any
-        other error.
+      message: for the terminal: the whole message of a BadInputError; a sentence about what the machine lacks; or the
+        last line of what Python prints of any other error.
       bad_input: whether it was a BadInputError, of any subclass.
     """
 
@@ -45,11 +49,13 @@ class Failure:
     bad_input: bool
 
 
-def failure(error: BaseException) -> Failure:
+def failure(error: BaseException, folders: Sequence[str | Path] = (), database: str | Path | None = None) -> Failure:
     """Says why a stage failed.
 
     Args:
       error: what reached this process.
+      folders: those that the command writes to; their free space is shown if a disk is full.
+      database: the pipeline's ML Metadata store; named if it is locked.
     """
     kind, name, message = type(error), _name(type(error)), str(error)
     while name == "RuntimeError" and (inner := _inner(message)):
@@ -58,7 +64,8 @@ def failure(error: BaseException) -> Failure:
     message = _STEP.sub("", message).strip()
     if issubclass(kind, BadInputError):
         return Failure(message, True)
-    return Failure(_last_line(f"{name}: {message}" if message else name), False)
+    text = f"{name}: {message}" if message else name
+    return Failure(system_errors.sentence(text, folders, database) or _last_line(text), False)
 
 
 def _inner(message: str) -> tuple[str, str] | None:
@@ -92,7 +99,7 @@ def _name(kind: type[BaseException]) -> str:
 
 
 def _last_line(text: str) -> str:
-    """The last line that has words, without Java's stack and without TensorFlow's position in the graph."""
-    lines = _JAVA.sub("", text.split("\n\t [[")[0]).splitlines()
+    """The last line that has words, without Java's stack, TensorFlow's position in the graph and SQL."""
+    lines = _QUERY.sub("", graph_free(_JAVA.sub("", text))).splitlines()
     with_words = [line.strip() for line in lines if any(character.isalnum() for character in line)]
     return with_words[-1] if with_words else text

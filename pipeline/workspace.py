@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "artifacts"
 DEFAULT_WORKSPACE = "workspace"
+_LOCK = ".lock"
+_TEMPORARY = "regraft-"  # at the start of the name of a folder for temporary files
 _SQLITE_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html
 
 
@@ -46,16 +49,20 @@ class RunFolder:
         self.training_state = self.path / "training"
 
     def connection(self) -> metadata_store_pb2.ConnectionConfig:
-        """Of the ML Metadata store."""
+        """Of the ML Metadata store, whose client waits while another program locks the database."""
         from tfx.orchestration import metadata  # takes seconds
 
-        return metadata.sqlite_metadata_connection_config(str(self.metadata))
+        from pipeline import metadata_lock
+
+        connection = metadata.sqlite_metadata_connection_config(str(self.metadata))
+        connection.retry_options.max_num_retries = metadata_lock.MOST_RETRIES
+        return connection
 
     def new_log(self) -> Path:
-        """The path of a new log file; its folder is made."""
+        """The path of a new log file, named by the time in UTC; its folder is made."""
         folder = self.path / "logs"
         folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+        return folder / f"{datetime.datetime.now(datetime.UTC):%Y%m%d-%H%M%SZ}-{os.getpid()}.log"
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -70,7 +77,7 @@ class RunFolder:
             raise BadInputError(f"--workspace: {error}") from None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / ".lock", "w")  # noqa: SIM115  closed below
+            lock = open(self.path / _LOCK, "w")  # noqa: SIM115  closed below
         except OSError as error:
             raise BadInputError(f"{display_path(self.path)}: the workspace cannot be used: {error.strerror}") from None
         with lock:
@@ -81,12 +88,14 @@ class RunFolder:
                     f"{display_path(self.path)}: another run is using it; wait for that run, or use another workspace"
                 ) from None
             self._check_metadata()
+            for left_over in self.path.glob(".*.tmp"):  # by modules.files.atomic_write, in a run that was killed
+                left_over.unlink(missing_ok=True)
             yield
 
     def is_in_use(self) -> bool:
         """Whether a run of this pipeline is active."""
         try:
-            with open(self.path / ".lock") as lock:
+            with open(self.path / _LOCK) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False
@@ -106,9 +115,10 @@ class RunFolder:
 
 @contextlib.contextmanager
 def temporary_files() -> Iterator[None]:
-    """Temporary files go to a folder that is removed at the end.
+    """Temporary files go to a folder that is removed at the end, or by the next run if this one is killed.
 
-    TensorFlow and TFX leave hundreds of them, such as the code of AutoGraph.
+    TensorFlow and TFX leave hundreds of them, such as the code of AutoGraph. The folder has a lock, which ends with the
+    process, so that the next run knows which folders are left over.
 
     Raises:
       BadInputError: if the folder for temporary files has a name that they cannot use.
@@ -117,8 +127,13 @@ def temporary_files() -> Iterator[None]:
         refuse_pattern(tempfile.gettempdir())
     except ValueError as error:
         raise BadInputError(f"TMPDIR: {error}") from None
+    _remove_left_over(Path(tempfile.gettempdir()))
     before = os.environ.get("TMPDIR"), tempfile.tempdir
-    with tempfile.TemporaryDirectory(prefix="regraft-", ignore_cleanup_errors=True) as folder:
+    with (
+        tempfile.TemporaryDirectory(prefix=_TEMPORARY, ignore_cleanup_errors=True) as folder,
+        open(Path(folder, _LOCK), "w") as lock,
+    ):
+        fcntl.flock(lock, fcntl.LOCK_EX)
         os.environ["TMPDIR"] = tempfile.tempdir = folder
         try:
             yield
@@ -127,6 +142,19 @@ def temporary_files() -> Iterator[None]:
             del os.environ["TMPDIR"]
             if variable is not None:
                 os.environ["TMPDIR"] = variable
+
+
+def _remove_left_over(parent: Path) -> None:
+    """Removes the temporary folders of this user's runs that were killed."""
+    for lock in parent.glob(f"{_TEMPORARY}*/{_LOCK}"):
+        try:
+            if lock.stat(follow_symlinks=False).st_uid != os.getuid():
+                continue
+            with lock.open("r+") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(lock.parent, ignore_errors=True)
+        except OSError:  # in use, or removed by another run
+            continue
 
 
 def display_path(path: str | Path) -> str:

@@ -5,11 +5,14 @@ Subcommands import what they need when they run: help, completion and usage erro
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import click
 
+from config import interruption
 from config.errors import BadInputError, ExitCode
+from pipeline import metadata_lock, system_errors
 from regraft import completion, kubeflow_commands, models, options, runs
 
 
@@ -18,20 +21,32 @@ class _Regraft(options.Commands):
 
     def invoke(self, context: click.Context) -> Any:
         """Runs a subcommand, and exits; a person sees an expected error as one message."""
+        with interruption.handled():
+            code = self._code(context)
+        context.exit(code)
+
+    def _code(self, context: click.Context) -> Any:
         try:
-            code = super().invoke(context)
+            with interruption.first():
+                return super().invoke(context)
         except BadInputError as error:
             click.echo(str(error), err=True)
-            code = ExitCode.BAD_INPUT
+            return ExitCode.BAD_INPUT
         except OSError as error:
+            if error.errno in system_errors.OF_THE_MACHINE:
+                click.echo(system_errors.sentence(str(error)), err=True)
+                return ExitCode.FAILED
             if error.filename is None:
                 raise
             click.echo(f"{error.filename}: {error.strerror}", err=True)
-            code = ExitCode.BAD_INPUT
+            return ExitCode.BAD_INPUT
+        except metadata_lock.MetadataLockedError as error:
+            click.echo(str(error), err=True)
+            return ExitCode.FAILED
         except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            code = ExitCode.INTERRUPTED
-        context.exit(code)
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                click.echo(interruption.message(), err=True)
+            return interruption.exit_code()
 
 
 @click.group(

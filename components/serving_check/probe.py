@@ -12,6 +12,7 @@ import importlib.abc
 import json
 import os
 import sys
+import threading
 import time
 
 LATENCY_REQUESTS = 60  # with one image each, after the warm-up requests
@@ -56,7 +57,15 @@ class Server:
         return self._session.run(fetches, {signature.inputs[key].name: value for key, value in inputs.items()})
 
 
+def _end_with(parent):
+    """Ends this process when the one that started it is gone, even killed."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
 def main(model, requests, output, *blocked):
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     sys.meta_path.insert(0, Blocker(blocked))
     import tensorflow  # noqa: F401 - its import is no part of the time that is measured
 

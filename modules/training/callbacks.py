@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 import keras
 
+from config import interruption
+
 _log = logging.getLogger("regraft.trainer")
 
 
@@ -19,6 +21,13 @@ class NonFiniteLossError(RuntimeError):
 def learning_rate(model: keras.Model) -> float:
     """The learning rate of the next step, with any schedule and any number of replicas."""
     return float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
+
+
+class StopOnInterruption(keras.callbacks.Callback):
+    """Ends the fit after a signal, also if a library has swallowed the exception that the signal raised."""
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        interruption.check()
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):

@@ -21,6 +21,7 @@ from config.training import FineTuneConfig, PhaseConfig, TrainingConfig
 from modules.backbones import freezing
 from modules.training import callbacks
 from modules.training.optimizers import make_optimizer
+from modules.training.tensorboard import TrainingLog
 from modules.training.training_state import Saved, TrainingState
 
 _log = logging.getLogger("regraft.trainer")
@@ -74,7 +75,7 @@ class Fitting:
       steps: batches in an epoch.
       compile_with: makes loss and metric; called for every phase.
       training: the section of a configuration.
-      log_dir: for TensorBoard.
+      log: for TensorBoard.
       state: where an unfinished training is kept.
     """
 
@@ -84,7 +85,7 @@ class Fitting:
     steps: int
     compile_with: Callable[[], dict[str, Any]]
     training: TrainingConfig
-    log_dir: str
+    log: TrainingLog
     state: TrainingState
 
     def phase(self, name: str) -> PhaseConfig:
@@ -106,6 +107,7 @@ def fit(fitting: Fitting) -> list[dict[str, Any]]:
     """
     saved = fitting.state.load()
     done: list[dict[str, Any]] = saved[0]["done"] if saved else []
+    fitting.log.repeat(done)
     fine_tune = fitting.training.fine_tune
     freezing.freeze(fitting.backbone)
     if fine_tune is not None:  # a wrong name of a layer is found now, not after hours of phase 1
@@ -135,6 +137,7 @@ def _fine_tune(
         )
         _assign(mutable, before)
         record["rolled_back"] = True
+        fitting.log.rolled_back(FINE_TUNE_PHASE, record["first_epoch"] + len(record["epochs"]) - 1)
     return record
 
 
@@ -158,6 +161,7 @@ def _fit_phase(
     progress = PhaseState(first_epoch)
     if saved:
         progress = PhaseState(**saved[0]["progress"], best=saved[1]["best"])
+        fitting.log.repeat([{"phase": name, "first_epoch": first_epoch + 1, "epochs": progress.epochs}])
         _assign(variables, saved[1]["variables"])
         _log.info("  continuing after %s epoch %d of an unfinished run", name, progress.next_epoch)
     start, began_at = time.monotonic(), progress.next_epoch
@@ -192,16 +196,14 @@ def _fit_epoch(phase: str, data: PhaseData, fitting: Fitting, epoch: int, last_e
         shuffle=False,
         verbose=0,
         callbacks=[
+            callbacks.StopOnInterruption(),
             callbacks.StopOnNonFiniteLoss(phase),
             callbacks.StepProgress(phase, last_epoch, fitting.images, fitting.steps),
         ],
     )
     figures = {name: float(values[0]) for name, values in fitted.history.items()}
     figures["learning_rate"] = callbacks.learning_rate(data.trainee)
-    for split, prefix in (("train", ""), ("validation", "val_")):
-        with tf.summary.create_file_writer(f"{fitting.log_dir}/{split}").as_default(epoch):
-            for name in ("loss", "accuracy"):
-                tf.summary.scalar(f"epoch_{name}", figures[prefix + name])
+    fitting.log.epoch(phase, epoch + 1, figures)
     return figures
 
 

@@ -55,7 +55,7 @@ EXPECTED = {
     several_lines: ("the images don't fit the schema:\n  label: unexpected\n\n  height: out of range", True),
     because_of_another: ("photos can't be read", True),
     after_bad_input: ('KeyError: "height"', False),
-    system_error: ("OSError: [Errno 28] No space left on device: 'shard-0'", False),
+    system_error: ("shard-0: the disk is full, or a quota is used up; free some space, and try again", False),
 }
 
 

@@ -1,5 +1,7 @@
 import json
 import logging
+import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,11 +10,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from examples import example
+from tensorboard.backend.event_processing import event_accumulator
 from training import Killed, classifier_config, run
 
 from modules import trainer
 from modules.data import features, input_pipeline
-from modules.training import callbacks, training_state
+from modules.training import callbacks, tensorboard, training_state
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +37,25 @@ def test_the_model_and_tensorboards_logs_are_written(first):
     _, folder = first
     model = tf.saved_model.load(str(folder / "Format-Serving"))
     assert set(model.signatures) == {"serving_default", "serve_images", "class_names", "true_labels"}
-    assert list((folder / "run").rglob("events.out.tfevents*"))
+    check_curves(folder / "run", first[0])
+
+
+def check_curves(model_run: Path, history: list[dict]) -> None:
+    """One TensorBoard run with a readable name has one point per epoch of both phases, as the history has them."""
+    (file,) = model_run.rglob("events.out.tfevents*")
+    assert re.fullmatch(r"efficientnet_lite0-conv-\d{8}-\d{6}Z", file.parent.name) and file.parent.parent == model_run
+    log = event_accumulator.EventAccumulator(str(file.parent), size_guidance={"tensors": 0}).Reload()
+    figures = [epoch for phase in history for epoch in phase["epochs"]]
+    for tag, name in tensorboard.SCALARS.items():
+        points = [(event.step, tf.make_ndarray(event.tensor_proto).item()) for event in log.Tensors(tag)]
+        assert points == [(step, pytest.approx(epoch[name])) for step, epoch in enumerate(figures, start=1)]
+    phases = [tf.make_ndarray(event.tensor_proto).item() for event in log.Tensors("phase")]
+    assert phases == [number for number, phase in enumerate(history, start=1) for _ in phase["epochs"]]
+    texts = [tf.make_ndarray(event.tensor_proto).item().decode() for event in log.Tensors("phase_text")]
+    expected = [f"{phase['phase']}: from epoch {phase['first_epoch']} on" for phase in history]
+    if history[-1]["rolled_back"]:
+        expected.append(f"fine_tune: rolled back after epoch {len(figures)}")
+    assert texts == expected
 
 
 def test_a_seed_makes_two_runs_agree_and_another_does_not(first, transform_output, example_files, tmp_path):
@@ -115,7 +136,9 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
         run(transform_output, example_files, tmp_path, config, state_directory=state)
     seen = []
     monkeypatch.setattr(callbacks, "log_epoch", lambda phase, epoch, *_: seen.append(epoch))
+    shutil.rmtree(tmp_path / "run")  # a later run has another folder
     assert run(transform_output, example_files, tmp_path, config, state_directory=state) == history
+    check_curves(tmp_path / "run", history)
     assert seen == list(range(then_from, 6)), "no epoch that was saved is run twice"
     for variables in ("variables.data-00000-of-00001", "variables.index"):
         assert (folder / "Format-Serving/variables" / variables).exists()
