@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config import loading
@@ -354,6 +354,7 @@ def test_quoted_names_are_text_and_numbers_have_one_form(tmp_path):
     assert loaded.gate.min_recall == {"1": 0.9, "yes": 0.8}
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["yes", "no", "1", "007", "1e3", "2024-01-01", "null", "1:30", "x", "~", "1.0"])
     | st.text("01e.:-yn")

@@ -100,3 +100,12 @@ def test_check_prints_what_the_test_images_can_prove():
     assert few[-1].startswith("even a model without a mistake could not prove an accuracy of 95%: that takes 52 test")
     (enough,) = data_summary.gate_power(counts(red=60), GateConfig(min_accuracy=0.95))
     assert enough.startswith("60 test images: the lowest accuracy that passes, 95.0%, would have the bounds ")
+
+
+def test_names_and_fields_that_may_be_mistakes_are_warnings(collect):
+    found = Counts(**{**vars(counts(**{"cat": 9, "Cat": 9, "none": 9})), "empty_fields": ["group", "weight"]})
+    told = printed(collect(found, GateConfig()))
+    assert "warning: classes with nearly the same name: 'Cat' and 'cat'; if they are one class, " in told
+    assert "warning: a class is named like a missing label: 'none'; if its images have no label, " in told
+    assert "warning: data.fields.group: no image has a group; check the name" in told
+    assert "warning: data.fields.weight: the weight of every image is 1; check the name" in told

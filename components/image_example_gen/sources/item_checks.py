@@ -11,7 +11,7 @@ from components.image_example_gen.sources.item import Item
 from config.errors import BadInputError
 from config.section import is_uri
 
-_SAMPLE = 100  # files that are looked for
+_SAMPLE = 100  # files that are looked for, spread over all; there may be up to twice as many
 
 
 def check(items: Sequence[Item], max_bad_fraction: float) -> None:
@@ -23,16 +23,18 @@ def check(items: Sequence[Item], max_bad_fraction: float) -> None:
 
     Raises:
       BadImagesError: if too many items are rejected.
-      BadInputError: if none of the files exists.
+      BadInputError: if none of many files exists.
     """
     if any(item.records for item in items):  # how many images a file of records has is unknown
         return
     quarantine.check_rejected(rejected(items), len(items), max_bad_fraction)
-    local = [item for item in items if not item.rejection and not is_uri(item.uri)][:_SAMPLE]
-    if local and not any(os.path.lexists(item.uri) for item in local):
+    local = [item for item in items if not item.rejection and not is_uri(item.uri)]
+    sample = local[:: max(1, len(local) // _SAMPLE)]
+    if sample and not any(os.path.lexists(item.uri) for item in sample):
         raise BadInputError(
-            f"data.path: none of the first {len(local)} files exists; correct the paths, or set data.root to the "
-            f"folder that they are relative to. {_place(local[0])} was looked for at {local[0].uri!r}"
+            f"data.path: none of the {len(sample)} files that were looked for exists; correct the paths, or set "
+            f"data.root to the folder that they are relative to. {_place(sample[0])} was looked for at "
+            f"{sample[0].uri!r}"
         )
 
 

@@ -17,7 +17,8 @@ _LARGEST_WEIGHT = float(np.finfo(np.float32).max)  # examples hold weights as 32
 _SHOWN = 80  # characters of a value in a message
 
 # What programs write for a missing value. A class may really have such a name; a group or split hardly.
-_MISSING_WORDS = frozenset({"none", "null", "n/a", "#n/a", "<na>", "nat", "nil", "undefined"})
+_MISSING_WORDS = frozenset({"none", "null", "n/a", "<na>", "nat", "nil", "undefined"})
+_EXCEL_ERRORS = frozenset({"#n/a", "#ref!", "#value!", "#name?", "#div/0!", "#null!", "#num!"})
 _MISSING_IN_R = "NA"
 
 
@@ -112,7 +113,7 @@ def from_float32(number: float) -> float:
 
 def means_missing(text: str) -> bool:
     """Whether programs write this text for a missing value."""
-    return text == _MISSING_IN_R or text.casefold() in _MISSING_WORDS or is_not_a_number(text)
+    return text == _MISSING_IN_R or text.casefold() in _MISSING_WORDS | _EXCEL_ERRORS or is_not_a_number(text)
 
 
 def _shown(value: Any) -> str:

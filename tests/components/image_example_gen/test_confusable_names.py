@@ -57,7 +57,7 @@ def test_only_some_groups_are_shown():
     )
 
 
-@pytest.mark.parametrize("name", ["none", "NULL", "N/A", "NA", "<NA>", "undefined"])
+@pytest.mark.parametrize("name", ["none", "NULL", "N/A", "NA", "<NA>", "undefined", "#REF!"])
 def test_a_class_named_like_a_missing_label_is_pointed_out(name):
     (warning,) = confusable_names.warnings(["cat", name])
     assert warning.startswith(f"a class is named like a missing label: {name!r}; ")

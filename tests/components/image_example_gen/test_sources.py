@@ -7,7 +7,7 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.image_example_gen import sources
@@ -190,6 +190,7 @@ def write(path: Path, rows: list[dict]) -> Path:
 
 
 class TestManifest:
+    @settings(deadline=None)
     @given(ROWS)
     def test_csv_and_jsonl_give_the_same_items(self, tmp_path_factory, rows):
         folder = tmp_path_factory.mktemp("manifest")

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components.image_example_gen import sources
@@ -67,6 +67,7 @@ def test_json_lines_in_any_encoding_with_a_mark_are_read(tmp_path, encoding, end
 CELLS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=5)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=5), st.sampled_from(",;\t|"), st.booleans())
 def test_what_a_csv_writer_wrote_is_read(rows, separator, is_named):
     out = io.StringIO()
@@ -168,11 +169,18 @@ def check(folder: Path, rows: list[str], **config: object) -> None:
 
 def test_a_table_of_files_that_do_not_exist_is_refused_early(tmp_path):
     with pytest.raises(
-        BadInputError, match=r"none of the first 2 files exists.*data\.root.*1\.jpg \(line 2\) was looked for at '/"
+        BadInputError,
+        match=r"none of the 2 files that were looked for exists.*data\.root.*1\.jpg \(line 2\) was looked for at '/",
     ):
         check(tmp_path, ["1.jpg,red", "2.jpg,blue"])
     (tmp_path / "2.jpg").touch()
     check(tmp_path, ["1.jpg,red", "2.jpg,blue"])
+
+
+def test_a_table_whose_first_files_are_missing_is_not(tmp_path):
+    """They may be fewer than data.max_bad_fraction allows."""
+    (tmp_path / "there.jpg").touch()
+    check(tmp_path, [f"{i}.jpg,red" for i in range(300)] + ["there.jpg,blue"] * 9700)
 
 
 def test_a_table_of_which_too_much_is_rejected_is_refused_early(tmp_path):
