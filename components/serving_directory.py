@@ -13,6 +13,7 @@ import datetime
 import fcntl
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Collection, Iterator
@@ -29,6 +30,7 @@ _STATE = ".regraft.json"
 _LOCK = ".lock"
 _PUSHING = ".pushing"
 _REMOVING = ".removing"
+_SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 MANIFEST = Path("assets.extra", "regraft.json")
 STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.extra", "data_schema.pbtxt")
 
@@ -63,9 +65,12 @@ class ServingDirectory:
         return sorted(int(child.name) for child in self.path.iterdir() if child.name.isdecimal() and child.is_dir())
 
     def manifest(self, version: int) -> dict[str, Any]:
-        """What was recorded when the version was pushed; empty for a version that Regraft did not push."""
-        path = self.path / str(version) / MANIFEST
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        """What was recorded when the version was pushed; empty for a version that Regraft did not push.
+
+        Raises:
+          ServingError: if the record is damaged.
+        """
+        return _read(self.path / str(version) / MANIFEST, "restore this version, or remove its folder")
 
     def current_version_of(self, candidate: str) -> int | None:
         """The current version, if its model has the fingerprint `candidate`; None otherwise."""
@@ -200,6 +205,8 @@ class ServingDirectory:
         pushed = self.manifest(version).get("fingerprint")
         if pushed and model_fingerprint(model) != pushed:
             return "its files are not the ones that were pushed"
+        if not pushed and (missing := _missing_variables(model)):
+            return f"it has no variables/{missing[0]}"
         return None
 
     def check_in_production(self, version: int) -> None:
@@ -282,8 +289,8 @@ class ServingDirectory:
         return self._state().get("withdrawn", {})
 
     def _state(self) -> dict[str, Any]:
-        path = self.path / _STATE
-        return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        advice = "restore it, or delete it (then runs may push models again that were rolled back)"
+        return _read(self.path / _STATE, advice)
 
     def _write_state(self, state: dict[str, Any]) -> None:
         atomic_write(self.path / _STATE, json.dumps(state) + "\n", durable=True)
@@ -294,6 +301,28 @@ class ServingDirectory:
         with open(self.path / _LOCK, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _read(path: Path, advice: str) -> dict[str, Any]:
+    """The content of a JSON file; empty if there is no such file."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise ServingError(f"{path}: this file is damaged, it is not a JSON object; {advice}")
+    return content
+
+
+def _missing_variables(model: Path) -> list[str]:
+    """The files of variables that a SavedModel has lost, as far as the names of the others tell."""
+    names = {path.name for path in (model / "variables").glob("variables.*")}
+    shards = [match for name in names if (match := _SHARD.fullmatch(name))]
+    expected = {"variables.index"} if shards else set()
+    counts = {match[1] for match in shards} or ({"00001"} if names else set())
+    for count in counts:
+        expected |= {f"variables.data-{index:05d}-of-{count}" for index in range(int(count))}
+    return sorted(expected - names)
 
 
 def _sync(path: Path) -> None:

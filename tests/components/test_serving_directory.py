@@ -198,6 +198,29 @@ def test_versions_of_other_programs_count_and_other_names_do_not(directory):
     assert directory.next_version() == 8
 
 
+@pytest.mark.parametrize("lost", ["variables.index", "variables.data-00000-of-00002", "variables.data-00001-of-00002"])
+def test_a_version_of_another_program_that_lost_variables_is_damaged(directory, lost):
+    folder = model(directory.path / "7", "a") / "variables"
+    for number in range(2):
+        (folder / f"variables.data-0000{number}-of-00002").write_bytes(b"x")
+    assert directory.damage(7) is None
+    (folder / lost).unlink()
+    assert directory.damage(7) == f"it has no variables/{lost}"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"version": 1, '])
+def test_a_record_that_is_damaged_is_named(directory, tmp_path, content):
+    push(directory, model(tmp_path / "a", "a"))
+    manifest = directory.path / "1" / serving_directory.MANIFEST
+    for file, action in (
+        (manifest, lambda: directory.damage(1)),
+        (directory.path / ".regraft.json", directory.identity),
+    ):
+        file.write_text(content)
+        with pytest.raises(ServingError, match=f"^{file}: this file is damaged, it is not a JSON object; "):
+            action()
+
+
 def test_the_identity_lasts_as_long_as_the_folder(directory):
     identity = directory.identity()
     assert ServingDirectory(directory.path).identity() == identity
