@@ -12,11 +12,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config.errors import BadInputError
 
 PROPERTY = "files"  # the custom property of an artifact that holds its record
+DIGEST_PROPERTY = "files_digest"  # the same on Kubeflow Pipelines, where the property holds only the record's digest
 _HIDDEN = "."
+
+if TYPE_CHECKING:
+    from tfx import types
 
 
 class DamagedArtifactError(BadInputError):
@@ -48,6 +53,13 @@ def digest(recorded: str) -> str:
     """SHA-256 of the paths and contents in a record. Where the folder is, and when it was written, does not count."""
     files = sorted((path, file.sha256) for path, file in _parsed(recorded).items())
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def recorded_digest(artifact: types.Artifact) -> str:
+    """The digest of the files that a stage wrote; empty if there is no record of them."""
+    if recorded := artifact.get_string_custom_property(PROPERTY):
+        return digest(recorded)
+    return artifact.get_string_custom_property(DIGEST_PROPERTY) or ""
 
 
 def damage(folder: str | Path, recorded: str) -> str:

@@ -21,9 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components import version_names
-from config.errors import BadInputError
-from modules.files import atomic_write, fingerprint
+from components import version_files, version_names
+from components.version_files import (
+    MANIFEST,
+    SCHEMA,
+    STATISTICS,
+    ServingError,
+    damage_of,
+    model_fingerprint,
+    read_manifest,
+)
+from modules.files import atomic_write
 from modules.serving import WARM_UP_FILE
 
 # `identity`; `last_version`: the highest number ever used; `withdrawn`: the fingerprint of each model that was rolled
@@ -32,16 +40,6 @@ _STATE = ".regraft.json"
 _LOCK = ".lock"
 _PUSHING = ".pushing"
 _REMOVING = ".removing"
-MANIFEST = Path("assets.extra", "regraft.json")
-STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.extra", "data_schema.pbtxt")
-
-
-def model_fingerprint(directory: str | Path) -> str:
-    """SHA-256 of the paths and bytes of a SavedModel's files, hexadecimal.
-
-    Files that a push adds do not count, and neither do warm-up requests: a user may put others there.
-    """
-    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA, WARM_UP_FILE})
 
 
 @dataclass(frozen=True)
@@ -50,38 +48,6 @@ class DataRecord:
 
     statistics: Path
     schema: Path
-
-
-class ServingError(BadInputError):
-    """A push directory does not have the versions that a command needs."""
-
-
-def read_manifest(version: Path) -> dict[str, Any]:
-    """What was recorded when a version was pushed.
-
-    Args:
-      version: its folder.
-
-    Returns:
-      the manifest; empty for a version that Regraft did not push.
-
-    Raises:
-      ServingError: if the file is not a JSON object.
-    """
-    return _read_json(version / MANIFEST)
-
-
-def damage_of(version: Path) -> str | None:
-    """What is wrong with the files of a version's folder; None if nothing is known to be wrong."""
-    if not (version / "saved_model.pb").is_file():
-        return "it has no saved_model.pb"
-    try:
-        pushed = read_manifest(version).get("fingerprint")
-    except ServingError:
-        return f"{MANIFEST} is not a JSON object"
-    if pushed and model_fingerprint(version) != pushed:
-        return "its files are not the ones that were pushed"
-    return None
 
 
 class ServingDirectory:
@@ -347,7 +313,8 @@ class ServingDirectory:
         return self._state().get("withdrawn", {})
 
     def _state(self) -> dict[str, Any]:
-        return _read_json(self.path / _STATE)
+        advice = "restore it, or delete it (then runs may push models again that were rolled back)"
+        return version_files.read_json(self.path / _STATE, advice)
 
     def _write_state(self, state: dict[str, Any]) -> None:
         atomic_write(self.path / _STATE, json.dumps(state) + "\n", durable=True)
@@ -358,17 +325,6 @@ class ServingDirectory:
         with open(self.path / _LOCK, "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; an empty one if there is no file."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    except ValueError:
-        content = None
-    if not isinstance(content, dict):
-        raise ServingError(f"{path}: a JSON object is expected; restore the file, or remove it")
-    return content
 
 
 def _delete(path: Path) -> None:

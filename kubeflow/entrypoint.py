@@ -27,7 +27,6 @@ from kubeflow import executor_io, shared_folder
 from modules.files import atomic_write
 from pipeline import worker_errors
 
-_FILES = "files_digest"  # the custom property of an artifact with the digest of its files
 _log = logging.getLogger("regraft.kubeflow")
 
 SHARED_FOLDER = "--shared_folder"  # kubeflow/compile.py sets this option
@@ -97,7 +96,8 @@ def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_ar
     _check_inputs(inputs)
     _execute(options, beam_args, inputs, outputs, properties)
     for (artifact,) in outputs.values():
-        artifact.set_string_custom_property(_FILES, artifact_files.digest(artifact_files.record(artifact.uri)))
+        written = artifact_files.digest(artifact_files.record(artifact.uri))
+        artifact.set_string_custom_property(artifact_files.DIGEST_PROPERTY, written)
     outputs_utils.tag_output_artifacts_with_version(outputs)
     _name_models(outputs, names)
     translated = utils.translate_executor_output(outputs, names)
@@ -134,7 +134,7 @@ def _check_inputs(inputs: Mapping[str, list[Any]]) -> None:
     """
     for name, several in inputs.items():
         for artifact in several:
-            written = artifact.get_string_custom_property(_FILES)
+            written = artifact_files.recorded_digest(artifact)
             if written and written != artifact_files.digest(artifact_files.record(artifact.uri)):
                 raise artifact_files.DamagedArtifactError(
                     f"{name}: the files in {artifact.uri} are not those that were written; to write them again, start "

@@ -29,6 +29,9 @@ def main(arguments: Sequence[str]) -> ExitCode:
     baseline, pushed = (_only(artifacts, key).get("metadata", {}) for key in ("baseline_model", "pushed_model"))
     found = verdict.load(executor_io.local_path(_only(artifacts, "blessing")["uri"]))
     verdict_table.show(found, _version(baseline), sys.stdout)
+    if same := pushed.get(pusher.SAME_ANSWERS):
+        print(f"nothing new to push: the candidate gives the same answers as version {int(same)}")
+        return ExitCode.OK
     if pushed.get("pushed"):
         print(f"pushed: {pushed['pushed_destination']}")
         return ExitCode.OK

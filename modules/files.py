@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from config.section import pattern_character
+from config.section import pattern_character, refuse_pattern
 
 _BLOCK = 1 << 20
 
@@ -57,10 +57,15 @@ def _write_uri(uri: str, encoded: bytes) -> None:
 
 @contextlib.contextmanager
 def link_without_pattern(folder: str | Path) -> Iterator[str]:
-    """The folder's path or, if TensorFlow would take it for a pattern, that of a temporary link to the folder."""
+    """The folder's path or, if TensorFlow would take it for a pattern, that of a temporary link to the folder.
+
+    Raises:
+      ValueError: if the folder for temporary files has such a path too.
+    """
     if not pattern_character(folder):
         yield str(folder)
         return
+    refuse_pattern(tempfile.gettempdir())
     with tempfile.TemporaryDirectory() as temporary:
         link = Path(temporary, "folder")
         link.symlink_to(Path(folder).absolute(), target_is_directory=True)

@@ -46,7 +46,7 @@ def run_fn(fn_args: Any) -> None:
       fn_args: `train_files` and `eval_files`, of raw examples and, if there are any, of trunk features;
         `transform_output`, `serving_model_dir`, `model_run_dir`; and `custom_config` with `classifier`, a serialized
         ClassifierConfig; `state_directory`, where the state of an unfinished training is kept (or None); and perhaps
-        `images`, the number of examples of each split.
+        `images`, the number of examples of each split, and `data`, the digest of each input's files.
 
     Raises:
       BadInputError: if a split is empty or incomplete, there are fewer than two classes, or the model cannot be built.
@@ -205,12 +205,11 @@ class TrainingRun:
 
 
 def _identity(fn_args: Any) -> dict[str, Any]:
-    """What makes one training the same as another: its configuration and its data."""
-    return {
-        "config": fn_args.custom_config,
-        "data": [*fn_args.train_files, *fn_args.eval_files],
-        "transform": fn_args.transform_output,
-    }
+    """What makes one training the same as another: its configuration and its data, wherever they are."""
+    config = {key: value for key, value in fn_args.custom_config.items() if key != "state_directory"}
+    if all(config.get("data", {"": ""}).values()):
+        return config
+    return {**config, "paths": [*fn_args.train_files, *fn_args.eval_files, fn_args.transform_output]}
 
 
 def read_history(model_run: str) -> dict[str, Any]:

@@ -68,11 +68,12 @@ def clean(folder: str | Path, keep_runs: int, is_dry_run: bool, terminal: TextIO
         kept = {place for number, place in artifacts.items() if number in needed or place.startswith(_VERDICTS)}
         found = list(_removable(runs.artifacts, kept))
         if not is_dry_run:
-            gone = [number for number, place in artifacts.items() if place not in kept]
-            live = [one for one in store.get_artifacts_by_id(gone) if one.state == metadata_store_pb2.Artifact.LIVE]
-            run_metadata.mark_deleted(store, live)  # first: the cache must not use what is half removed
+            # Files first: on a full disk ML Metadata cannot write. The cache does not use what is half removed.
             for one in found:
                 shutil.rmtree(one.path)
+            gone = [number for number, place in artifacts.items() if place not in kept]
+            live = [one for one in store.get_artifacts_by_id(gone) if one.state == metadata_store_pb2.Artifact.LIVE]
+            run_metadata.mark_deleted(store, live)
     _print(found, keep_runs, is_dry_run, terminal)
 
 

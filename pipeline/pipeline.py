@@ -137,8 +137,10 @@ def create_gate_pipeline(
       push_directory: where the baseline is.
       metadata_connection_config: of the ML Metadata store.
     """
-    copy = Path(pipeline_root, "_candidates", fingerprint(candidate))
-    if not copy.exists():
+    content = fingerprint(candidate)
+    copy = Path(pipeline_root, "_candidates", content)
+    if fingerprint(path_utils.serving_model_dir(str(copy))) != content:
+        shutil.rmtree(copy, ignore_errors=True)
         temporary = copy.with_suffix(".tmp")
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.copytree(candidate, path_utils.serving_model_dir(str(temporary)))

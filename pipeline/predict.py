@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from components import version_names
-from components.serving_directory import ServingDirectory, damage_of
+from components.serving_directory import ServingDirectory
+from components.version_files import damage_of
 from config.errors import BadInputError, ExitCode, one_line, op_message
 from config.serving import check_is_local
 from modules import files

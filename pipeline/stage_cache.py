@@ -143,6 +143,9 @@ def _content(artifact: types.Artifact) -> types.Artifact:
     # Only artifacts that no stage has written have no record. Their names are made of their content.
     content = artifact_files.digest(recorded) if recorded else run_metadata.relative_uri(artifact.uri)
     description.custom_properties[artifact_files.PROPERTY].string_value = content
+    for value in description.custom_properties.values():  # Evaluator notes the paths of the models in its blessing
+        if value.string_value:
+            value.string_value = run_metadata.relative_uri(value.string_value)
     for field in ("id", "uri", "name", "create_time_since_epoch", "last_update_time_since_epoch"):
         description.ClearField(field)
     return result

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tfx.orchestration.portable import data_types, launcher
@@ -31,7 +33,15 @@ class StageLauncher(launcher.Launcher):
             return super()._prepare_execution()
 
     def _run_executor(self, execution_info: data_types.ExecutionInfo) -> execution_result_pb2.ExecutorOutput:
-        """Runs the executor, and adds the record to each output that it describes."""
+        """Runs the executor in empty folders, and adds the record to each output that it describes.
+
+        A folder has files already if ML Metadata's database was deleted or restored, so that it counts from a lower
+        number again. They would be read as a part of the new output.
+        """
+        for several in execution_info.output_dict.values():
+            for artifact in several:
+                if not artifact.is_external and Path(artifact.uri).is_dir():
+                    shutil.rmtree(artifact.uri)
         output = super()._run_executor(execution_info)
         for several in output.output_artifacts.values():
             for artifact in several.artifacts:

@@ -9,7 +9,7 @@ from tfx.components.trainer import executor as tfx_executor
 from tfx.types import artifact_utils
 from tfx.utils import json_utils
 
-from components import example_counts, run_parameters
+from components import artifact_files, example_counts, run_parameters
 from config.classifier import ClassifierConfig
 
 
@@ -36,6 +36,11 @@ class Executor(tfx_executor.GenericExecutor):
         custom_config = json_utils.loads(exec_properties["custom_config"])
         config = run_parameters.applied(ClassifierConfig.parse(custom_config["classifier"]), exec_properties)
         images = example_counts.recorded(artifact_utils.get_single_instance(input_dict["examples"]))
+        data = {
+            name: artifact_files.recorded_digest(artifact_utils.get_single_instance(several))
+            for name, several in input_dict.items()
+            if several
+        }
         together = [*input_dict["examples"], *input_dict.get("features", [])]
         super().Do(
             {**input_dict, "examples": together},
@@ -43,7 +48,7 @@ class Executor(tfx_executor.GenericExecutor):
             {
                 **exec_properties,
                 "custom_config": json_utils.dumps(
-                    {**custom_config, "classifier": config.serialized(), "images": images}
+                    {**custom_config, "classifier": config.serialized(), "images": images, "data": data}
                 ),
             },
         )

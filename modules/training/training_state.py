@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from config.errors import one_line
+
+_log = logging.getLogger("regraft.trainer")
 
 # Of a training's time, at most. Saving can take as long as a short epoch on features: then not every epoch is saved.
 SAVING_SHARE = 0.05
@@ -65,9 +71,20 @@ class TrainingState:
         self._next_save = saved + (saved - start) * (1 / SAVING_SHARE - 1)
 
     def load(self) -> Saved | None:
-        """The state as it was saved last; None if nothing was saved."""
+        """The state as it was saved last; None if nothing was saved, or it is damaged."""
         if self._folder is None or not (self._folder / self._FILE).is_file():
             return None
+        try:
+            return self._read()
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            _log.warning(
+                "  the saved state of the unfinished training is damaged (%s); the training starts again",
+                one_line(error),
+            )
+            return None
+
+    def _read(self) -> Saved:
+        assert self._folder is not None
         with np.load(self._folder / self._FILE, allow_pickle=False) as content:
             arrays: dict[str, list[np.ndarray]] = {}
             names = [name.rpartition("/") for name in content.files if name != "values"]

@@ -273,14 +273,26 @@ def test_a_folder_whose_numbers_are_used_up_is_refused(directory, tmp_path):
     assert not (directory.path / ".pushing").exists()
 
 
-@pytest.mark.parametrize("content", ["{", "[]", ""])
+@pytest.mark.parametrize("content", ["", "[]", '{"version": 1, '])
 def test_a_file_of_regraft_that_is_damaged_is_named(directory, tmp_path, content):
     push(directory, model(tmp_path / "a", "a"))
     (directory.path / "1" / serving_directory.MANIFEST).write_text(content)
     assert directory.damage(1) == "assets.extra/regraft.json is not a JSON object"
     (directory.path / ".regraft.json").write_text(content)
-    with pytest.raises(ServingError, match=r"\.regraft\.json: a JSON object is expected; restore the file, or"):
+    with pytest.raises(
+        ServingError, match=r"\.regraft\.json: this file is damaged, it is not a JSON object; restore it, or"
+    ):
         directory.next_version()
+
+
+@pytest.mark.parametrize("lost", ["variables.index", "variables.data-00000-of-00002", "variables.data-00001-of-00002"])
+def test_a_version_of_another_program_that_lost_variables_is_damaged(directory, lost):
+    folder = model(directory.path / "7", "a") / "variables"
+    for number in range(2):
+        (folder / f"variables.data-0000{number}-of-00002").write_bytes(b"x")
+    assert directory.damage(7) is None
+    (folder / lost).unlink()
+    assert directory.damage(7) == f"it has no variables/{lost}"
 
 
 def test_the_identity_lasts_as_long_as_the_folder(directory):

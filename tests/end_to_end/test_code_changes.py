@@ -34,7 +34,7 @@ def test_a_changed_metric_evaluates_again_and_nothing_before(workspace, colours,
     change(sources, "components/evaluator/metrics.py")
     run = workspace.run(workspace.configure(colours), sources=sources)
     assert run.exit_code == 0, run.output
-    assert {"Evaluator", "Pusher"} <= not_cached(run)
+    assert "Evaluator" in not_cached(run)
     # What is in production is BaselineModel's input as well, and other tests change it.
     before = list(run.cached)[: list(run.cached).index("BaselineModel")]
     assert "Trainer" in before and all(run.cached[stage] for stage in before)
@@ -61,7 +61,7 @@ def test_a_changed_head_trains_again_on_the_same_kept_activations(workspace, col
     ],
 )
 def test_only_stages_that_can_reach_a_file_have_another_key(colours, workspace, sources, monkeypatch, file, changed):
-    """What follows a stage with another key runs again as well, since its inputs are new."""
+    """What follows a stage with another key runs again as well, unless the stage writes the same files again."""
     config = loading.load(workspace.configure(colours))
     before = keys(config, workspace.path / "root")
     change(sources, file)

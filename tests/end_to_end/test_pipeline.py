@@ -101,7 +101,6 @@ def test_a_copied_and_damaged_workspace_heals_itself_and_pushes_nothing_new(
     for other in (folder / "serving").glob("*"):  # other tests push too
         if other.name != pushed:
             shutil.rmtree(other) if other.is_dir() else other.unlink()
-    (folder / "serving" / ".regraft.json").unlink()
     for examples in (folder / "artifacts/ImageExampleGen/examples").iterdir():
         shutil.rmtree(examples / "Split-test")
     for variables in (folder / "artifacts/Trainer/model").rglob("variables.data*"):
