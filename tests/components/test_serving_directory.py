@@ -18,6 +18,7 @@ def model(folder: Path, content: str) -> Path:
     (folder / "variables").mkdir(parents=True)
     (folder / "saved_model.pb").write_text(content)
     (folder / "variables" / "variables.index").write_text("index")
+    (folder / "variables" / "variables.data-00000-of-00001").write_text("data")
     return folder
 
 
@@ -230,6 +231,7 @@ def test_a_version_whose_variables_are_a_link_is_the_model_with_these_variables(
         (directory.path / number / "saved_model.pb").write_text("a")
         (tmp_path / content).mkdir()
         (tmp_path / content / "variables.index").write_text(content)
+        (tmp_path / content / "variables.data-00000-of-00001").write_text("data")
         (directory.path / number / "variables").symlink_to(tmp_path / content)
     assert directory.fingerprint(1) == model_fingerprint(store) != directory.fingerprint(2)
     assert directory.roll_back() == (2, 3)
@@ -279,15 +281,14 @@ def test_a_file_of_regraft_that_is_damaged_is_named(directory, tmp_path, content
     (directory.path / "1" / serving_directory.MANIFEST).write_text(content)
     assert directory.damage(1) == "assets.extra/regraft.json is not a JSON object"
     (directory.path / ".regraft.json").write_text(content)
-    with pytest.raises(
-        ServingError, match=r"\.regraft\.json: this file is damaged, it is not a JSON object; restore it, or"
-    ):
+    with pytest.raises(ServingError, match=r"\.regraft\.json: this file is damaged, it is not a JSON object; restore"):
         directory.next_version()
 
 
 @pytest.mark.parametrize("lost", ["variables.index", "variables.data-00000-of-00002", "variables.data-00001-of-00002"])
 def test_a_version_of_another_program_that_lost_variables_is_damaged(directory, lost):
     folder = model(directory.path / "7", "a") / "variables"
+    (folder / "variables.data-00000-of-00001").unlink()
     for number in range(2):
         (folder / f"variables.data-0000{number}-of-00002").write_bytes(b"x")
     assert directory.damage(7) is None
