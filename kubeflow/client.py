@@ -14,6 +14,7 @@ from typing import Any
 import kfp
 import kfp_server_api
 
+from config.errors import BadInputError
 from kubeflow import connection
 from kubeflow.connection import ServerError
 
@@ -60,6 +61,7 @@ class Server:
           ca_certificate: file with the certificate of the authority that signed the server's; None: a public authority.
 
         Raises:
+          BadInputError: if the server has several users, and no namespace is given.
           ServerError: if it is another kind of server, is too old, does not answer, or refuses the token.
         """
         self.host = host.rstrip("/")
@@ -198,7 +200,7 @@ class Server:
     def _check(self) -> None:
         try:
             with self._request("checking its health"):
-                kfp_server_api.HealthzServiceApi(self._api).healthz_service_get_healthz()
+                health = kfp_server_api.HealthzServiceApi(self._api).healthz_service_get_healthz()
         except ServerError as error:
             if error.status != 404:
                 raise
@@ -207,6 +209,11 @@ class Server:
                     f"{self.host}: too old; the API v2beta1 came with Kubeflow Pipelines 2.0", 404
                 ) from None
             raise ServerError(f"{self.host}: not Kubeflow Pipelines; there is no /apis/v2beta1 (404)", 404) from None
+        if health.multi_user and self._namespace is None:
+            raise BadInputError(
+                f"{self.host}: several users share this server; name your namespace with --namespace, or with the "
+                "environment variable KFP_NAMESPACE"
+            )
 
     def _is_old(self) -> bool:
         try:

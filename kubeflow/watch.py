@@ -15,6 +15,7 @@ from kubeflow.connection import ServerError
 
 POLL_SECONDS = 10.0
 PATIENCE_SECONDS = 600.0
+_DONE = ("SUCCEEDED", "SKIPPED")  # SKIPPED: its outputs are those of an earlier run
 _DRIVER = "-driver"  # the driver of a task has a task detail of its own
 
 
@@ -27,17 +28,19 @@ def wait(server: Server, run_id: str, tasks: Sequence[str]) -> ExitCode:
       tasks: names of the pipeline's tasks.
 
     Returns:
-      OK if the run succeeded, NOT_BLESSED if it failed at Verdict, FAILED if it failed at another task or was canceled.
+      OK if the run succeeded, NOT_BLESSED if it failed at Verdict alone, FAILED if it failed at another task or was
+      terminated.
 
     Raises:
       ServerError: if a request fails for good.
     """
-    start = time.monotonic()
+    start, terminated = time.monotonic(), False
     seen: tuple[str, list[str]] = ("", [])
     while True:
         run = _ask(server, run_id)
         ended = [name for name, of_task in _states(run, tasks).items() if of_task in ("SUCCEEDED", "FAILED")]
         state = run.state or "PENDING"
+        terminated = terminated or _is_terminated(run)
         if (state, ended) != seen:
             new = [name for name in ended if name not in seen[1]]
             elapsed = datetime.timedelta(seconds=int(time.monotonic() - start))
@@ -45,7 +48,7 @@ def wait(server: Server, run_id: str, tasks: Sequence[str]) -> ExitCode:
             print(f"{line}: {', '.join(new)}" if new else line, flush=True)
             seen = (state, ended)
         if state in FINISHED:
-            return _result(run, tasks)
+            return _result(run, tasks, terminated)
         time.sleep(POLL_SECONDS)
 
 
@@ -73,15 +76,26 @@ def _states(run: Any, tasks: Sequence[str]) -> dict[str, str]:
     return {name: found[name] for name in tasks if found.get(name)}
 
 
-def _result(run: Any, tasks: Sequence[str]) -> ExitCode:
+def _is_terminated(run: Any) -> bool:
+    """Whether somebody asked the server to end the run; the run itself then ends as FAILED, not as CANCELED."""
+    history = [status.state for status in run.state_history or ()]
+    return not {"CANCELING", "CANCELED"}.isdisjoint([run.state, *history])
+
+
+def _result(run: Any, tasks: Sequence[str], terminated: bool) -> ExitCode:
     if run.state == "SUCCEEDED":
         return ExitCode.OK
+    if terminated:
+        print("the run was terminated on the server before its end; it came to no verdict", file=sys.stderr)
+        return ExitCode.FAILED
     if run.state != "FAILED":
         print(f"the run was {run.state.lower()}", file=sys.stderr)
         return ExitCode.FAILED
     drivers = [f"{name}{_DRIVER}" for name in tasks]
-    failed = [name for name, state in _states(run, [*tasks, *drivers]).items() if state == "FAILED"]
-    if failed == [VERDICT]:
+    states = _states(run, [*tasks, *drivers])
+    failed = [name for name, state in states.items() if state == "FAILED"]
+    # Verdict comes last; if another task has not ended well, Verdict failed for another reason than its own.
+    if failed == [VERDICT] and all(states[name] in _DONE for name in states if name != VERDICT):
         print(f"not blessed, nothing was pushed; the log of the task {VERDICT} shows every check", file=sys.stderr)
         return ExitCode.NOT_BLESSED
     names = ", ".join(dict.fromkeys(name.removesuffix(_DRIVER) for name in failed))

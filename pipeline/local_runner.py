@@ -77,6 +77,8 @@ def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
     Returns:
       OK if a model was pushed, or there was nothing new to push; NOT_BLESSED, BAD_INPUT, INTERRUPTED or FAILED.
     """
+    if _is_only_compiled():
+        return _compile(config_path, workspace)
 
     def work(session: Session) -> ExitCode:
         from pipeline import pipeline, summary
@@ -93,14 +95,37 @@ def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
                 bless_anyway=bless_anyway,
             )
         )
-        if not runner.times:  # the tfx CLI only asked for the pipeline's name
-            return ExitCode.OK
         result = summary.collect(session.config, config_path, session.push_directory, runner.records, runner.times)
         summary.write_json(result, folder.summary)
         summary.print_summary(result, session.terminal)
         return ExitCode.OK if result.pushed else ExitCode.NOT_BLESSED
 
     return _session(config_path, workspace, work, builds_model=True)
+
+
+def _is_only_compiled() -> bool:
+    """Whether the tfx CLI only asks for the pipeline: it then replaces LocalDagRunner.run, and no stage runs."""
+    module = sys.modules.get("tfx.orchestration.local.local_dag_runner")
+    return module is not None and hasattr(module.LocalDagRunner.run, "__wrapped__")
+
+
+def _compile(config_path: str, workspace: str) -> ExitCode:
+    """Gives the tfx CLI the pipeline; leaves nothing in the workspace."""
+    from pipeline import pipeline, stage_runner
+
+    try:
+        config = loading.load(config_path)
+        _check_images(config, config_path)
+        folder = RunFolder(workspace, config.name)
+        push_directory = config.push.directory or str(folder.serving)
+        made = pipeline.create_pipeline(
+            config, str(folder.artifacts), push_directory, str(folder.training_state), folder.connection()
+        )
+    except BadInputError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    stage_runner.LocalRunner(folder, on_start=lambda: None).run(made)
+    return ExitCode.OK
 
 
 def judge(config_path: str, workspace: str, model: str) -> ExitCode:

@@ -34,8 +34,6 @@ class StageFailedError(Exception):
 class LocalRunner(local_dag_runner.LocalDagRunner):
     """Runs a pipeline, and keeps the record of each stage.
 
-    The tfx CLI replaces LocalDagRunner.run while it only asks for the pipeline's name; then no stage runs.
-
     Attributes:
       times: one entry per stage that has ended.
       records: stage id to what ML Metadata recorded.

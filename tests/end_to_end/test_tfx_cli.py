@@ -13,6 +13,10 @@ from pipeline import local_runner
 pytestmark = pytest.mark.slow
 
 
+def files(folder: Path) -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in folder.rglob("*")}
+
+
 def test_the_tfx_command_creates_runs_and_updates_the_pipeline(workspace, colours, first_run, tmp_path):
     config = workspace.configure(colours)
     environment = {
@@ -29,9 +33,12 @@ def test_the_tfx_command_creates_runs_and_updates_the_pipeline(workspace, colour
         return done.stdout
 
     pipeline_path = f"--pipeline_path={local_runner.__file__}"
-    (first_run.folder / "summary.json").unlink(missing_ok=True)
+    before = files(first_run.folder)
     assert 'Pipeline "colours" created successfully' in tfx("pipeline", "create", pipeline_path)
-    assert not (first_run.folder / "summary.json").exists(), "nothing has run yet"
+    assert 'Pipeline "colours" compiled successfully' in tfx("pipeline", "compile", pipeline_path)
+    assert 'Pipeline "colours" updated successfully' in tfx("pipeline", "update", pipeline_path)
+    assert files(first_run.folder) == before, "nothing has run yet"
+    (first_run.folder / "summary.json").unlink(missing_ok=True)
     assert "serving/" in tfx("run", "create", "--pipeline_name=colours").splitlines()[-1]
     stages = json.loads((first_run.folder / "summary.json").read_text())["stages"]
     # What follows Trainer depends on what other tests have put into production meanwhile.

@@ -229,7 +229,8 @@ def test_no_wait_prints_the_run_and_its_address(server, call, capsys):
         ("FAILED", {**DONE, "Verdict-driver": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Verdict\n"),
         ("FAILED", {"Trainer-driver": "FAILED", "Trainer": "FAILED"}, 1, "failed at Trainer\n"),
         ("FAILED", {}, 1, "failed at a task that the server does not name\n"),
-        ("CANCELED", {"OutsideState": "SUCCEEDED"}, 1, "the run was canceled\n"),
+        ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "RUNNING", VERDICT: "FAILED"}, 1, "failed at Verdict\n"),
+        ("CANCELED", {"OutsideState": "SUCCEEDED"}, 1, "the run was terminated on the server before its end"),
         ("SKIPPED", {}, 1, "the run was skipped\n"),
     ],
 )
@@ -237,6 +238,29 @@ def test_the_exit_code_says_how_the_run_ended(server, call, capsys, state, tasks
     server.script = [("RUNNING", {}), (state, tasks)]
     assert call("run") == code
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seen", ["while it is watched", "in its history"])
+@pytest.mark.parametrize("at", ["Trainer", VERDICT])
+def test_a_run_that_was_terminated_is_not_called_a_refusal(server, call, capsys, monkeypatch, seen, at):
+    """The server reports such a run as FAILED, at the tasks that it ended."""
+    tasks = {**DONE, VERDICT: "SKIPPED", at: "FAILED"}
+    server.script = [("RUNNING", {}), ("CANCELING", {}), ("FAILED", tasks)]
+    if seen == "in its history":
+        server.script, get_run = [("RUNNING", {}), ("FAILED", tasks)], server._get_run
+        history = [{"state": "RUNNING"}, {"state": "CANCELING"}, {"state": "FAILED"}]
+        monkeypatch.setattr(server, "_get_run", lambda *arguments: {**get_run(*arguments), "state_history": history})
+    assert call("run") == 1
+    error = capsys.readouterr().err
+    assert error == "the run was terminated on the server before its end; it came to no verdict\n"
+
+
+@pytest.mark.parametrize("command", ["run", "status", "schedule", "unschedule"])
+def test_a_server_of_several_users_asks_for_the_namespace(server, call, capsys, command):
+    server.multi_user = True
+    assert call(command) == 2
+    assert "name your namespace with --namespace" in capsys.readouterr().err
+    assert not server.pipelines and not server.experiments
 
 
 def test_a_failed_run_says_why_if_the_server_does(server, call, capsys, monkeypatch):
