@@ -22,6 +22,7 @@ from components import progress
 from components.image_example_gen import data_checks, example_writer, inspection, parallelism, report, sources
 from components.image_example_gen.quarantine_writer import QuarantineRows
 from components.image_example_gen.sources import spans
+from components.image_example_gen.sources.item import Findings
 from components.image_example_gen.split_assignment import AssignSplits
 from config.data import SPLITS, IngestionConfig
 from modules.data import features
@@ -65,7 +66,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         rows = self._run_beam_pipeline(source, config, examples.uri, report_uri)
         data_checks.check_conflicts(rows[_CONFLICTS])
-        counts = _count_images(rows)
+        counts = _count_images(rows, source.findings())
         _log_quarantined(rows[report.QUARANTINE])
         source_splits = {item.split for item in source.items() if item.split}
         data_checks.check_quarantine(counts, rows[report.QUARANTINE], config.max_bad_fraction)
@@ -138,7 +139,7 @@ def _write_rows(rows: beam.PCollection, path: str) -> None:
     as_list | f"WriteRows[{name}]" >> beam.Map(lambda found: report.write_rows(path, found))
 
 
-def _count_images(rows: dict[str, Rows]) -> report.Counts:
+def _count_images(rows: dict[str, Rows], findings: Findings) -> report.Counts:
     """Counts examples, quarantined images and duplicates, and compares their sum with the number of images found."""
     by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     for shard in rows[_WRITTEN]:
@@ -155,6 +156,9 @@ def _count_images(rows: dict[str, Rows]) -> report.Counts:
         transcoded=sum(shard["transcoded"] for shard in rows[_WRITTEN]),
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
+        in_several_splits=len({row["same_as"] for row in rows[report.DUPLICATES] if "splits" in row}),
+        ignored=findings.ignored,
+        split_folders=findings.split_folders,
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

@@ -9,7 +9,7 @@
     PNGs of up to 100 quarantined images, those that can be shown.
 `duplicates.jsonl`
     one JSON object per line and duplicate: `path`, `same_as` (path of the file with the same bytes that became the
-    example).
+    example); if the source names several splits for these files, also `splits`, the one that is used first.
 `near_duplicates.jsonl`
     one JSON object per line and cluster of similar images in several splits: `path` of the first, `images` (how many
     per split), `labels`, `paths` (per split, at most 20 each).
@@ -48,6 +48,9 @@ class Counts:
       transcoded: examples that hold the image as PNG instead of the original bytes.
       reasons: reason to number of quarantined images.
       near_duplicates: split name to number of examples in clusters of similar images that are in several splits.
+      in_several_splits: examples whose bytes the source has in several splits.
+      ignored: kind of clutter to number of files and folders, see `sources.item.Findings`; they are not in `found`.
+      split_folders: see `sources.item.Findings`.
     """
 
     found: int
@@ -58,6 +61,9 @@ class Counts:
     transcoded: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     near_duplicates: Mapping[str, int] = field(default_factory=dict)
+    in_several_splits: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    split_folders: Mapping[str, str] = field(default_factory=dict)
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())

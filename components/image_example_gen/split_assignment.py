@@ -90,8 +90,10 @@ def _merge_same_bytes(group: tuple[str, Iterable[InspectedImage]]) -> Iterator[A
     split = splitting.strictest_split({image.split for image in images})
     example = first._replace(split=split, group=groups[0] if groups else "")
     yield beam.pvalue.TaggedOutput(_EXAMPLE, example)
+    named = splitting.strictest_first({image.split for image in images})
+    in_splits = {"splits": named} if len(named) > 1 else {}
     for other in others:
-        yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path})
+        yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path, **in_splits})
     for group_name in groups[1:]:
         pair = (_unit_of(example, {}), splitting.unit_of(first.key, group_name))
         yield beam.pvalue.TaggedOutput(_PAIR, pair)

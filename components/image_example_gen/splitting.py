@@ -44,9 +44,14 @@ def split_of(unit: str, shares: Mapping[str, int]) -> str:
     raise AssertionError("unreachable: the bucket is below the sum of the shares")
 
 
+def strictest_first(source_splits: Collection[str]) -> list[str]:
+    """The splits to which the source assigns images, test first; without the empty name."""
+    return [split for split in _STRICTEST_FIRST if split in source_splits]
+
+
 def strictest_split(source_splits: Collection[str]) -> str:
     """The one split for images that the source assigns to several; empty if it assigns them to none."""
-    return next((split for split in _STRICTEST_FIRST if split in source_splits), "")
+    return next(iter(strictest_first(source_splits)), "")
 
 
 def allowed_shares(unit_split: str, source_splits: Collection[str], shares: Mapping[str, int]) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from components.image_example_gen.quarantine import Rejection
 
@@ -32,3 +33,16 @@ class Item:
     size: int = 0
     rejection: Rejection | None = None
     records: bool = False
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a person should know about how a source was read.
+
+    Attributes:
+      ignored: kind of clutter to the number of files and folders that are no data.
+      split_folders: name of a folder to the split of the images in it.
+    """
+
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    split_folders: Mapping[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from typing import Any
 
 from components.image_example_gen.quarantine import Reason, Rejection
 from components.image_example_gen.sources import filesystem, names
-from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources.item import Findings, Item
 from components.image_example_gen.sources.readers import FileReader, Reader
 from config.data import IngestionConfig
 from config.errors import BadInputError
@@ -55,6 +55,9 @@ class ManifestSource:
 
     def classes(self) -> list[str]:
         return sorted({item.label for item in self._items if item.label})
+
+    def findings(self) -> Findings:
+        return Findings()
 
     def reader(self) -> Reader:
         return FileReader()

@@ -12,7 +12,7 @@ from config.errors import BadInputError
 KNOWN_SPLIT_NAMES = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
 _SPLIT_NAMES = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
-    **dict.fromkeys((EVAL, "val", "valid", "validation", "dev"), EVAL),
+    **dict.fromkeys((EVAL, "val", "valid", "validation", "dev", "evaluation"), EVAL),
     **dict.fromkeys((TEST, "testing"), TEST),
 }
 

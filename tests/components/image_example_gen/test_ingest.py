@@ -115,7 +115,10 @@ class TestManifest:
         file = table(tmp_path / "m.csv", [*rows, copy])
         run = ingest(file, tmp_path / "run", source="manifest", root=str(tmp_path / "photos"))
         assert run.examples["cyan/0.png"]["split"] == "test"
-        assert run.rows[report.DUPLICATES] == [{"path": "cyan/copy.png", "same_as": "cyan/0.png"}]
+        assert run.rows[report.DUPLICATES] == [
+            {"path": "cyan/copy.png", "same_as": "cyan/0.png", "splits": ["test", "train"]}
+        ]
+        assert run.counts.in_several_splits == 1
 
     def test_an_image_in_two_groups_keeps_both_in_one_split(self, photos, tmp_path):
         rows = rows_of(group=lambda i: f"g{i % 12}")
@@ -357,7 +360,17 @@ def s3(photos) -> Iterator[str]:
         for file in photos.rglob("*.png"):
             client.put_object(Bucket="photos", Key=f"day-7/{file.relative_to(photos)}", Body=file.read_bytes())
         client.put_object(Bucket="photos", Key="day-7/cyan/", Body=b"")
-        client.put_object(Bucket="photos", Key="day-7/.hidden/x.png", Body=b"x")
+        for key in (
+            ".hidden/x.png",
+            "cyan/@eaDir/0.png/a.jpg",
+            "cyan/@eaDir/1.png/a.jpg",
+            "cyan/THUMBS.DB",
+            "_$folder$",
+        ):
+            client.put_object(Bucket="photos", Key=f"day-7/{key}", Body=b"x")
+        for index in range(60):
+            key = f"splits/{['Train', 'valid', 'test'][index // 3 % 3]}/{colour(index)}/{index}.png"
+            client.put_object(Bucket="photos", Key=key, Body=picture(index))
         client.put_object(Bucket="photos", Key="day-6/cyan/1.png", Body=b"x")
         yield "s3://photos"
     process.kill()
@@ -392,6 +405,15 @@ class TestObjectStores:
         assert labels(run) == labels(from_folders)
         assert run.properties.span == 7
         assert "cyan/0.png" in run.examples
+        assert run.counts.ignored == {".hidden/": 1, "*_$folder$": 1, "@eaDir/": 1, "Thumbs.db": 1}
+
+    def test_folders_of_splits_in_a_bucket_are_the_splits(self, s3, tmp_path):
+        run = ingest(f"{s3}/splits", tmp_path / "run")
+        split = {"Train": "train", "valid": "eval", "test": "test"}
+        assert {path: (example["split"], example["label"]) for path, example in run.examples.items()} == {
+            path: (split[path.split("/")[0]], path.split("/")[1]) for path in run.examples
+        }
+        assert len(run.examples) == 60 and run.counts.split_folders == split
 
     def test_a_manifest_may_name_objects(self, s3, photos, from_folders, tmp_path):
         rows = rows_of()
