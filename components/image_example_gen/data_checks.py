@@ -11,7 +11,7 @@ from config.errors import BadInputError
 
 SHOWN = 10  # files listed in a message
 
-_FEWEST = 3  # images of a class of which data.stratified puts one into each split
+_FEWEST = 3  # images (or groups) of a class, of which each split gets one unless data.stratified is false
 
 
 def check_conflicts(conflicts: Sequence[dict[str, Any]]) -> None:
@@ -90,7 +90,7 @@ def check_classes(counts: Counts, classes: Sequence[str], allow_untested: bool, 
         images = ", ".join(f"{name!r} (images in all splits: {counts.examples_of(name)})" for name in untested)
         raise BadInputError(
             f"data.splits: no image of {images} is in the test split, so nothing would be known about it; add images "
-            f"({_FEWEST} give each split one), set data.stratified to true if there are as many, or set "
+            f"(or groups; {_FEWEST} different ones give each split one, unless data.stratified is false), or set "
             f"gate.on_missing_class to warn, which leaves it untested{note}"
         )
 

@@ -304,7 +304,7 @@ def lay_out(folder: Path, chosen: list[int], groups: list[str], name: str) -> Pa
 def test_adding_and_renaming_files_moves_none_and_groups_stay_together(tmp_path_factory, order, first, groups, copies):
     folder = tmp_path_factory.mktemp("property")
     # With shares of a tenth, a split of so few images would often be empty.
-    shares = {"splits": {"train": 2, "eval": 1, "test": 1}, "source": "manifest"}
+    shares = {"splits": {"train": 2, "eval": 1, "test": 1}, "source": "manifest", "stratified": False}
     some = [*order[:first], *([order[0]] if copies else [])]
     few = lay_out(folder / "few", some, groups, "x")
     many = lay_out(folder / "many", list(order), groups, "another name ")
