@@ -58,7 +58,12 @@ def _reason(path: str) -> str:
             f"the model of Keras' layers; or, {_EXPORT} ("
         )
     saved_by = metadata.get("keras_version", "an unknown version")
-    return f"can't be loaded as a Keras model; Keras {saved_by} saved it, and this is {keras.__version__} ("
+    if saved_by == keras.__version__:
+        return "can't be loaded as a Keras model ("
+    return (
+        f"can't be loaded as a Keras model; Keras {saved_by} saved it, and this is {keras.__version__}. Save it with "
+        f"this version; or, {_EXPORT} ("
+    )
 
 
 def _objects(config: Any) -> Iterator[dict[str, Any]]:

@@ -50,7 +50,7 @@ def _find(model: keras.Model, layer: str) -> Path:
     if found:
         names = ", ".join("/".join(path) for path in found[:_SHOWN])
         raise BackboneError(f"has several layers {layer!r}; choose one of {names}")
-    last = {}
+    last: dict[Path, list[str]] = {}
     for path in paths:
         last.setdefault(path[:-1], []).append(path[-1])
     inside = "".join(f"; those of {'/'.join(at)!r}: {', '.join(names[-_SHOWN:])}" for at, names in last.items() if at)
@@ -96,10 +96,7 @@ def _flatten(model: keras.Model, inputs: list[keras.KerasTensor], to: Path = ())
             outputs = _flatten(node.operation, given, to[1:] if is_last else ())
         else:
             if "training" in inspect.signature(node.operation.call).parameters:
-                options = {
-                    **options,
-                    "training": False,
-                }  # augmentation layers are random unless they are told otherwise
+                options["training"] = False  # unless they are told so, augmentation layers are random
             outputs = keras.tree.flatten(node.operation(*arguments, **options))
         if is_last:
             return outputs

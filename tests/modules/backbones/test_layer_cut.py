@@ -1,5 +1,7 @@
 """Models inside of models: what is cut, and that it computes what the whole model computed."""
 
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -299,6 +301,15 @@ def test_a_damaged_file_and_one_of_another_version_are_refused(tmp_path):
     (tmp_path / "own.keras").write_bytes(b"no zip")
     with pytest.raises(BackboneError, match=r"own\.keras: can't be loaded as a Keras model \("):
         custom.from_keras_model(str(tmp_path / "own.keras"), "base", SIZE)
+    with zipfile.ZipFile(saved(sequential(), tmp_path)) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content["config.json"] = content["config.json"].replace(b'"Rescaling"', b'"TFOpLambda"')
+    content["metadata.json"] = b'{"keras_version": "2.15.0"}'
+    with zipfile.ZipFile(tmp_path / "old.keras", "w") as archive:
+        for name, part in content.items():
+            archive.writestr(name, part)
+    with pytest.raises(BackboneError, match=r"Keras 2\.15\.0 saved it, and this is .*Save it with this version; or, "):
+        custom.from_keras_model(str(tmp_path / "old.keras"), "base", SIZE)
 
 
 @pytest.mark.parametrize(
