@@ -165,8 +165,8 @@ def _notes(counts: Counts) -> Iterator[str]:
 def _about_images(counts: Counts) -> Iterator[str]:
     if counts.in_several_splits:
         yield (
-            f"{counts.in_several_splits} images are in several splits of the source (same bytes); each is used once: "
-            "in test, else in eval; duplicates.jsonl lists them"
+            f"images that the source has in several splits (same bytes): {counts.in_several_splits}; each is used "
+            "once: in test, else in eval; duplicates.jsonl lists them"
         )
     if near := {split: images for split, images in counts.near_duplicates.items() if images}:
         numbers = ", ".join(f"{images} in {split}" for split, images in near.items())

@@ -95,7 +95,10 @@ def test_folders_of_splits_and_clutter_are_told_in_a_line_each(collect):
     lines = printed(summary).splitlines()
     assert "folders used as splits: Training (train), test (test); eval: taken from train by hash" in lines
     assert "ignored files and folders, which programs leave beside images: @eaDir/ 12, Thumbs.db 2" in lines
-    assert any(line.startswith("warning: 3 images are in several splits of the source") for line in lines)
+    assert any(
+        line.startswith("warning: images that the source has in several splits (same bytes): 3; each is used once")
+        for line in lines
+    )
     data = data_summary.as_json(summary)
     assert (data["split_folders"], data["ignored"], data["in_several_splits"]) == (folders, clutter, 3)
     quiet = printed(collect(counts(red=60), GateConfig()))
