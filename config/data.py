@@ -87,7 +87,7 @@ class IngestionConfig(Section):
     """Which `{SPAN}`; 0 or more; default: the newest."""
     splits: Splits = Splits()
     """Shares of train, eval and test; default 8, 1, 1."""
-    stratified: Literal["auto"] | bool = "auto"
+    stratified: Literal["auto", True, False] = "auto"
     """How small classes are split. `auto` (default): by hash; but a class of which a split would have no image gets its
     share there, which may move some of its images when images are added. `true`: each class is split by these shares as
     nearly as its images allow; adding an image may move at most one other across each boundary between splits. `false`:

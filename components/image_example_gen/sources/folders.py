@@ -38,13 +38,13 @@ class FolderSource:
 
     @cached_property
     def _items(self) -> list[Item]:
-        items = sorted(map(self._make_item, self._listing.files))
-        classes = _classes_of(items)
         if links := [file.parts[0] for file in self._listing.files if len(file.parts) == 1 and file.problem]:
             raise BadInputError(
                 f"data.path: {self.path!r} contains links: {links}; set data.outside_files to true if class folders "
                 "may be links, or remove them"
             )
+        items = sorted(map(self._make_item, self._listing.files))
+        classes = _classes_of(items)
         names.check_classes_have_images(classes, self._config.classes)
         if len(classes) < 2:
             raise BadInputError(

@@ -186,6 +186,16 @@ def test_an_empty_split_or_class_is_refused_and_a_class_may_be_missing_in_eval(t
         opened(tmp_path).items()
 
 
+def test_folders_of_splits_may_be_links_if_that_is_allowed(tmp_path):
+    opened(tmp_path / "elsewhere", *tree("train"))
+    opened(tmp_path / "photos", *tree("val"))
+    (tmp_path / "photos/train").symlink_to(tmp_path / "elsewhere/train", target_is_directory=True)
+    with pytest.raises(BadInputError, match=r"contains links: \['train'\]; set data.outside_files"):
+        opened(tmp_path / "photos").items()
+    source = opened(tmp_path / "photos", outside_files=True)
+    assert source.findings().split_folders == {"train": "train", "val": "eval"}
+
+
 def test_a_folder_without_images_beside_the_splits_does_not_matter(tmp_path):
     source = opened(tmp_path, *tree("train", "test"), "annotations/train.json")
     assert source.classes() == ["cat", "dog"]
