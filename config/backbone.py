@@ -54,9 +54,11 @@ class BackboneConfig(ImageInput):
     """Folder of a feature extractor in SavedModel format, as TF Hub and KerasHub export them. It cannot be fine-tuned.
     Relative to the configuration file. Default: none."""
     keras_model: ConfigPath | None = None
-    """A `.keras` model file; needs `layer`. Relative to the configuration file. Default: none."""
+    """A `.keras` file of a functional or sequential model; needs `layer`. Relative to the configuration file. Default:
+    none."""
     layer: str | None = None
-    """With `keras_model`: the layer whose output the head takes."""
+    """With `keras_model`: the layer whose output the head takes. It may be a whole model inside the model, or a
+    layer of such a model: its name, or `inner_model/layer`."""
     weights: Annotated[str, pydantic.AfterValidator(_weights)] | None = None
     """`bundled` (in an installed package), `imagenet` (Keras downloads them at first use), `none` (random, the same
     ones each time), or a local weight file (`.h5`, `.weights.h5`, `.keras`; `.pth` for EfficientNetLite), with or
@@ -94,7 +96,17 @@ class BackboneConfig(ImageInput):
     @pydantic.field_validator("keras_model")
     @classmethod
     def _is_a_keras_model(cls, path: str | None, info: pydantic.ValidationInfo) -> str | None:
-        if path is not None and (not path.endswith(".keras") or (may_look(info) and not Path(path).is_file())):
+        if path is None:
+            return None
+        if path.endswith((".weights.h5", ".pth")):
+            raise ValueError("a .keras file is expected; this one holds weights alone, so set name and weights")
+        if path.endswith((".h5", ".hdf5")):
+            raise ValueError(
+                "a .keras file is expected; convert this one: keras.models.load_model('my.h5').save('my.keras')"
+            )
+        if may_look(info) and Path(path, "saved_model.pb").is_file():
+            raise ValueError("a .keras file is expected; this is a SavedModel, so set saved_model")
+        if not path.endswith(".keras") or (may_look(info) and not Path(path).is_file()):
             raise ValueError("an existing .keras file is expected")
         return path
 

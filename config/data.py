@@ -88,9 +88,11 @@ class IngestionConfig(Section):
     """Which `{SPAN}`; 0 or more; default: the newest."""
     splits: Splits = Splits()
     """Shares of train, eval and test; default 8, 1, 1."""
-    stratified: bool = False
-    """Whether each class is split by these shares as nearly as its images allow; for small classes. Then adding an
-    image may move at most one other across each boundary between splits; without it, none. Default false."""
+    stratified: Literal["auto", True, False] = "auto"
+    """How small classes are split. `auto` (default): by hash; but a class of which a split would have no image gets its
+    share there, which may move some of its images when images are added. `true`: each class is split by these shares as
+    nearly as its images allow; adding an image may move at most one other across each boundary between splits. `false`:
+    by hash alone, so that adding images never moves another; a split may have no image of a class."""
     near_duplicates: Literal["ignore", "report", "group"] = "report"
     """What to do about images in different splits that look the same but have other bytes: `report` (default) counts
     and lists them, `group` keeps them in one split, `ignore` does not search for them."""

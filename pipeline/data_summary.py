@@ -77,6 +77,9 @@ def as_json(summary: DataSummary) -> dict[str, Any]:
         "transcoded": counts.transcoded,
         "reasons": dict(counts.reasons),
         "near_duplicates": dict(counts.near_duplicates),
+        "in_several_splits": counts.in_several_splits,
+        "ignored": dict(counts.ignored),
+        "split_folders": dict(counts.split_folders),
         "drift": [drift.as_json(finding) for finding in summary.drift],
     }
 
@@ -113,6 +116,8 @@ def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, Cl
         + (f"; {counts.transcoded} transcoded to PNG" if counts.transcoded else ""),
         file=terminal,
     )
+    for note in _notes(counts):
+        print(note, file=terminal)
     if counts.quarantined or counts.duplicates or any(counts.near_duplicates.values()):
         print(f"lists of quarantined images and duplicates: {display_path(summary.report)}", file=terminal)
 
@@ -150,7 +155,24 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
         )
 
 
+def _notes(counts: Counts) -> Iterator[str]:
+    """How the folders were read."""
+    if counts.split_folders:
+        folders = ", ".join(f"{folder} ({split})" for folder, split in counts.split_folders.items())
+        missing = [split for split in counts.splits if split not in counts.split_folders.values()]
+        rest = f"; {' and '.join(missing)}: taken from train by hash" if missing else ""
+        yield f"folders used as splits: {folders}{rest}"
+    if counts.ignored:
+        kinds = ", ".join(f"{kind} {number}" for kind, number in counts.ignored.items())
+        yield f"ignored files and folders, which programs leave beside images: {kinds}"
+
+
 def _about_images(counts: Counts) -> Iterator[str]:
+    if counts.in_several_splits:
+        yield (
+            f"images that the source has in several splits (same bytes): {counts.in_several_splits}; each is used "
+            "once: in test, else in eval; duplicates.jsonl lists them"
+        )
     if near := {split: images for split, images in counts.near_duplicates.items() if images}:
         numbers = ", ".join(f"{images} in {split}" for split, images in near.items())
         yield (

@@ -115,8 +115,8 @@ def _compile(config_path: str, workspace: str) -> ExitCode:
 
     try:
         config = loading.load(config_path)
-        _check_images(config, config_path)
         folder = RunFolder(workspace, config.name)
+        _check_images(config, config_path, folder)
         push_directory = config.push.directory or str(folder.serving)
         made = pipeline.create_pipeline(
             config, str(folder.artifacts), push_directory, str(folder.training_state), folder.connection()
@@ -124,7 +124,7 @@ def _compile(config_path: str, workspace: str) -> ExitCode:
     except BadInputError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_INPUT
-    stage_runner.LocalRunner(folder, on_start=lambda: None).run(made)
+    stage_runner.LocalRunner(folder, {}, on_start=lambda: None).run(made)
     return ExitCode.OK
 
 

@@ -14,7 +14,7 @@ SHOWN = 10  # files listed in a message
 
 Rows = Sequence[dict[str, Any]]
 
-_FEWEST = 3  # images of a class of which data.stratified puts one into each split
+_FEWEST = 3  # images (or groups) of a class, of which each split gets one unless data.stratified is false
 
 
 def check_conflicts(conflicts: Rows) -> None:
@@ -110,7 +110,7 @@ def check_classes(
         images = ", ".join(f"{name!r} (images in all splits: {counts.examples_of(name)})" for name in untested)
         raise BadImagesError(
             f"data.splits: no image of {images} is in the test split, so nothing would be known about it; add images "
-            f"({_FEWEST} give each split one), set data.stratified to true if there are as many, or set "
+            f"(or groups; {_FEWEST} different ones give each split one, unless data.stratified is false), or set "
             f"gate.on_missing_class to warn, which leaves it untested{note}",
             quarantined,
         )

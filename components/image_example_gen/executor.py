@@ -166,6 +166,7 @@ def _folders_of_classes(source: sources.Source, config: IngestionConfig) -> dict
 
 def _count_images(rows: dict[str, Rows], source: sources.Source, config: IngestionConfig) -> report.Counts:
     """Counts examples, quarantined images and duplicates, and compares their sum with the number of images found."""
+    findings = source.findings()
     by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     weights, with_value = dict.fromkeys(SPLITS, 0.0), Counter[str]()
     for shard in rows[_WRITTEN]:
@@ -187,6 +188,9 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
         folders=_folders_of_classes(source, config),
         weights=weights,
         empty_fields=sorted(role for role in config.fields if with_value.get(role) == 0),
+        in_several_splits=len({row["same_as"] for row in rows[report.DUPLICATES] if "splits" in row}),
+        ignored=findings.ignored,
+        split_folders=findings.split_folders,
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

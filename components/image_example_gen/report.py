@@ -9,7 +9,7 @@
     PNGs of up to 100 quarantined images, those that can be shown.
 `duplicates.jsonl`
     one JSON object per line and duplicate: `path`, `same_as` (path of the file with the same bytes that became the
-    example).
+    example); if the source names several splits for these files, also `splits`, the one that is used first.
 `near_duplicates.jsonl`
     one JSON object per line and cluster of similar images in several splits: `path` of the first, `images` (how many
     per split), `labels`, `paths` (per split, at most 20 each).
@@ -52,6 +52,9 @@ class Counts:
       weights: split name to the sum of its examples' weights.
       empty_fields: roles (split, group, weight) for which data.fields names a column or feature, and no example has a
         value; a weight of 1 is none.
+      in_several_splits: examples whose bytes the source has in several splits.
+      ignored: kind of clutter to number of files and folders, see `sources.item.Findings`; they are not in `found`.
+      split_folders: see `sources.item.Findings`.
     """
 
     found: int
@@ -65,6 +68,9 @@ class Counts:
     folders: Mapping[str, list[str]] = field(default_factory=dict)
     weights: Mapping[str, float] = field(default_factory=dict)
     empty_fields: Sequence[str] = ()
+    in_several_splits: int = 0
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    split_folders: Mapping[str, str] = field(default_factory=dict)
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())

@@ -14,7 +14,7 @@ from components.image_example_gen import near_duplicates, splitting
 from components.image_example_gen.inspection import InspectedImage
 from components.image_example_gen.near_duplicates import PerceptualHash
 from components.image_example_gen.splitting import ClassUnit
-from config.data import IngestionConfig
+from config.data import SPLITS, IngestionConfig
 
 _EXAMPLE, _DUPLICATE, _CONFLICT, _PAIR = "example", "duplicate", "conflict", "pair"
 _SHOWN = 20  # paths per split and cluster in the report
@@ -65,8 +65,7 @@ class AssignSplits(beam.PTransform):
         source_splits = beam.pvalue.AsList(
             examples | "SourceSplit" >> beam.Map(lambda image: image.split) | beam.Distinct()
         )
-        assign = _assign_stratified if config.stratified else _assign_by_hash
-        assigned = assign(units, source_splits, config)
+        assigned = _ASSIGN[config.stratified](units, source_splits, config)
         group_conflicts = units | "FindGroupConflicts" >> beam.FlatMap(_find_group_conflicts)
         return {
             "examples": assigned,
@@ -90,8 +89,10 @@ def _merge_same_bytes(group: tuple[str, Iterable[InspectedImage]]) -> Iterator[A
     split = splitting.strictest_split({image.split for image in images})
     example = first._replace(split=split, group=groups[0] if groups else "")
     yield beam.pvalue.TaggedOutput(_EXAMPLE, example)
+    named = splitting.strictest_first({image.split for image in images})
+    in_splits = {"splits": named} if len(named) > 1 else {}
     for other in others:
-        yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path})
+        yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path, **in_splits})
     for group_name in groups[1:]:
         pair = (_unit_of(example, {}), splitting.unit_of(first.key, group_name))
         yield beam.pvalue.TaggedOutput(_PAIR, pair)
@@ -136,25 +137,66 @@ def _assign_by_hash(
     return units | "AssignByHash" >> beam.FlatMap(assign, source_splits)
 
 
+def _assign_by_hash_and_fill(
+    units: beam.PCollection, source_splits: beam.pvalue.AsList, config: IngestionConfig
+) -> beam.PCollection:
+    """By hash; then each class gets units in the splits in which it has none. Only such classes are grouped."""
+
+    def split_of(of_class: tuple[str, ClassUnit]) -> tuple[str, str]:
+        name, unit = of_class
+        return name, splitting.split_of(unit.unit, dict(unit.shares))
+
+    def in_empty_splits(
+        of_class: tuple[str, ClassUnit], found: Collection[tuple[str, str]]
+    ) -> Iterator[tuple[str, ClassUnit]]:
+        name, unit = of_class
+        if len(unit.shares) > 1 and any((name, split) not in found for split, _ in unit.shares):
+            yield of_class
+
+    def fill(group: tuple[str, Iterable[ClassUnit]], found: Collection[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        empty = {split for split in SPLITS if (group[0], split) not in found}
+        yield from splitting.fill_empty_splits(list(group[1]), empty).items()
+
+    def assign(
+        unit: Unit, source_splits: Collection[str], filled: Mapping[str, str]
+    ) -> Iterator[tuple[str, InspectedImage]]:
+        images = list(unit[1])
+        split = filled.get(unit[0]) or splitting.split_of(unit[0], _shares_of(images, source_splits, config))
+        return ((split, image) for image in images)
+
+    class_units = units | "WithClass" >> beam.Map(_with_class, source_splits, config)
+    found = beam.pvalue.AsList(class_units | "SplitOfClass" >> beam.Map(split_of) | "Occurring" >> beam.Distinct())
+    filled = beam.pvalue.AsDict(
+        class_units
+        | "InEmptySplits" >> beam.FlatMap(in_empty_splits, found)
+        | "GroupByClass" >> beam.GroupByKey()
+        | "FillEmptySplits" >> beam.FlatMap(fill, found)
+    )
+    return units | "AssignByHash" >> beam.FlatMap(assign, source_splits, filled)
+
+
 def _assign_stratified(
     units: beam.PCollection, source_splits: beam.pvalue.AsList, config: IngestionConfig
 ) -> beam.PCollection:
-    """A unit counts for the class that most of its images have."""
-
-    def with_class(unit: Unit, source_splits: Collection[str]) -> tuple[str, ClassUnit]:
-        images = list(unit[1])
-        labels = sorted(image.label for image in images)
-        shares = tuple(_shares_of(images, source_splits, config).items())
-        return max(labels, key=labels.count), ClassUnit(unit[0], len(images), shares)
-
     splits = (
         units
-        | "WithClass" >> beam.Map(with_class, source_splits)
+        | "WithClass" >> beam.Map(_with_class, source_splits, config)
         | "GroupByClass" >> beam.GroupByKey()
         | "Stratify" >> beam.FlatMap(lambda group: splitting.stratify(list(group[1])).items())
     )
     joined = {"images": units, "split": splits} | "JoinSplits" >> beam.CoGroupByKey()
     return joined | "AssignStratified" >> beam.FlatMap(_with_split)
+
+
+_ASSIGN = {"auto": _assign_by_hash_and_fill, False: _assign_by_hash, True: _assign_stratified}
+
+
+def _with_class(unit: Unit, source_splits: Collection[str], config: IngestionConfig) -> tuple[str, ClassUnit]:
+    """A unit counts for the class that most of its images have."""
+    images = list(unit[1])
+    labels = sorted(image.label for image in images)
+    shares = tuple(_shares_of(images, source_splits, config).items())
+    return max(labels, key=labels.count), ClassUnit(unit[0], len(images), shares)
 
 
 def _with_split(unit: tuple[str, Mapping[str, list[Any]]]) -> Iterator[tuple[str, InspectedImage]]:

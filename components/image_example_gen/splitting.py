@@ -1,8 +1,8 @@
 """The rules for which split an image is in.
 
 A *unit* is a set of images that must be in the same split: one image, a group (a patient, a scene, a camera), or
-several of these, connected by an image in two groups or by near-duplicates. The unit's own hash decides its split. No
-other image matters, unless the split is stratified.
+several of these, connected by an image in two groups or by near-duplicates. The unit's own hash decides its split.
+Other images matter only if the split is stratified, or a class is so small that a split would have none of it.
 """
 
 from __future__ import annotations
@@ -44,9 +44,14 @@ def split_of(unit: str, shares: Mapping[str, int]) -> str:
     raise AssertionError("unreachable: the bucket is below the sum of the shares")
 
 
+def strictest_first(source_splits: Collection[str]) -> list[str]:
+    """The splits to which the source assigns images, test first; without the empty name."""
+    return [split for split in _STRICTEST_FIRST if split in source_splits]
+
+
 def strictest_split(source_splits: Collection[str]) -> str:
     """The one split for images that the source assigns to several; empty if it assigns them to none."""
-    return next((split for split in _STRICTEST_FIRST if split in source_splits), "")
+    return next(iter(strictest_first(source_splits)), "")
 
 
 def allowed_shares(unit_split: str, source_splits: Collection[str], shares: Mapping[str, int]) -> dict[str, int]:
@@ -101,6 +106,37 @@ def stratify(units: Sequence[ClassUnit]) -> dict[str, str]:
     assigned: dict[str, str] = {}
     for shares in sorted({unit.shares for unit in units}):
         assigned |= _stratify_alike(sorted(unit for unit in units if unit.shares == shares), dict(shares))
+    return assigned
+
+
+def fill_empty_splits(units: Sequence[ClassUnit], empty: Collection[str]) -> dict[str, str]:
+    """Gives a class its share in the splits in which the hashes put none of its units.
+
+    Each empty split takes its share, at least one unit, of those that the hashes put into train: test those with the
+    lowest hashes, eval those with the highest; test first, if there are two units in all. The other units stay, unless
+    train has too few to give. Once an added unit is in that split by its own hash, these units return to train.
+
+    Args:
+      units: one or more, of one class, with the same shares, in any order.
+      empty: splits without units of the class; those that are not in the units' shares stay empty.
+
+    Returns:
+      unit to split, for all units.
+    """
+    shares, in_order = dict(units[0].shares), sorted(units)
+    assigned = {unit.unit: split_of(unit.unit, shares) for unit in in_order}
+    empty = set(empty) & set(shares)
+    lenders = [unit for unit in in_order if assigned[unit.unit] == TRAIN]
+    if len(lenders) <= len(empty) and (len(units) > len(empty) or empty & {TRAIN, TEST}):
+        assigned, empty, lenders = dict.fromkeys(assigned, TRAIN), set(shares), in_order
+    images, total = sum(unit.images for unit in in_order), sum(shares.values())
+    for split, end in ((TEST, 0), (EVAL, -1)):
+        wanted = max(1, round(images * shares[split] / total)) if split in shares and split in empty else 0
+        kept_for_others = 2 if split == TEST and EVAL in shares and EVAL in empty and len(lenders) > 2 else 1
+        while wanted > 0 and len(lenders) > kept_for_others:
+            unit = lenders.pop(end)
+            assigned[unit.unit] = split
+            wanted -= unit.images
     return assigned
 
 

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from config.errors import BackboneError
+from modules.backbones import keras_file, layer_cut
 
 _SIGNATURE = "serving_default"
 _SHOWN = 300  # characters of another library's message
@@ -82,31 +83,30 @@ def from_keras_model(path: str, layer: str, image_size: int) -> keras.Model:
     """Makes a backbone of a Keras model file, cut behind one of its layers.
 
     Args:
-      path: a `.keras` file of a functional or sequential model.
-      layer: name of the layer whose output is the features.
+      path: a `.keras` file of a functional or sequential model, which may contain such models as layers.
+      layer: name of the layer whose output is the features, see `layer_cut.cut`.
       image_size: height and width of the input, pixels.
 
     Returns:
-      a functional model from float32 [batch, image_size, image_size, 3] to the layer's output.
+      a flat functional model from float32 [batch, image_size, image_size, 3] to the layer's output, float32.
 
     Raises:
-      BackboneError: if it can't be loaded, isn't such a model, has no such layer, or takes other images.
+      BackboneError: if it can't be loaded, isn't such a model, has no such layer, takes other images, or gives
+        something else than features.
     """
-    try:
-        model = keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises what a file makes it meet: OSError, ValueError, TypeError, KeyError, …
-        raise BackboneError(f"{path}: can't be loaded as a Keras model ({_short(error)})") from None
+    model = keras_file.load(path)
     if isinstance(model, keras.Sequential) and not model.built:
         model.build((None, image_size, image_size, 3))
-    if not getattr(model, "inputs", None):
-        raise BackboneError(f"{path}: a functional or sequential model is expected. Received: {type(model).__name__}")
+    if not layer_cut.is_graph(model):
+        raise BackboneError(
+            f"{path}: a functional or sequential model is expected; the layers of others can't be known. Export it "
+            "with model.export(folder), and set backbone.saved_model to that folder. "
+            f"Received: {type(model).__name__}"
+        )
     if len(model.inputs) != 1:
         raise BackboneError(
             f"{path}: one input is expected, images. Received: {[_shape(tensor.shape) for tensor in model.inputs]}"
         )
-    names = [candidate.name for candidate in model.layers]
-    if layer not in names:
-        raise BackboneError(f"{path}: has no layer {layer!r}; its last ones are {', '.join(names[-8:])}")
     shape = tuple(model.inputs[0].shape)
     wanted = (None, image_size, image_size, 3)
     if len(shape) != 4 or any(have not in (None, want) for have, want in zip(shape, wanted, strict=True)):
@@ -114,12 +114,27 @@ def from_keras_model(path: str, layer: str, image_size: int) -> keras.Model:
             f"{path}: takes {shape}, not images of {image_size}x{image_size}x3"
             + ("; set backbone.image_size" if shape[-1:] in ((3,), (None,)) and len(shape) == 4 else "")
         )
-    cut = keras.Model(model.inputs[0], model.get_layer(layer).output, name=f"{model.name}_to_{layer}")
-    # Heads need to know the features' size; a model of open size is built again for this size.
-    image = keras.Input((image_size, image_size, 3), name="image")
-    sized = keras.models.clone_model(cut, input_tensors=image)
-    sized.set_weights(cut.get_weights())
-    return sized
+    # Heads need to know the features' size, so the input has one, also if the model takes images of any size.
+    image = keras.Input(wanted[1:], name="image")
+    try:
+        return _with_float_features(layer_cut.cut(model, layer, image), layer)
+    except BackboneError as error:
+        raise BackboneError(f"{path}: {error}") from None
+    except Exception as error:  # a layer may refuse images of this size with an error of any type
+        raise BackboneError(f"{path}: can't be used on images of {image_size}x{image_size} ({_short(error)})") from None
+
+
+def _with_float_features(backbone: keras.Model, layer: str) -> keras.Model:
+    """The backbone, with its features as float32; models that were trained in mixed precision give float16."""
+    features = backbone.output
+    if len(features.shape) not in (2, 4) or not keras.backend.is_float_dtype(features.dtype):
+        raise BackboneError(
+            f"the layer {layer!r} gives {features.dtype} {_shape(features.shape)}; floats [batch, features] or [batch, "
+            "height, width, channels] are expected, so choose another layer"
+        )
+    if features.dtype == "float32":
+        return backbone
+    return keras.Model(backbone.input, keras.layers.Identity(dtype="float32")(features), name=backbone.name)
 
 
 def _shape(shape: object) -> str:

@@ -41,7 +41,9 @@ def unfreeze_top(backbone: keras.Model, layers: Layers) -> list[str]:
     first = _first_index(backbone, layers)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
-        layer.trainable = index >= first and not isinstance(layer, BatchNormalization)
+        layer.trainable = index >= first
+        for inner in layer._flatten_layers():  # itself, and the layers of which a custom layer consists
+            inner.trainable = inner.trainable and not isinstance(inner, BatchNormalization)
     names = [layer.name for layer in backbone.layers if layer.trainable_weights]
     if not names:
         raise UnfreezeError(

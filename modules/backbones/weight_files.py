@@ -109,6 +109,8 @@ def _assign(model: keras.Model, chosen: list[list[np.ndarray]]) -> None:
     for layer, arrays in zip(_weighted(model), chosen, strict=True):
         for variable, array in zip(_variables(layer), arrays, strict=True):
             variable.assign(array)
+        if isinstance(layer, keras.layers.Normalization):  # it computes with copies of its variables
+            layer.finalize_state()
 
 
 def _weighted(model: keras.Model) -> list[keras.Layer]:

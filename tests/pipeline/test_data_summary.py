@@ -1,5 +1,6 @@
 """Class shares and warnings about the data."""
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def test_the_share_of_a_class_counts_all_its_examples(collect):
     rows = printed(collect(counts(red=20, yellow=0), GateConfig(min_accuracy=0.1))).splitlines()
     assert ["red", "54.2%", "100", "10", "20"] in [row.split() for row in rows]  # 130 of 240
     assert ["all", "images", "200", "20", "20"] in [row.split() for row in rows]
+
+
+def test_folders_of_splits_and_clutter_are_told_in_a_line_each(collect):
+    folders, clutter = {"Training": "train", "test": "test"}, {"@eaDir/": 12, "Thumbs.db": 2}
+    found = dataclasses.replace(counts(red=60), split_folders=folders, ignored=clutter, in_several_splits=3)
+    summary = collect(found, GateConfig())
+    lines = printed(summary).splitlines()
+    assert "folders used as splits: Training (train), test (test); eval: taken from train by hash" in lines
+    assert "ignored files and folders, which programs leave beside images: @eaDir/ 12, Thumbs.db 2" in lines
+    assert any(
+        line.startswith("warning: images that the source has in several splits (same bytes): 3; each is used once")
+        for line in lines
+    )
+    data = data_summary.as_json(summary)
+    assert (data["split_folders"], data["ignored"], data["in_several_splits"]) == (folders, clutter, 3)
+    quiet = printed(collect(counts(red=60), GateConfig()))
+    assert "folders" not in quiet and "ignored" not in quiet
 
 
 def test_changes_of_the_data_are_warnings(collect):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from components.image_example_gen.sources import spans
-from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources.item import Findings, Item
 from components.image_example_gen.sources.readers import Reader
 from config.data import IngestionConfig
 
@@ -28,6 +28,9 @@ class Source(Protocol):
 
     def reader(self) -> Reader:
         """Reads the items. It can be pickled."""
+
+    def findings(self) -> Findings:
+        """What a person should know about how the source was read."""
 
     def state(self) -> str:
         """Changes whenever an image is added, removed, renamed, relabelled or overwritten."""

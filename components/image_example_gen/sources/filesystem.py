@@ -14,14 +14,14 @@ import os
 import re
 import stat
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import IO, Any
 
+from components.image_example_gen.sources import clutter
 from config.errors import BadInputError, one_line
-from config.section import is_uri
+from config.section import is_uri, normalize_class_name
 
-# Files and folders that operating systems and archivers create; they are not data.
-_CLUTTER = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 _FORBIDDEN = 403
 
 
@@ -44,6 +44,28 @@ class ListedFile:
     problem: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """The files of a folder, without clutter.
+
+    Attributes:
+      files: that are data.
+      ignored: path to the kind of clutter (see `clutter.kind_of`). What is in an ignored folder is not listed.
+    """
+
+    files: list[ListedFile]
+    ignored: Mapping[tuple[str, ...], str]
+
+    @property
+    def ignored_kinds(self) -> dict[str, int]:
+        """Kind of clutter to the number of files and folders. Folders at the top, which could be classes, are named."""
+
+        def name(path: tuple[str, ...], kind: str) -> str:
+            return f"{path[0]}/" if len(path) == 1 and kind.endswith("/") else kind
+
+        return dict(sorted(Counter(name(path, kind) for path, kind in self.ignored.items()).items()))
+
+
 def remove_file_scheme(path: str) -> str:
     """The path without `file://`; any other path stays as it is."""
     return urllib.parse.unquote(path.removeprefix("file://")) if path.startswith("file://") else path
@@ -62,11 +84,6 @@ def is_below(root: str, uri: str) -> bool:
     if is_uri(root) or is_uri(uri):
         return uri.startswith(root.rstrip("/") + "/") and ".." not in uri.split("/")
     return os.path.realpath(uri).startswith(os.path.join(os.path.realpath(root), ""))
-
-
-def is_data(name: str) -> bool:
-    """Whether a file or folder of this name is data: it is not hidden, and not made by an operating system."""
-    return not name.startswith(".") and name not in _CLUTTER
 
 
 def open_file(uri: str) -> IO[bytes]:
@@ -107,8 +124,8 @@ def digest_listing(files: Mapping[str, ListedFile]) -> str:
     return digest.hexdigest()
 
 
-def list_below(root: str, outside_files: bool) -> Iterator[ListedFile]:
-    """Every file below a folder, except hidden files and those that operating systems create.
+def list_below(root: str, outside_files: bool, classes: Collection[str] = ()) -> Listing:
+    """Every file below a folder, except clutter.
 
     Links to folders are not followed; they are listed with a problem. Links to files are followed, unless they point
     outside the folder; then they are listed with a problem.
@@ -116,17 +133,20 @@ def list_below(root: str, outside_files: bool) -> Iterator[ListedFile]:
     Args:
       root: the folder.
       outside_files: whether links to files may point outside the folder, and its direct subfolders may be links.
+      classes: names of folders that are data in any case.
 
     Raises:
       BadInputError: if a folder cannot be listed.
     """
+    ignored: dict[tuple[str, ...], str] = {}
     if is_uri(root):
-        yield from _list_remote(root)
+        files = _without_clutter(_list_remote(root), ignored, classes)
     else:
-        yield from _list_local(root, os.path.realpath(root), (), outside_files)
+        files = _list_local(root, os.path.realpath(root), (), outside_files, _Clutter(ignored, classes))
+    return _listing(files, ignored)
 
 
-def list_matching(pattern: str) -> list[ListedFile]:
+def list_matching(pattern: str) -> Listing:
     """The files that match a pattern with `*`, `?` and `[…]`.
 
     Local files and folders that exist by the very name are not taken for patterns. The files' `parts` are relative to
@@ -147,7 +167,8 @@ def list_matching(pattern: str) -> list[ListedFile]:
     else:
         matching = glob.glob(glob.escape(existing) + pattern.removeprefix(existing))
         files = [_stat_local(path, parts(path)) for path in matching if os.path.isfile(path)]
-    return sorted((file for file in files if all(map(is_data, file.parts))), key=lambda file: file.uri)
+    ignored: dict[tuple[str, ...], str] = {}
+    return _listing(_without_clutter(sorted(files, key=lambda file: file.uri), ignored, ()), ignored)
 
 
 def _existing_part(path: str) -> str:
@@ -213,19 +234,62 @@ def _probe_gs(bucket: str) -> None:
         return
 
 
-def _list_local(folder: str, root: str, parts: tuple[str, ...], outside_files: bool) -> Iterator[ListedFile]:
+@dataclasses.dataclass(frozen=True)
+class _Clutter:
+    """Notes what is ignored.
+
+    Attributes:
+      ignored: see `Listing`; grows.
+      classes: names of folders that are data in any case.
+    """
+
+    ignored: dict[tuple[str, ...], str]
+    classes: Collection[str]
+
+    def ignores(self, path: tuple[str, ...], is_folder: bool, is_link: bool = False) -> bool:
+        """Whether the file or folder is clutter. Where a link points makes no difference."""
+        kind = clutter.kind_of(path[-1], is_folder) or (clutter.kind_of(path[-1], True) if is_link else "")
+        if not kind or (kind.endswith("/") and normalize_class_name(path[-1]) in self.classes):
+            return False
+        self.ignored[path] = kind
+        return True
+
+
+def _listing(files: Iterable[ListedFile], ignored: dict[tuple[str, ...], str]) -> Listing:
+    found = list(files)
+    sidecars = clutter.find_sidecars(file.parts for file in found)
+    return Listing([file for file in found if file.parts not in sidecars], ignored | sidecars)
+
+
+def _without_clutter(
+    files: Iterable[ListedFile], ignored: dict[tuple[str, ...], str], classes: Collection[str]
+) -> Iterator[ListedFile]:
+    """The files of an object store, which has no folders: they are parts of the files' names."""
+    noted = _Clutter(ignored, classes)
+    for file in files:
+        depths = range(1, len(file.parts) + 1)
+        if not any(noted.ignores(file.parts[:depth], depth < len(file.parts)) for depth in depths):
+            yield file
+
+
+def _list_local(
+    folder: str, root: str, parts: tuple[str, ...], outside_files: bool, noted: _Clutter
+) -> Iterator[ListedFile]:
     try:
         with os.scandir(folder) as entries:
-            children = [entry for entry in entries if is_data(entry.name)]
+            children = list(entries)
     except OSError as error:
         raise BadInputError(f"data.path: the folder {error.filename!r} can't be listed: {error.strerror}") from None
     for entry in children:
         path = (*parts, entry.name)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _list_local(entry.path, root, path, outside_files)
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if noted.ignores(path, is_folder, entry.is_symlink()):
+            continue
+        if is_folder:
+            yield from _list_local(entry.path, root, path, outside_files, noted)
         elif entry.is_symlink() and os.path.isdir(entry.path):  # DirEntry.is_dir raises an error for a link to itself
             if outside_files and not parts:
-                yield from _list_local(entry.path, root, path, outside_files)
+                yield from _list_local(entry.path, root, path, outside_files, noted)
                 continue
             yield ListedFile(path, entry.path, 0, "", problem="a link to a folder; such links are not followed")
         else:
@@ -249,7 +313,7 @@ def _list_remote(root: str) -> Iterator[ListedFile]:
     prefix = root.rstrip("/") + "/"
     for uri, size, modified in _match(prefix + "**"):
         parts = tuple(uri.removeprefix(prefix).split("/"))
-        if parts[-1] and all(map(is_data, parts)):  # object stores represent folders by empty objects
+        if parts[-1]:  # object stores represent folders by empty objects
             yield ListedFile(parts, uri, size, modified)
 
 

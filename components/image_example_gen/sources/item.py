@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from components.image_example_gen.quarantine import Rejection
@@ -34,3 +35,16 @@ class Item:
     rejection: Rejection | None = None
     records: bool = False
     line: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a person should know about how a source was read.
+
+    Attributes:
+      ignored: kind of clutter to the number of files and folders that are no data.
+      split_folders: name of a folder to the split of the images in it.
+    """
+
+    ignored: Mapping[str, int] = field(default_factory=dict)
+    split_folders: Mapping[str, str] = field(default_factory=dict)

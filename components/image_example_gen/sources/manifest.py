@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from components.image_example_gen.quarantine import BadImagesError, Reason, Rejection, because
 from components.image_example_gen.sources import filesystem, item_checks, names, tables, values
-from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources.item import Findings, Item
 from components.image_example_gen.sources.readers import FileReader, Reader
 from config.data import IngestionConfig
 from config.errors import BadInputError
@@ -52,6 +52,9 @@ class ManifestSource:
 
     def classes(self) -> list[str]:
         return sorted({item.label for item in self._items if item.label})
+
+    def findings(self) -> Findings:
+        return Findings()
 
     def reader(self) -> Reader:
         return FileReader()

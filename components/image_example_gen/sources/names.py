@@ -13,7 +13,7 @@ from config.section import is_not_a_number
 KNOWN_SPLIT_NAMES = f"{TRAIN}, {EVAL} (val, valid, validation, dev) and {TEST}"
 _SPLIT_NAMES = {
     **dict.fromkeys((TRAIN, "training"), TRAIN),
-    **dict.fromkeys((EVAL, "val", "valid", "validation", "dev"), EVAL),
+    **dict.fromkeys((EVAL, "val", "valid", "validation", "dev", "evaluation"), EVAL),
     **dict.fromkeys((TEST, "testing"), TEST),
 }
 

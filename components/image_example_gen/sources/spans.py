@@ -77,5 +77,5 @@ def _list_candidates(pieces: list[str], is_folder: bool) -> list[str]:
     # An object store has no folders; they are part of the names of the objects below them.
     pattern = "*".join(pieces)
     depth = pattern.count("/") + 1
-    inside = {"/".join(file.uri.split("/")[:depth]) for file in filesystem.list_matching(f"{pattern}/**")}
-    return sorted(inside | (set() if is_folder else {file.uri for file in filesystem.list_matching(pattern)}))
+    inside = {"/".join(file.uri.split("/")[:depth]) for file in filesystem.list_matching(f"{pattern}/**").files}
+    return sorted(inside | (set() if is_folder else {file.uri for file in filesystem.list_matching(pattern).files}))

@@ -7,7 +7,7 @@ from typing import Any
 
 from components.image_example_gen.sources import filesystem, names
 from components.image_example_gen.sources.filesystem import ListedFile
-from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources.item import Findings, Item
 from components.image_example_gen.sources.readers import Reader, RecordReader
 from config.data import IngestionConfig
 from config.errors import BadInputError, one_line
@@ -55,6 +55,9 @@ class TFDSSource:
     def classes(self) -> list[str] | None:
         return None if self._class_names is None else sorted(set(self._config.classes or self._class_names))
 
+    def findings(self) -> Findings:
+        return Findings()
+
     def reader(self) -> Reader:
         return RecordReader(self._fields, self._class_names, self._config.classes)
 
@@ -79,7 +82,7 @@ class TFDSSource:
                     "allowed"
                 )
             for uri in map(str, split.filepaths):
-                matching = filesystem.list_matching(uri)
+                matching = filesystem.list_matching(uri).files
                 if not matching:
                     raise BadInputError(
                         f"{self.path}: the file {uri} of split {name!r} is missing; prepare the dataset again"

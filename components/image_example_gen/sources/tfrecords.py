@@ -7,15 +7,16 @@ from functools import cached_property
 from pathlib import Path
 
 from components.image_example_gen.quarantine import Reason, Rejection
-from components.image_example_gen.sources import filesystem, names
-from components.image_example_gen.sources.filesystem import ListedFile
-from components.image_example_gen.sources.item import Item
+from components.image_example_gen.sources import filesystem, layout, names
+from components.image_example_gen.sources.filesystem import ListedFile, Listing
+from components.image_example_gen.sources.item import Findings, Item
 from components.image_example_gen.sources.readers import Reader, RecordReader
 from config.data import IngestionConfig
 from config.errors import BadInputError
 from config.section import is_uri
 
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*")
+_SHOWN = 12  # names of files or folders in the findings
 _SPLIT_FOLDER = re.compile(r"Split-(\w+)")  # TFX writes one such folder per split
 
 
@@ -28,7 +29,9 @@ class TFRecordSource:
 
     def items(self) -> list[Item]:
         return [
-            Item(path, file.uri, split=_split_of(path), size=file.size, records=True, rejection=_reject(file))
+            Item(
+                path, file.uri, split=self._splits.get(path, ""), size=file.size, records=True, rejection=_reject(file)
+            )
             for path, file in self._files.items()
         ]
 
@@ -44,19 +47,34 @@ class TFRecordSource:
     def state(self) -> str:
         return filesystem.digest_listing(self._files)
 
+    def findings(self) -> Findings:
+        named = {re.sub(r"\d+", "*", path): split for path, split in self._splits.items()}
+        return Findings(self._listing.ignored_kinds, named if len(named) <= _SHOWN else {})
+
     @cached_property
-    def _files(self) -> dict[str, ListedFile]:
+    def _splits(self) -> dict[str, str]:
+        """Path to split, of files that are assigned to one."""
+        if by_tfx := {path: split for path in self._files if (split := _split_of(path))}:
+            return by_tfx
+        by_name = layout.splits_of_records(file.parts for file in self._files.values())
+        return {path: by_name[file.parts] for path, file in self._files.items() if by_name}
+
+    @cached_property
+    def _listing(self) -> Listing:
         is_folder = Path(self.path).is_dir() or (is_uri(self.path) and "*" not in self.path)
         if is_folder:
-            listing = list(filesystem.list_below(self.path, self._config.outside_files))
-        else:
-            listing = filesystem.list_matching(self.path)
-        if not listing:
+            return filesystem.list_below(self.path, self._config.outside_files)
+        return filesystem.list_matching(self.path)
+
+    @cached_property
+    def _files(self) -> dict[str, ListedFile]:
+        if not self._listing.files:
+            ignored = ", ".join(self._listing.ignored_kinds)
             raise BadInputError(
                 f"data.path: a folder with TFRecord files, or a pattern that matches some, is expected. "
-                f"Received: {self.path!r}"
+                f"Received: {self.path!r}" + (f", where these are ignored: {ignored}" if ignored else "")
             )
-        return dict(sorted(("/".join(file.parts), file) for file in listing))
+        return dict(sorted(("/".join(file.parts), file) for file in self._listing.files))
 
 
 def _split_of(path: str) -> str:

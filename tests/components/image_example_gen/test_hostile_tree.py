@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 import zlib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -169,7 +170,17 @@ def kinds() -> dict[str, tuple[bytes, str]]:
 
 
 KINDS = kinds()
-CLUTTER = ("good/.hidden.jpg", "good/Thumbs.db", "__MACOSX/good/x.jpg", ".git/x.jpg", "bad/desktop.ini", "bad/.a/b.jpg")
+CLUTTER = {
+    **{"good/.hidden.jpg": ".*", "good/Thumbs.db": "Thumbs.db", "bad/ehThumbs.db": "ehthumbs.db"},
+    **{"bad/.a/b.jpg": ".*/", "__MACOSX/good/x.jpg": "__MACOSX/", ".git/x.jpg": ".git/"},
+    **{"good/@eaDir/plain.jpg/SYNOPHOTO_THUMB_XL.jpg": "@eaDir/", "#recycle/good/old.jpg": "#recycle/"},
+    **{"lost+found/x.jpg": "lost+found/", "System Volume Information/x.jpg": "System Volume Information/"},
+    **{"good/Catalog Previews.lrdata/a.jpg": "*.lrdata/", "$Recycle.Bin/x.jpg": "$Recycle.Bin/"},
+    **{"good/._plain.jpg": "._*", "bad/Desktop.INI": "desktop.ini", "meta.json": "*.json"},
+    **{"good/plain.jpg.json": "*.json", "good/plain.XMP": "*.xmp", "good/turned 1.AAE": "*.aae"},
+    **{"good/plain.png.txt": "*.txt", "good/plain.xml": "*.xml", "good/plain.jpg~": "*~"},
+    **{"bad/x.jpg.part": "*.part", "good/plain.jpg_original": "*_original", "good/~$plain.jpg": "~$*"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +231,10 @@ def test_there_are_many_kinds():
 def test_every_file_is_recorded(once, tree):
     found = [path for path in tree.rglob("*") if path.is_symlink() or not path.is_dir()]
     assert once.counts.found == len(found) - len(CLUTTER) == once.recorded()
+
+
+def test_clutter_is_counted_by_kind_and_folders_at_the_top_by_name(once):
+    assert once.counts.ignored == dict(Counter(CLUTTER.values()))
 
 
 def test_each_file_has_the_expected_outcome(once):
@@ -289,7 +304,7 @@ def lay_out(folder: Path, chosen: list[int], groups: list[str], name: str) -> Pa
 def test_adding_and_renaming_files_moves_none_and_groups_stay_together(tmp_path_factory, order, first, groups, copies):
     folder = tmp_path_factory.mktemp("property")
     # With shares of a tenth, a split of so few images would often be empty.
-    shares = {"splits": {"train": 2, "eval": 1, "test": 1}, "source": "manifest"}
+    shares = {"splits": {"train": 2, "eval": 1, "test": 1}, "source": "manifest", "stratified": False}
     some = [*order[:first], *([order[0]] if copies else [])]
     few = lay_out(folder / "few", some, groups, "x")
     many = lay_out(folder / "many", list(order), groups, "another name ")

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage
 from ingesting import Ingested, ingest
 
-from components.image_example_gen import report
+from components.image_example_gen import report, splitting
 from config.beam import BeamConfig
 from config.errors import BadInputError
 
@@ -115,7 +116,10 @@ class TestManifest:
         file = table(tmp_path / "m.csv", [*rows, copy])
         run = ingest(file, tmp_path / "run", source="manifest", root=str(tmp_path / "photos"))
         assert run.examples["cyan/0.png"]["split"] == "test"
-        assert run.rows[report.DUPLICATES] == [{"path": "cyan/copy.png", "same_as": "cyan/0.png"}]
+        assert run.rows[report.DUPLICATES] == [
+            {"path": "cyan/copy.png", "same_as": "cyan/0.png", "splits": ["test", "train"]}
+        ]
+        assert run.counts.in_several_splits == 1
 
     def test_an_image_in_two_groups_keeps_both_in_one_split(self, photos, tmp_path):
         rows = rows_of(group=lambda i: f"g{i % 12}")
@@ -317,6 +321,60 @@ class TestSpan:
         assert earlier.counts.found == 60
 
 
+class TestSmallClasses:
+    """Of 63 photos, a class has 8 different ones, all in train by their hashes."""
+
+    @pytest.fixture(scope="class")
+    def few(self, tmp_path_factory) -> Path:
+        root, numbers = tmp_path_factory.mktemp("few") / "photos", iter(range(10_000))
+        for name, count in (("cyan", 25), ("magenta", 27), ("yellow", 8)):
+            (root / name).mkdir(parents=True)
+            while count:
+                content = encode(flat(name, (24, 24), seed=next(numbers)))
+                in_train = splitting.split_of(hashlib.sha256(content).hexdigest(), {"train": 8, "other": 2}) == "train"
+                if in_train or name != "yellow":
+                    (root / name / f"{count}.png").write_bytes(content)
+                    count -= 1
+        for copy in range(3):
+            shutil.copy(root / "yellow/1.png", root / f"yellow/copy {copy}.png")
+        return root
+
+    def test_each_split_gets_images_of_it_and_the_others_stay_where_their_hashes_put_them(self, few, tmp_path):
+        run = ingest(few, tmp_path / "run", allow_untested_classes=False)
+        by_hash = ingest(few, tmp_path / "by hash", stratified=False)
+        assert run.counts.found == 63 and run.counts.duplicates == 3
+        assert {split: images["yellow"] for split, images in run.counts.splits.items()} == {
+            **{"train": 6, "eval": 1, "test": 1}
+        }
+        assert {key for key, split in by_hash.splits().items() if run.splits()[key] != split} == {
+            example["key"]
+            for example in run.examples.values()
+            if (example["label"], example["split"]) > ("yellow", "") and example["split"] != "train"
+        }
+        with pytest.raises(BadInputError, match=r"'yellow' \(images in all splits: 8\) is in the test split"):
+            ingest(few, tmp_path / "strict", stratified=False, allow_untested_classes=False)
+
+    def test_groups_stay_together_and_splits_of_the_source_stay(self, few, tmp_path):
+        paths = sorted(path for path in few.rglob("*.png"))
+        number = {path: int(path.stem) if path.stem.isdigit() else 1 for path in paths}
+        rows = [
+            {"path": str(path), "label": path.parent.name, "group": f"{path.parent.name} {number[path] // 2}"}
+            for path in paths
+        ]
+        run = ingest(table(few.parent / "m.csv", rows), tmp_path / "run", source="manifest", outside_files=True)
+        splits: dict[str, set[str]] = {}
+        for example in run.examples.values():
+            splits.setdefault(example["group"], set()).add(example["split"])
+        assert all(len(found) == 1 for found in splits.values())
+        of_yellow = [found for group, found in splits.items() if "yellow" in group]
+        assert set().union(*of_yellow) == {"train", "eval", "test"}
+        test = {path for path in paths if path.parent.name == "magenta" and number[path] % 2}
+        named = [{**row, "group": "", "split": "test" if Path(row["path"]) in test else ""} for row in rows]
+        run = ingest(table(few.parent / "n.csv", named), tmp_path / "named", source="manifest", outside_files=True)
+        assert run.counts.splits["test"] == {"magenta": len(test)}, "such a split is complete"
+        assert run.counts.splits["eval"]["yellow"] == 1 and run.counts.splits["train"]["yellow"] == 7
+
+
 def free_port() -> int:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -358,7 +416,17 @@ def s3(photos) -> Iterator[str]:
         for file in photos.rglob("*.png"):
             client.put_object(Bucket="photos", Key=f"day-7/{file.relative_to(photos)}", Body=file.read_bytes())
         client.put_object(Bucket="photos", Key="day-7/cyan/", Body=b"")
-        client.put_object(Bucket="photos", Key="day-7/.hidden/x.png", Body=b"x")
+        for key in (
+            ".hidden/x.png",
+            "cyan/@eaDir/0.png/a.jpg",
+            "cyan/@eaDir/1.png/a.jpg",
+            "cyan/THUMBS.DB",
+            "_$folder$",
+        ):
+            client.put_object(Bucket="photos", Key=f"day-7/{key}", Body=b"x")
+        for index in range(60):
+            key = f"splits/{['Train', 'valid', 'test'][index // 3 % 3]}/{colour(index)}/{index}.png"
+            client.put_object(Bucket="photos", Key=key, Body=picture(index))
         client.put_object(Bucket="photos", Key="day-6/cyan/1.png", Body=b"x")
         yield "s3://photos"
     process.kill()
@@ -393,6 +461,15 @@ class TestObjectStores:
         assert labels(run) == labels(from_folders)
         assert run.properties.span == 7
         assert "cyan/0.png" in run.examples
+        assert run.counts.ignored == {".hidden/": 1, "*_$folder$": 1, "@eaDir/": 1, "Thumbs.db": 1}
+
+    def test_folders_of_splits_in_a_bucket_are_the_splits(self, s3, tmp_path):
+        run = ingest(f"{s3}/splits", tmp_path / "run")
+        split = {"Train": "train", "valid": "eval", "test": "test"}
+        assert {path: (example["split"], example["label"]) for path, example in run.examples.items()} == {
+            path: (split[path.split("/")[0]], path.split("/")[1]) for path in run.examples
+        }
+        assert len(run.examples) == 60 and run.counts.split_folders == split
 
     def test_a_manifest_may_name_objects(self, s3, photos, from_folders, tmp_path):
         rows = rows_of()

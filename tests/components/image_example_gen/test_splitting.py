@@ -91,6 +91,57 @@ def test_adding_an_image_moves_at_most_one_other_across_each_boundary_when_strat
     assert sum(old[key] != now[key] for key in before) <= 2
 
 
+def hashed(units: dict[str, int], shares: dict[str, int]) -> dict[str, str]:
+    return {unit: splitting.split_of(unit, shares) for unit in units}
+
+
+def filled(units: dict[str, int], shares: dict[str, int]) -> dict[str, str]:
+    empty = set(shares) - set(hashed(units, shares).values())
+    return splitting.fill_empty_splits(class_units(units, shares), empty) if empty else hashed(units, shares)
+
+
+@given(UNITS, SHARES)
+def test_empty_splits_are_filled_from_train_and_no_other_unit_moves(units, shares):
+    by_hash, chosen = hashed(units, shares), filled(units, shares)
+    assert set(chosen) == set(units) and set(chosen.values()) == set(NAMES)
+    moved = {unit for unit in units if chosen[unit] != by_hash[unit]}
+    if list(by_hash.values()).count("train") > 2:
+        assert {by_hash[unit] for unit in moved} <= {"train"}
+        assert {chosen[unit] for unit in moved} == set(NAMES) - set(by_hash.values())
+    if set(by_hash.values()) == set(NAMES):
+        assert not moved
+
+
+@given(st.sets(KEYS, min_size=1, max_size=60), SHARES)
+def test_a_filled_split_gets_its_share_and_train_keeps_a_unit(keys, shares):
+    by_hash, chosen = hashed(dict.fromkeys(keys, 1), shares), filled(dict.fromkeys(keys, 1), shares)
+    for split in set(NAMES) - set(by_hash.values()) - {"train"}:
+        wanted = max(1, round(len(keys) * shares[split] / sum(shares.values())))
+        assert list(chosen.values()).count(split) <= wanted
+    assert "train" in chosen.values()
+    if len(keys) == 2:
+        assert "test" in chosen.values()
+
+
+@given(st.lists(KEYS, min_size=5, max_size=60, unique=True))
+def test_an_added_image_moves_others_only_of_a_class_that_had_or_has_empty_splits(keys):
+    new, *before = keys
+    old, now = filled(dict.fromkeys(before, 1), EIGHT), filled(dict.fromkeys(keys, 1), EIGHT)
+    empty = set(NAMES) - set(hashed(dict.fromkeys(before, 1), EIGHT).values())
+    moved = {key for key in before if old[key] != now[key]}
+    if list(hashed(dict.fromkeys(before, 1), EIGHT).values()).count("train") <= 2:
+        return
+    assert all(old[key] in {"train", *empty} for key in moved)
+    if splitting.split_of(new, EIGHT) not in empty:  # it changes the order of the hashes, and perhaps the share
+        assert len(moved) <= 2 * len(empty)
+
+
+def test_units_that_can_not_be_in_a_split_do_not_fill_it():
+    units = {f"{index:064x}": 1 for index in range(8)}  # all in train
+    chosen = splitting.fill_empty_splits(class_units(units, {"train": 8, "eval": 1}), {"eval", "test"})
+    assert Counter(chosen.values()) == {"train": 7, "eval": 1} and chosen[max(units)] == "eval"
+
+
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20))
 def test_merged_units_have_one_representative_and_the_order_does_not_matter(numbers):
     pairs = [(f"{one:02}", f"{other:02}") for one, other in numbers]
