@@ -1,0 +1,135 @@
+"""The pixels of a file: those that the transform graph makes, if Pillow makes the same.
+
+TensorFlow's picture of each file is held against Pillow's. Where TensorFlow cannot decode the file, or makes another
+picture, the example holds Pillow's picture as PNG. A file that is damaged is rejected, also if decoders fill up what is
+missing.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import PIL.Image
+import tensorflow as tf
+
+from components.image_example_gen import comparison, jpeg_scans, near_duplicates, png_repair, reference
+from components.image_example_gen.quarantine import Reason, UnusableError
+from config.errors import one_line, op_message
+from modules.data import decoding, features
+
+_CUT = "the file ends before its picture does"
+
+
+class Decoded(NamedTuple):
+    """An image.
+
+    Attributes:
+      size: width and height, pixels, upright.
+      small: RGB, see `near_duplicates.shrink`.
+      transcoded: whether the example must hold `transcode_to_png` of the file.
+    """
+
+    size: tuple[int, int]
+    small: PIL.Image.Image
+    transcoded: bool
+
+
+def decode(encoded: bytes, format_name: str, max_pixels: int) -> Decoded:
+    """Decodes a file with the operations of the transform graph.
+
+    Args:
+      encoded: the file's bytes.
+      format_name: see `features.FORMATS` and `features.TRANSCODED_FORMATS`.
+      max_pixels: the graph refuses an image with more.
+
+    Raises:
+      UnusableError: if the file is damaged, or cannot be converted to RGB.
+    """
+    if format_name == "JPEG":
+        decoded = _decode_jpeg(encoded, max_pixels)
+    elif format_name in features.FORMATS:
+        decoded = _decode_exactly(encoded, format_name, max_pixels)
+    else:
+        decoded = None
+    return decoded or _decode_transcoded(encoded, max_pixels)
+
+
+def transcode_to_png(encoded: bytes) -> bytes:
+    """Pillow's picture of a file as PNG: upright, RGB or 16 bits of grey, transparency on a white background.
+
+    Raises:
+      UnusableError: if Pillow cannot decode the image.
+    """
+    return reference.to_png(reference.load(encoded))
+
+
+def _decode_jpeg(encoded: bytes, max_pixels: int) -> Decoded | None:
+    """None if the file must be transcoded."""
+    filled = jpeg_scans.with_filler(encoded)
+    own, pixels, failure = None, None, UnusableError(Reason.TRUNCATED, _CUT)
+    try:
+        pixels = _run_graph(encoded, max_pixels)
+    except UnusableError as error:
+        if filled is encoded:  # without an end marker, nothing says whether the picture is whole
+            raise
+        failure = error
+    else:
+        own = _describe(pixels)
+    if not jpeg_scans.is_complete(encoded):
+        raise failure
+    preview = reference.preview_jpeg(filled)
+    agree = own is not None and comparison.alike(_grid(own), preview.grid())
+    if agree and comparison.same_end(preview.as_stored(pixels), preview.reduced, preview.factor):
+        return own
+    # What decoders choose makes no difference between two pictures of one decoder.
+    if reference.preview_jpeg(encoded).reduced.tobytes() != preview.reduced.tobytes():
+        raise failure
+    return own if agree else None
+
+
+def _grid(decoded: Decoded) -> PIL.Image.Image:
+    return comparison.grid(decoded.small, near_duplicates.reduction(decoded.size), decoded.size)
+
+
+def _decode_exactly(encoded: bytes, format_name: str, max_pixels: int) -> Decoded | None:
+    """None if the file must be transcoded."""
+    try:
+        pixels = _run_graph(encoded, max_pixels)
+    except UnusableError:
+        if format_name == "GIF":
+            raise
+        if format_name == "PNG":  # if more than metadata is damaged, this fails, too
+            _run_graph(png_repair.without_odd_chunks(encoded), max_pixels)
+        return None
+    decoded, own = _describe(pixels), PIL.Image.fromarray(pixels)
+    if reference.loses_bits(encoded):  # only the graph knows the picture
+        return decoded
+    return decoded if comparison.same_pixels(own, reference.as_rgb(reference.load(encoded))) else None
+
+
+def _decode_transcoded(encoded: bytes, max_pixels: int) -> Decoded:
+    picture = reference.load(encoded)
+    pixels = _run_graph(reference.to_png(picture), max_pixels)
+    if not comparison.same_pixels(PIL.Image.fromarray(pixels), reference.as_rgb(picture)):
+        raise UnusableError(Reason.UNSUPPORTED_FORMAT, "TensorFlow and Pillow disagree on the image, even as PNG")
+    return _describe(pixels)._replace(transcoded=True)
+
+
+def _describe(pixels: np.ndarray) -> Decoded:
+    height, width = pixels.shape[:2]
+    return Decoded((width, height), near_duplicates.shrink(pixels), False)
+
+
+@functools.cache
+def _graph(max_pixels: int) -> tf.types.experimental.PolymorphicFunction:
+    signature = [tf.TensorSpec([], tf.string)]
+    return tf.function(lambda encoded: decoding.decode(encoded, max_pixels), input_signature=signature, autograph=False)
+
+
+def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
+    try:
+        return _graph(max_pixels)(tf.constant(encoded)).numpy()
+    except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
+        raise UnusableError(Reason.TRUNCATED, one_line(op_message(error.message) or error)) from None
