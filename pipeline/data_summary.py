@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,12 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
     folder = records[IMAGE_EXAMPLE_GEN].outputs["report"].uri
     counts = report.read_counts(folder)
     found = drift.loads(Path(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri, drift.FILE).read_text("utf-8"))
-    warnings = [*_about_images(counts), *_about_small_classes(counts, gate), *(one.message for one in found)]
+    warnings = [
+        *_about_content(counts, folder),
+        *_about_images(counts),
+        *_about_small_classes(counts, gate),
+        *(one.message for one in found),
+    ]
     return DataSummary(list(classes or counts.classes), counts, found, warnings, folder)
 
 
@@ -72,6 +78,7 @@ def as_json(summary: DataSummary) -> dict[str, Any]:
         "transcoded": counts.transcoded,
         "reasons": dict(counts.reasons),
         "near_duplicates": dict(counts.near_duplicates),
+        "little_content": counts.little_content,
         "drift": [drift.as_json(finding) for finding in summary.drift],
     }
 
@@ -142,6 +149,16 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
         yield (
             f"even a model without a mistake could not prove an accuracy of {gate.min_accuracy:.0%}: that takes "
             f"{needed} test images ({sure})"
+        )
+
+
+def _about_content(counts: Counts, folder: str) -> Iterator[str]:
+    if counts.little_content:
+        rows = report.read_rows(os.path.join(folder, report.LITTLE_CONTENT))
+        yield (
+            f"{counts.little_content} images show next to nothing (one colour, or fewer than 8 grey levels): "
+            f"{listed([row['path'] for row in rows])}; look at them, and remove those that are blank by mistake; "
+            f"{report.LITTLE_CONTENT} in the report lists all"
         )
 
 

@@ -8,6 +8,7 @@ missing.
 from __future__ import annotations
 
 import functools
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from components.image_example_gen.quarantine import Reason, UnusableError
 from config.errors import one_line, op_message
 from modules.data import decoding, features
 
+# TensorFlow names the function, and marks an assertion's message.
+_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )?(?:assertion failed: \[(.*)\])?")
 _CUT = "the file ends before its picture does"
 
 
@@ -132,4 +135,5 @@ def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
         return _graph(max_pixels)(tf.constant(encoded)).numpy()
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
-        raise UnusableError(Reason.TRUNCATED, one_line(op_message(error.message) or error)) from None
+        message = one_line(op_message(error.message) or error)
+        raise UnusableError(Reason.TRUNCATED, _AROUND_MESSAGE.sub(r"\1", message)) from None

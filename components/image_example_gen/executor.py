@@ -73,6 +73,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         classes = config.classes or source.classes() or counts.classes
         data_checks.check_classes(counts, classes, bool(exec_properties["allow_untested_classes"]), source_splits)
 
+        little_content = [row for shard in rows[_WRITTEN] for row in shard["little_content"]]
+        report.write_rows(os.path.join(report_uri, report.LITTLE_CONTENT), little_content)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.span, examples.version = resolved.span or 0, resolved.version or 0
@@ -155,6 +157,7 @@ def _count_images(rows: dict[str, Rows]) -> report.Counts:
         transcoded=sum(shard["transcoded"] for shard in rows[_WRITTEN]),
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
+        little_content=sum(len(shard["little_content"]) for shard in rows[_WRITTEN]),
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

@@ -139,9 +139,7 @@ def inspect_image(encoded: bytes, config: IngestionConfig) -> ImageFacts:
     """
     format_name = _identify_format(encoded, config)
     decoded = agreement.decode(encoded, format_name, config.max_pixels)
-    perceptual_hash = (
-        None if config.near_duplicates == "ignore" else near_duplicates.perceptual_hash(decoded.small)
-    )
+    perceptual_hash = None if config.near_duplicates == "ignore" else near_duplicates.perceptual_hash(decoded.small)
     (width, height), measured = decoded.size, content.measure(decoded.small)
     return ImageFacts(
         format_name,

@@ -6,9 +6,10 @@ Layout: ITU-T T.81, B.1 and B.2; restart intervals E.1.4; progressive scans G.1.
 from __future__ import annotations
 
 import math
-import random
 import re
 from typing import NamedTuple
+
+import numpy as np
 
 MAGIC = b"\xff\xd8"
 _END = b"\xff\xd9"
@@ -16,7 +17,7 @@ _NOT_FRAMES = (0xC4, 0xC8, 0xCC)
 _START_OF_SCAN, _END_OF_IMAGE, _RESTART_INTERVAL = 0xDA, 0xD9, 0xDD
 _PROGRESSIVE = (0xC2, 0xC6, 0xCA, 0xCE)
 # Meaningless bytes without 0xFF, so that none is a marker. Decoders make noise of them.
-_FILLER = random.Random(0).randbytes(8192).replace(b"\xff", b"\x5a")
+_FILLER = np.random.default_rng(0).integers(0, 255, 8192, np.uint8).tobytes()
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 

@@ -123,7 +123,6 @@ class JpegPreview(NamedTuple):
         turned = _TRANSPOSE.get(self.orientation)
         return cells.transpose(turned) if turned is not None else cells
 
-
     def as_stored(self, upright: np.ndarray) -> np.ndarray:
         """A view of the whole picture [height, width, 3] before it was turned upright."""
         if self.orientation in (5, 6, 7, 8):

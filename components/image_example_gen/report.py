@@ -10,6 +10,9 @@
 `duplicates.jsonl`
     one JSON object per line and duplicate: `path`, `same_as` (path of the file with the same bytes that became the
     example).
+`little_content.jsonl`
+    one JSON object per line and example with next to no content (`content.Content.is_little`): `path`, `label`,
+    `split`.
 `near_duplicates.jsonl`
     one JSON object per line and cluster of similar images in several splits: `path` of the first, `images` (how many
     per split), `labels`, `paths` (per split, at most 20 each).
@@ -32,6 +35,7 @@ COUNTS = "counts.json"
 QUARANTINE = "quarantine.jsonl"
 THUMBNAILS = "thumbnails"
 DUPLICATES = "duplicates.jsonl"
+LITTLE_CONTENT = "little_content.jsonl"
 NEAR_DUPLICATES = "near_duplicates.jsonl"
 
 
@@ -48,6 +52,7 @@ class Counts:
       transcoded: examples that hold the image as PNG instead of the original bytes.
       reasons: reason to number of quarantined images.
       near_duplicates: split name to number of examples in clusters of similar images that are in several splits.
+      little_content: examples with next to no content.
     """
 
     found: int
@@ -58,6 +63,7 @@ class Counts:
     transcoded: int = 0
     reasons: Mapping[str, int] = field(default_factory=dict)
     near_duplicates: Mapping[str, int] = field(default_factory=dict)
+    little_content: int = 0
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from config.image_facts import MAX_PIXELS as MAX_PIXELS
 from modules.data.decoders import bmp, gif, jpeg, orientation, png, webp
-
-MAX_PIXELS = 89_478_485
-"""Most pixels of an image, unless `data.max_pixels` says otherwise."""
 
 _DECODERS = (jpeg, png, gif, bmp, webp)
 

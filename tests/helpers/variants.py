@@ -100,7 +100,9 @@ def _exif_blocks() -> Iterator[tuple[str, bytes]]:
 
 
 def _xmp() -> Iterator[tuple[str, bytes]]:
-    frame = '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description {}>{}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    frame = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF><rdf:Description {}>{}</rdf:Description></rdf:RDF></x:xmpmeta>'
+    )
     yield "xmp-attribute", frame.format('tiff:Orientation="6"', "").encode()
     yield "xmp-element", frame.format("", "<tiff:Orientation>8</tiff:Orientation>").encode()
     yield "xmp-none", frame.format("", "ä").encode()
@@ -110,7 +112,9 @@ def _xmp() -> Iterator[tuple[str, bytes]]:
 
 
 def chunk(kind: bytes, body: bytes, crc: int | None = None) -> bytes:
-    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) if crc is None else crc)
+    return (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) if crc is None else crc)
+    )
 
 
 def png_with(*chunks: bytes, plain: bytes | None = None, at: int = 33) -> bytes:
@@ -184,9 +188,7 @@ def _pngs() -> Iterator[tuple[str, bytes]]:
         yield f"png-raw-profile-compressed-{order}", png_with(chunk(b"zTXt", compressed))
     for name, text in _xmp():
         yield f"png-{name}", png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + text))
-        yield f"png-{name}-compressed", png_with(
-            chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(text))
-        )
+        yield f"png-{name}-compressed", png_with(chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(text)))
 
 
 # GIF
@@ -215,7 +217,9 @@ def gif(
       frames: the same frame again and again.
       version: first six bytes.
     """
-    palette = bytes((200, 40, 20, 20, 160, 240, 240, 220, 40, 30, 60, 90, 250, 250, 250, 90, 10, 120, 0, 0, 0, 7, 99, 5))
+    palette = bytes(
+        (200, 40, 20, 20, 160, 240, 240, 220, 40, 30, 60, 90, 250, 250, 250, 90, 10, 120, 0, 0, 0, 7, 99, 5)
+    )
     encoded = save(Image.fromarray(indices, "P"), "GIF")
     # Of Pillow's file only the compressed indices are taken: behind the last image descriptor and its palette.
     with Image.open(io.BytesIO(encoded)) as image:

@@ -6,12 +6,12 @@ import tensorflow as tf
 
 
 def starts_with(encoded: tf.Tensor, mark: bytes, at: tf.Tensor | int = 0) -> tf.Tensor:
-    """bool scalar: whether these bytes are at this place; False beyond the file's end."""
+    """Whether these bytes are at this place; False beyond the file's end."""
     return tf.equal(part(encoded, at, len(mark)), mark)
 
 
 def part(encoded: tf.Tensor, at: tf.Tensor | int, count: tf.Tensor | int) -> tf.Tensor:
-    """string scalar of at most `count` bytes: fewer, or none, at the file's end. Negative counts count as 0."""
+    """At most `count` bytes, string scalar: fewer, or none, at the file's end. Negative counts count as 0."""
     return tf.strings.substr(encoded, tf.minimum(at, tf.strings.length(encoded)), tf.maximum(count, 0))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from modules.data.decoders import encoded as reading
@@ -24,6 +26,21 @@ _PADDING = 0xFFFF
 _ADOBE_SEGMENT = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
 
 
+class Segments(NamedTuple):
+    """Where segments begin, int32 scalars; 0 for those that are missing.
+
+    Attributes:
+      exif, xmp: metadata.
+      adobe: says how colours are stored.
+      frame: says how large the picture is.
+    """
+
+    exif: tf.Tensor
+    xmp: tf.Tensor
+    adobe: tf.Tensor
+    frame: tf.Tensor
+
+
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes a JPEG; see `decoding.decode` for errors.
 
@@ -34,26 +51,35 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     Returns:
       uint8 [height, width, 3], as stored, and the orientation, int32 scalar, 1 to 8.
     """
-    exif, xmp, adobe, frame = _segments(encoded)
-    height, width = tf.unstack(reading.uint16s(encoded, frame + 5, 2, little=False))
-    channels = reading.uint8s(encoded, frame + 9, 1)[0]
+    segments = find_segments(encoded)
+    height, width = tf.unstack(reading.uint16s(encoded, segments.frame + 5, 2, little=False))
+    channels = reading.uint8s(encoded, segments.frame + 9, 1)[0]
     bounded = reading.within_bound(encoded, height, width, max_pixels)
-    undeclared = tf.logical_and(tf.equal(channels, 4), tf.equal(adobe, 0))
+    undeclared = tf.logical_and(tf.equal(channels, 4), tf.equal(segments.adobe, 0))
     image = tf.io.decode_jpeg(tf.cond(undeclared, lambda: _declared(bounded), lambda: bounded), channels=3)
-    how = tf.cond(
-        exif + xmp > 0,
-        lambda: orientation.orientation(_content(encoded, exif, _EXIF), _content(encoded, xmp, _XMP)),
+    return image, read_orientation(encoded, segments)
+
+
+def read_orientation(encoded: tf.Tensor, segments: Segments) -> tf.Tensor:
+    """The orientation, int32 scalar, 1 to 8.
+
+    Args:
+      encoded: the file.
+      segments: of the file.
+    """
+    return tf.cond(
+        segments.exif + segments.xmp > 0,
+        lambda: orientation.orientation(_content(encoded, segments.exif, _EXIF), _content(encoded, segments.xmp, _XMP)),
         lambda: tf.constant(1),
     )
-    return image, how
 
 
 def _declared(encoded: tf.Tensor) -> tf.Tensor:
     return tf.strings.join([MAGIC, _ADOBE_SEGMENT, tf.strings.substr(encoded, len(MAGIC), tf.strings.length(encoded))])
 
 
-def _segments(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Where the segments with EXIF, XMP, Adobe's mark and the picture's size begin; 0 for those that are missing.
+def find_segments(encoded: tf.Tensor) -> Segments:
+    """Finds the segments before the first scan.
 
     As in Pillow, the first EXIF segment counts, and the last one with XMP.
     """
@@ -75,7 +101,7 @@ def _segments(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return following, tf.where(tf.logical_and(hits, is_new), at, found)
 
     _, found = tf.while_loop(more, step, (tf.constant(len(MAGIC)), tf.zeros(len(_SOUGHT), tf.int32)))
-    return tuple(tf.unstack(found))
+    return Segments(*tf.unstack(found))
 
 
 def _content(encoded: tf.Tensor, at: tf.Tensor, signature: bytes) -> tf.Tensor:

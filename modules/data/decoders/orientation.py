@@ -36,7 +36,7 @@ def orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
     """The orientation that a file's metadata names, int32 scalar from 1 to 8; 1 if they name none, or are damaged.
 
     Args:
-      exif: string scalar, a TIFF block, which `Exif\\0\\0` may precede; empty if there is none.
+      exif: string scalar, a TIFF block, which the mark of an EXIF segment may precede; empty if there is none.
       xmp: string scalar, an XMP packet; empty if there is none.
     """
     block = tf.cond(reading.starts_with(exif, _EXIF), lambda: reading.part(exif, len(_EXIF), 1 << 30), lambda: exif)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from modules.data.decoders import encoded as reading
@@ -18,6 +20,20 @@ _WINDOW = 8 + max(map(len, (_RAW_PROFILE, _XMP)))
 _MAX_COMPRESSED = 1 << 17
 
 
+class Chunks(NamedTuple):
+    """Where chunks begin, int32 scalars; 0 for those that are missing.
+
+    Attributes:
+      exif, raw_profile, xmp: metadata.
+      key: says which colour, or which entries of the palette, are transparent.
+    """
+
+    exif: tf.Tensor
+    key: tf.Tensor
+    raw_profile: tf.Tensor
+    xmp: tf.Tensor
+
+
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decodes a PNG; see `decoding.decode` for errors.
 
@@ -30,10 +46,9 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     """
     width, height = (reading.int32(encoded, at, little=False) for at in (16, 20))
     bits, colour_type = tf.unstack(reading.uint8s(encoded, 24, 2))
-    exif, key, raw_profile, xmp = _chunks(encoded)
+    chunks = find_chunks(encoded)
     bounded = reading.within_bound(encoded, height, width, max_pixels)
-    colour = tf.stack([colour_type, colour_type])
-    has_alpha = tf.logical_or(tf.reduce_any(tf.equal(colour, (_GREY_ALPHA, _RGB_ALPHA))), key > 0)
+    has_alpha = tf.logical_or(tf.reduce_any(tf.equal(colour_type, (_GREY_ALPHA, _RGB_ALPHA))), chunks.key > 0)
     image = tf.cond(
         tf.equal(bits, 16),
         lambda: transparency.on_background(sixteen_bits.to_eight(tf.io.decode_png(bounded, 4, tf.uint16))),
@@ -43,17 +58,27 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
             lambda: tf.io.decode_png(bounded, 3),
         ),
     )
+    return image, read_orientation(encoded, chunks)
+
+
+def read_orientation(encoded: tf.Tensor, chunks: Chunks) -> tf.Tensor:
+    """The orientation, int32 scalar, 1 to 8.
+
+    Args:
+      encoded: the file.
+      chunks: of the file.
+    """
 
     def from_metadata() -> tf.Tensor:
-        block = tf.cond(exif > 0, lambda: _body(encoded, exif), lambda: _profile(encoded, raw_profile))
-        return orientation.orientation(block, _text(encoded, xmp, len(_XMP)))
+        in_chunk, in_text = lambda: _body(encoded, chunks.exif), lambda: _profile(encoded, chunks.raw_profile)
+        block = tf.cond(chunks.exif > 0, in_chunk, in_text)
+        return orientation.orientation(block, _text(encoded, chunks.xmp, len(_XMP)))
 
-    how = tf.cond(exif + raw_profile + xmp > 0, from_metadata, lambda: tf.constant(1))
-    return image, how
+    return tf.cond(chunks.exif + chunks.raw_profile + chunks.xmp > 0, from_metadata, lambda: tf.constant(1))
 
 
-def _chunks(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Where the last chunk of each kind of `_SOUGHT` begins; 0 for those that are missing."""
+def find_chunks(encoded: tf.Tensor) -> Chunks:
+    """Finds the last chunk of each kind of `_SOUGHT`."""
     length = tf.strings.length(encoded)
     places, marks = zip(*_SOUGHT, strict=True)
 
@@ -69,7 +94,7 @@ def _chunks(encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
         return following, tf.where(hits, at, found)
 
     _, found = tf.while_loop(more, step, (tf.constant(len(MAGIC)), tf.zeros(len(_SOUGHT), tf.int32)))
-    return tuple(tf.unstack(found))
+    return Chunks(*tf.unstack(found))
 
 
 def _body(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
