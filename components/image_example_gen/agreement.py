@@ -22,6 +22,12 @@ from modules.data import decoding, features
 
 # TensorFlow names the function, and marks an assertion's message.
 _AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )?(?:assertion failed: \[(.*)\])?")
+_UNUSABLE = (
+    tf.errors.InvalidArgumentError,
+    tf.errors.ResourceExhaustedError,
+    tf.errors.DataLossError,
+    tf.errors.OutOfRangeError,
+)
 _CUT = "the file ends before its picture does"
 
 
@@ -134,6 +140,6 @@ def _graph(max_pixels: int) -> tf.types.experimental.PolymorphicFunction:
 def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
         return _graph(max_pixels)(tf.constant(encoded)).numpy()
-    except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError) as error:
+    except _UNUSABLE as error:
         message = one_line(op_message(error.message) or error)
         raise UnusableError(Reason.TRUNCATED, _AROUND_MESSAGE.sub(r"\1", message)) from None
