@@ -35,25 +35,23 @@ def decode_and_resize(
         decoded = decode(image, max_pixels)
         if aspect == "crop":
             decoded = _central_square(decoded)
-        height, width = _fitting(decoded, image_size) if aspect == "pad" else (image_size, image_size)
-        resized = tf.image.resize(decoded, [height, width], method=interpolation, antialias=True)
         if aspect == "pad":
-            top, left = (image_size - height) // 2, (image_size - width) // 2
-            resized = tf.image.pad_to_bounding_box(resized, top, left, image_size, image_size)
-        return tf.clip_by_value(resized, 0.0, 255.0)  # bicubic and Lanczos overshoot at edges
+            resized = _resize_with_pad(decoded, image_size, interpolation)
+        else:
+            resized = tf.image.resize(decoded, [image_size, image_size], method=interpolation, antialias=True)
+        return tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0)  # bicubic and Lanczos overshoot at edges
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([image_size, image_size, 3], tf.float32))
 
 
-def _fitting(image: tf.Tensor, image_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Height and width of an image whose longer side has `image_size` pixels, and whose shorter side has one or more.
-
-    tf.image.resize_with_pad does the same, but fails where the shorter side would have none.
-    """
-    sides = tf.shape(image)[:2]
-    shrunk = tf.cast(sides, tf.float64) * image_size / tf.cast(tf.reduce_max(sides), tf.float64)
-    height, width = tf.unstack(tf.maximum(1, tf.cast(tf.floor(shrunk), tf.int32)))
-    return height, width
+def _resize_with_pad(image: tf.Tensor, image_size: int, interpolation: str) -> tf.Tensor:
+    """As tf.image.resize_with_pad, which fails where the shorter side would have less than one pixel."""
+    sides = tf.cast(tf.shape(image)[:2], tf.float64)
+    fitting = tf.maximum(1.0, sides * image_size / tf.reduce_max(sides))
+    height, width = tf.unstack(tf.cast(tf.floor(fitting), tf.int32))
+    top, left = tf.unstack(tf.cast(tf.floor((image_size - fitting) / 2), tf.int32))
+    resized = tf.image.resize(image, [height, width], method=interpolation, antialias=True)
+    return tf.image.pad_to_bounding_box(resized, top, left, image_size, image_size)
 
 
 def _central_square(image: tf.Tensor) -> tf.Tensor:

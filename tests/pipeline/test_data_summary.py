@@ -1,5 +1,6 @@
 """Class shares and warnings about the data."""
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -100,3 +101,14 @@ def test_check_prints_what_the_test_images_can_prove():
     assert few[-1].startswith("even a model without a mistake could not prove an accuracy of 95%: that takes 52 test")
     (enough,) = data_summary.gate_power(counts(red=60), GateConfig(min_accuracy=0.95))
     assert enough.startswith("60 test images: the lowest accuracy that passes, 95.0%, would have the bounds ")
+
+
+def test_images_with_next_to_no_content_are_counted_with_examples(collect, tmp_path):
+    rows = [{"path": f"red/{number}.png", "label": "red", "split": "train"} for number in range(7)]
+    report.write_rows(str(tmp_path / report.LITTLE_CONTENT), rows)
+    blank = dataclasses.replace(counts(red=100, yellow=100), little_content=7)
+    summary = collect(blank, GateConfig(min_accuracy=0.5))
+    (warning,) = summary.warnings
+    assert warning.startswith("7 images show next to nothing")
+    assert "red/0.png, red/1.png, red/2.png, red/3.png, red/4.png and 2 more" in warning
+    assert data_summary.as_json(summary)["little_content"] == 7
