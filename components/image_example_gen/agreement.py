@@ -45,11 +45,21 @@ class Decoded(NamedTuple):
     transcoded: bool
 
 
-def decode(encoded: bytes, format_name: str, max_pixels: int) -> Decoded:
+def open_image(encoded: bytes) -> PIL.Image.Image:
+    """Reads the header of a file, for `decode`. Close the image after use.
+
+    Raises:
+      UnusableError: if Pillow cannot read it.
+    """
+    return reference.open_image(jpeg_scans.with_filler(encoded) if encoded.startswith(jpeg_scans.MAGIC) else encoded)
+
+
+def decode(encoded: bytes, image: PIL.Image.Image, format_name: str, max_pixels: int) -> Decoded:
     """Decodes a file with the operations of the transform graph.
 
     Args:
       encoded: the file's bytes.
+      image: of `open_image`.
       format_name: see `features.FORMATS` and `features.TRANSCODED_FORMATS`.
       max_pixels: the graph refuses an image with more.
 
@@ -57,9 +67,9 @@ def decode(encoded: bytes, format_name: str, max_pixels: int) -> Decoded:
       UnusableError: if the file is damaged, or cannot be converted to RGB.
     """
     if format_name == "JPEG":
-        decoded = _decode_jpeg(encoded, max_pixels)
+        decoded = _decode_jpeg(encoded, image, max_pixels)
     elif format_name in features.FORMATS:
-        decoded = _decode_exactly(encoded, format_name, max_pixels)
+        decoded = _decode_exactly(encoded, image, format_name, max_pixels)
     else:
         decoded = None
     return decoded or _decode_transcoded(encoded, max_pixels)
@@ -74,27 +84,29 @@ def transcode_to_png(encoded: bytes) -> bytes:
     return reference.to_png(reference.load(encoded))
 
 
-def _decode_jpeg(encoded: bytes, max_pixels: int) -> Decoded | None:
+def _decode_jpeg(encoded: bytes, image: PIL.Image.Image, max_pixels: int) -> Decoded | None:
     """None if the file must be transcoded."""
-    filled = jpeg_scans.with_filler(encoded)
     own, pixels, failure = None, None, UnusableError(Reason.TRUNCATED, _CUT)
     try:
         pixels = _run_graph(encoded, max_pixels)
     except UnusableError as error:
-        if filled is encoded:  # without an end marker, nothing says whether the picture is whole
+        if (
+            jpeg_scans.with_filler(encoded) is encoded
+        ):  # without an end marker, nothing says whether the picture is whole
             raise
         failure = error
     else:
         own = _describe(pixels)
     if not jpeg_scans.is_complete(encoded):
         raise failure
-    preview = reference.preview_jpeg(filled)
+    preview = reference.preview_jpeg(image)
     agree = own is not None and comparison.alike(_grid(own), preview.grid())
     if agree and comparison.same_end(preview.as_stored(pixels), preview.reduced, preview.factor):
         return own
     # What decoders choose makes no difference between two pictures of one decoder.
-    if reference.preview_jpeg(encoded).reduced.tobytes() != preview.reduced.tobytes():
-        raise failure
+    with reference.open_image(encoded) as original:
+        if reference.preview_jpeg(original).reduced.tobytes() != preview.reduced.tobytes():
+            raise failure
     return own if agree else None
 
 
@@ -102,7 +114,7 @@ def _grid(decoded: Decoded) -> PIL.Image.Image:
     return comparison.grid(decoded.small, near_duplicates.reduction(decoded.size), decoded.size)
 
 
-def _decode_exactly(encoded: bytes, format_name: str, max_pixels: int) -> Decoded | None:
+def _decode_exactly(encoded: bytes, image: PIL.Image.Image, format_name: str, max_pixels: int) -> Decoded | None:
     """None if the file must be transcoded."""
     try:
         pixels = _run_graph(encoded, max_pixels)
@@ -112,10 +124,16 @@ def _decode_exactly(encoded: bytes, format_name: str, max_pixels: int) -> Decode
         if format_name == "PNG":  # if more than metadata is damaged, this fails, too
             _run_graph(png_repair.without_odd_chunks(encoded), max_pixels)
         return None
-    decoded, own = _describe(pixels), PIL.Image.fromarray(pixels)
-    if reference.loses_bits(encoded):  # only the graph knows the picture
-        return decoded
-    return decoded if comparison.same_pixels(own, reference.as_rgb(reference.load(encoded))) else None
+    if format_name == "PNG" and reference.loses_bits(encoded, image):  # only the graph knows the picture
+        return _describe(pixels)
+    top = reference.load_top(encoded, image) if format_name == "PNG" else None
+    if top is None:
+        agree = comparison.same_pixels(PIL.Image.fromarray(pixels), reference.as_rgb(reference.decode(image)))
+    else:
+        agree = pixels.shape[1::-1] == image.size and comparison.same_pixels(
+            PIL.Image.fromarray(pixels[: top.height]), reference.as_rgb(top)
+        )
+    return _describe(pixels) if agree else None
 
 
 def _decode_transcoded(encoded: bytes, max_pixels: int) -> Decoded:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import PIL.Image
 import PIL.ImageChops
-import PIL.ImageStat
 
 ROUNDING = 1  # of 255, between two ways to compose transparency
 _MAX_CELLS, _CELL = 32, 16  # a grid's cells per side, and their size in pixels, at least
@@ -38,9 +37,9 @@ def alike(one: PIL.Image.Image, other: PIL.Image.Image) -> bool:
     """
     if one.size != other.size:
         return False
-    difference = PIL.ImageChops.difference(one, other)
-    greatest = max(high for _, high in difference.getextrema())
-    return greatest <= _MAX_CELL_DIFFERENCE and max(PIL.ImageStat.Stat(difference).mean) <= _MAX_MEAN_DIFFERENCE
+    difference = np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16))
+    per_channel = difference.mean(axis=(0, 1))
+    return bool(difference.max() <= _MAX_CELL_DIFFERENCE and per_channel.max() <= _MAX_MEAN_DIFFERENCE)
 
 
 def same_end(pixels: np.ndarray, reduced: PIL.Image.Image, factor: int) -> bool:
@@ -52,15 +51,14 @@ def same_end(pixels: np.ndarray, reduced: PIL.Image.Image, factor: int) -> bool:
       factor: 1 or more.
     """
     rows, columns = (side // factor for side in pixels.shape[:2])
-    strip = pixels[(rows - 1) * factor : rows * factor, : columns * factor]
-    own = strip.reshape(factor, columns, factor, 3).mean(axis=(0, 2), dtype=np.float32)
-    other = np.asarray(reduced.crop((0, rows - 1, columns, rows)))[0]
-    return bool(np.abs(own - other).max() <= _MAX_BLOCK_DIFFERENCE)
+    strip = np.ascontiguousarray(pixels[(rows - 1) * factor : rows * factor, : columns * factor])
+    own = PIL.Image.fromarray(strip).reduce(factor)
+    difference = PIL.ImageChops.difference(own, reduced.crop((0, rows - 1, columns, rows)))
+    return max(high for _, high in difference.getextrema()) <= _MAX_BLOCK_DIFFERENCE
 
 
 def same_pixels(one: PIL.Image.Image, other: PIL.Image.Image, tolerance: int = ROUNDING) -> bool:
     """Whether each pixel of two RGB images is the same, but for rounding."""
     if one.size != other.size:
         return False
-    difference = PIL.ImageChops.difference(one, other)
-    return one.tobytes() == other.tobytes() or max(high for _, high in difference.getextrema()) <= tolerance
+    return max(high for _, high in PIL.ImageChops.difference(one, other).getextrema()) <= tolerance

@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import PIL.Image
 
 from components import progress
-from components.image_example_gen import agreement, content, near_duplicates, parallelism, reference
+from components.image_example_gen import agreement, content, near_duplicates, parallelism
 from components.image_example_gen.byte_location import ByteLocation
 from components.image_example_gen.near_duplicates import PerceptualHash
 from components.image_example_gen.quarantine import Reason, RejectedImage, UnusableError
@@ -137,8 +138,9 @@ def inspect_image(encoded: bytes, config: IngestionConfig) -> ImageFacts:
     Raises:
       UnusableError: if the bytes cannot become an example.
     """
-    format_name = _identify_format(encoded, config)
-    decoded = agreement.decode(encoded, format_name, config.max_pixels)
+    with agreement.open_image(encoded) as image:
+        format_name = _identify_format(image, config)
+        decoded = agreement.decode(encoded, image, format_name, config.max_pixels)
     perceptual_hash = None if config.near_duplicates == "ignore" else near_duplicates.perceptual_hash(decoded.small)
     (width, height), measured = decoded.size, content.measure(decoded.small)
     return ImageFacts(
@@ -152,10 +154,9 @@ def inspect_image(encoded: bytes, config: IngestionConfig) -> ImageFacts:
     )
 
 
-def _identify_format(encoded: bytes, config: IngestionConfig) -> str:
-    """The format. Only the header is read, so a decompression bomb is rejected before it is decoded."""
-    with reference.open_image(encoded) as image:
-        format_name, (width, height) = image.format or "", image.size
+def _identify_format(image: PIL.Image.Image, config: IngestionConfig) -> str:
+    """The format. Only the header has been read, so a decompression bomb is rejected before it is decoded."""
+    format_name, (width, height) = image.format or "", image.size
     if width * height > config.max_pixels:
         detail = f"{width}x{height} pixels; data.max_pixels allows at most {config.max_pixels} pixels"
         raise UnusableError(Reason.TOO_LARGE, detail)

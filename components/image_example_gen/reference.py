@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import struct
 import warnings
+import zlib
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +50,8 @@ _TRANSPOSE = {
 # Whether rows and columns are read from their ends, in an image whose sides have been swapped if need be.
 _REVERSED = {2: (1, -1), 3: (-1, -1), 4: (-1, 1), 6: (-1, 1), 7: (-1, -1), 8: (1, -1)}
 _IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
+_TOP = 32  # rows of a PNG that are compared
+_OPAQUE = (0, 2, 3)  # colour types of a PNG: grey, RGB, palette
 _LEAST_SIDE = 16  # pixels of a JPEG that is decoded at a fraction of its size
 
 
@@ -131,29 +135,57 @@ class JpegPreview(NamedTuple):
         return upright[::rows, ::columns]
 
 
-def preview_jpeg(encoded: bytes) -> JpegPreview:
-    """Decodes a JPEG at a fraction of its size.
+def preview_jpeg(image: PIL.Image.Image) -> JpegPreview:
+    """Decodes a JPEG that is open at a fraction of its size.
 
     Raises:
       UnusableError: if Pillow cannot decode the image.
     """
-    with open_image(encoded) as image:
-        size = image.size
-        factor = next((factor for factor in (8, 4, 2) if min(size) // factor >= _LEAST_SIDE), 1)
-        image.draft(None, (size[0] // factor, size[1] // factor))
-        return JpegPreview(decode(image, upright=False), factor, size, orientation_of(image))
+    size = image.size
+    factor = next((factor for factor in (8, 4, 2) if min(size) // factor >= _LEAST_SIDE), 1)
+    image.draft(None, (size[0] // factor, size[1] // factor))
+    return JpegPreview(decode(image, upright=False), factor, size, orientation_of(image))
 
 
-def loses_bits(encoded: bytes) -> bool:
-    """Whether Pillow's picture lacks what the file holds: PNGs in colour, of which 12 of 16 bits are used.
+def load_top(encoded: bytes, image: PIL.Image.Image) -> PIL.Image.Image | None:
+    """The first rows of a PNG, RGB, which take a fraction of the time to decode; None if they do not stand for all.
+
+    They do if all pixels are stored in the same way: at most 8 bits, no transparency, not interlaced, not turned. If
+    the file has too few pixels, libpng fails.
+
+    Args:
+      encoded: the file.
+      image: the same, open.
+    """
+    bits, colour_type, _, _, interlaced = encoded[24:29]
+    if (
+        encoded[12:16] != b"IHDR"
+        or bits > 8
+        or colour_type not in _OPAQUE
+        or interlaced
+        or "transparency" in image.info
+        or image.height <= _TOP
+    ):
+        return None
+    header = b"IHDR" + encoded[16:20] + struct.pack(">I", _TOP) + encoded[24:29]
+    start = encoded[:12] + header + struct.pack(">I", zlib.crc32(header))
+    with open_image(start + encoded[33:]) as top:
+        rows = decode(top, upright=False)
+        return rows if orientation_of(top) in (None, 1) else None
+
+
+def loses_bits(encoded: bytes, image: PIL.Image.Image) -> bool:
+    """Whether Pillow's picture lacks what a PNG holds: in colour, of which 12 of 16 bits are used.
 
     Pillow has no mode for 16 bits in colour. It keeps the upper eight, and compares a transparent colour with these.
+
+    Args:
+      encoded: the file.
+      image: the same, open.
     """
-    if not encoded.startswith(png.MAGIC) or encoded[24:25] != b"\x10" or encoded[25:26] == b"\0":
+    if encoded[12:16] != b"IHDR" or encoded[24] != 16 or encoded[25] == 0:
         return False
-    with open_image(encoded) as image:
-        colours = image.convert("RGB").getextrema()
-        return "transparency" in image.info or max(high for _, high in colours) < 16
+    return "transparency" in image.info or max(high for _, high in image.convert("RGB").getextrema()) < 16
 
 
 def as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:

@@ -158,7 +158,7 @@ def test_jpegs_of_any_quality_are_kept(draw, size):
         small = near_duplicates.shrink(GRAPH(tf.constant(encoded)).numpy())
         grids = [
             comparison.grid(small, near_duplicates.reduction(size), size),
-            reference.preview_jpeg(encoded).grid(),
+            reference.preview_jpeg(reference.open_image(encoded)).grid(),
         ]
         difference = np.abs(np.subtract(*(np.asarray(grid).astype(int) for grid in grids)))
         assert difference.max() <= 24 and difference.mean() <= 3.5
