@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import pydantic
 from pydantic import Field
 
+from config.image_facts import MAX_PIXELS
 from config.section import ClassName, ConfigPath, LocalPath, PositiveShare, Section, may_look
 
 Action = Literal["stop", "warn", "ignore"]
@@ -100,9 +101,9 @@ class IngestionConfig(Section):
     """By how many of 64 bits the perceptual hashes of near-duplicates may differ; 0 to 16; default 4."""
     min_side: int = Field(8, ge=1)
     """An image whose shorter side has fewer pixels is quarantined; 1 or more; default 8."""
-    max_pixels: int = Field(89_478_485, ge=1)
-    """An image with more pixels is quarantined without being decoded; 1 or more; default 89478485, above which Pillow
-    suspects a decompression bomb."""
+    max_pixels: int = Field(MAX_PIXELS, ge=1)
+    """An image with more pixels is quarantined without being decoded, and a served model refuses it; 1 or more;
+    default 89478485, above which Pillow suspects a decompression bomb."""
     outside_files: bool = False
     """Whether links in the data folder, or paths in a manifest, may point outside of it. Default false: such files are
     quarantined."""

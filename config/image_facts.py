@@ -15,6 +15,9 @@ TRANSCODED_FORMATS = ("AVIF", "DDS", "HEIF", "ICO", "JPEG2000", "PCX", "PPM", "S
 """Formats that Pillow decodes itself, or with a library in its wheel, without starting another program. Examples hold
 these as PNG."""
 
+MAX_PIXELS = 89_478_485
+"""Most pixels of an image, unless `data.max_pixels` says otherwise; above, Pillow suspects a decompression bomb."""
+
 SIZE_BANDS = ("1-63", "64-127", "128-255", "256-511", "512-1023", "1024-")
 """First and last number of pixels of the shorter side; each band is twice as wide as the one before."""
 

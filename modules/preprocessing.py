@@ -28,7 +28,7 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
 
     Args:
       inputs: raw features of a batch; `image/encoded` and `image/label`, bytes [batch, 1], are used.
-      custom_config: `image_input`, a serialized config.backbone.ImageInput.
+      custom_config: `image_input`, a serialized config.backbone.ImageInput; `max_pixels`, see decoding.decode.
 
     Returns:
       `image`: float32 [batch, image_size, image_size, 3], as the backbone takes it;
@@ -37,7 +37,11 @@ def preprocessing_fn(inputs: dict[str, tf.Tensor], custom_config: dict[str, Any]
     """
     image_input = ImageInput.parse(custom_config["image_input"])
     pixels = decoding.decode_and_resize(
-        inputs[features.ENCODED][:, 0], image_input.image_size, image_input.aspect, str(image_input.interpolation)
+        inputs[features.ENCODED][:, 0],
+        image_input.image_size,
+        image_input.aspect,
+        str(image_input.interpolation),
+        custom_config["max_pixels"],
     )
     return {
         features.TRANSFORMED_IMAGE: PREPROCESSING[str(image_input.preprocessing)](pixels),

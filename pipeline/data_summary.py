@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,7 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
     found = drift.loads(Path(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri, drift.FILE).read_text("utf-8"))
     warnings = [
         *data_warnings.of(counts),
+        *_about_content(counts, folder),
         *_about_images(counts),
         *_about_small_classes(counts, gate),
         *(one.message for one in found),
@@ -80,6 +82,7 @@ def as_json(summary: DataSummary) -> dict[str, Any]:
         "in_several_splits": counts.in_several_splits,
         "ignored": dict(counts.ignored),
         "split_folders": dict(counts.split_folders),
+        "little_content": counts.little_content,
         "drift": [drift.as_json(finding) for finding in summary.drift],
     }
 
@@ -165,6 +168,16 @@ def _notes(counts: Counts) -> Iterator[str]:
     if counts.ignored:
         kinds = ", ".join(f"{kind} {number}" for kind, number in counts.ignored.items())
         yield f"ignored files and folders, which programs leave beside images: {kinds}"
+
+
+def _about_content(counts: Counts, folder: str) -> Iterator[str]:
+    if counts.little_content:
+        rows = report.read_rows(os.path.join(folder, report.LITTLE_CONTENT))
+        yield (
+            f"{counts.little_content} images show next to nothing (one colour, or fewer than 8 grey levels): "
+            f"{listed([row['path'] for row in rows])}; look at them, and remove those that are blank by mistake; "
+            f"{report.LITTLE_CONTENT} in the report lists all"
+        )
 
 
 def _about_images(counts: Counts) -> Iterator[str]:

@@ -222,6 +222,7 @@ def _training_stages(
         schema=data.example_gen.outputs["schema"],
         module_file=str(_MODULES / "preprocessing.py"),
         image_input=config.backbone.image_input,
+        max_pixels=config.data.max_pixels,
     )
     transform.add_upstream_node(data.example_validator)  # nothing is trained on images that do not fit the schema
     graph, stages, features = transform.outputs["transform_graph"], [transform], None

@@ -18,7 +18,7 @@ import apache_beam as beam
 import tensorflow as tf
 
 from components import progress
-from components.image_example_gen import inspection, parallelism, report
+from components.image_example_gen import agreement, parallelism, report
 from components.image_example_gen.inspection import InspectedImage
 from components.image_example_gen.sources import readers
 from config.errors import BadInputError
@@ -90,6 +90,9 @@ def _write_shard(
             "group": sum(bool(image.group) for image in images),
             "weight": sum(image.weight != 1 for image in images),
         },
+        "little_content": [
+            {"path": image.path, "label": image.label, "split": split} for image in images if image.facts.little_content
+        ],
         "fingerprint": report.fingerprint((split, image.label, image.key) for image in images),
     }
 
@@ -99,7 +102,7 @@ def _serialize(image: InspectedImage) -> bytes:
     if hashlib.sha256(encoded).hexdigest() != image.key:
         raise BadInputError(f"{image.path}: the file changed during the run; start the run again")
     values: dict[str, bytes | int | float] = {
-        features.ENCODED: inspection.transcode_to_png(encoded) if facts.transcoded else encoded,
+        features.ENCODED: agreement.transcode_to_png(encoded) if facts.transcoded else encoded,
         features.LABEL: image.label.encode("utf-8"),
         features.KEY: image.key.encode("ascii"),
         features.FORMAT: facts.format.encode("ascii"),

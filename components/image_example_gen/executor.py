@@ -87,6 +87,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         data_checks.check_classes(counts, classes, allow_untested, source_splits, quarantined)
         data_checks.check_weights(counts)
 
+        little_content = [row for shard in rows[_WRITTEN] for row in shard["little_content"]]
+        report.write_rows(os.path.join(report_uri, report.LITTLE_CONTENT), little_content)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.span, examples.version = resolved.span or 0, resolved.version or 0
@@ -191,6 +193,7 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
         in_several_splits=len({row["same_as"] for row in rows[report.DUPLICATES] if "splits" in row}),
         ignored=findings.ignored,
         split_folders=findings.split_folders,
+        little_content=sum(len(shard["little_content"]) for shard in rows[_WRITTEN]),
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

@@ -43,8 +43,13 @@ def shrink(pixels: np.ndarray) -> PIL.Image.Image:
       pixels: uint8 [height, width, 3], RGB.
     """
     image = PIL.Image.fromarray(pixels)
-    factor = min(image.size) // _HASHED_SIDE
+    factor = reduction(image.size)
     return image.reduce(factor) if factor > 1 else image
+
+
+def reduction(size: tuple[int, int]) -> int:
+    """The factor by which `shrink` reduces an image of this width and height; 1 or more."""
+    return max(1, min(size) // _HASHED_SIDE)
 
 
 def perceptual_hash(image: PIL.Image.Image) -> PerceptualHash | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
-from components.image_example_gen import inspection, report
+from components.image_example_gen import report, thumbnails
 from components.image_example_gen.quarantine import RejectedImage
 from components.image_example_gen.sources import readers
 from config.data import IngestionConfig
@@ -34,15 +34,15 @@ class QuarantineRows(beam.PTransform):
 
 
 def _make_rows(rejected: Iterable[RejectedImage], folder: str, max_pixels: int) -> Iterator[dict[str, Any]]:
-    thumbnails = 0
+    written = 0
     for image in sorted(rejected, key=lambda image: (image.path, image.location.uri)):
         row = {"path": image.path, "reason": str(image.reason), "detail": image.detail, "thumbnail": None}
-        thumbnail = _make_thumbnail(image, max_pixels) if thumbnails < _THUMBNAILS else None
+        thumbnail = _make_thumbnail(image, max_pixels) if written < _THUMBNAILS else None
         if thumbnail:
-            name = f"{thumbnails:03d}.png"
+            name = f"{written:03d}.png"
             row["thumbnail"] = f"{report.THUMBNAILS}/{name}"
             atomic_write(os.path.join(folder, name), thumbnail)
-            thumbnails += 1
+            written += 1
         yield row
 
 
@@ -53,4 +53,4 @@ def _make_thumbnail(image: RejectedImage, max_pixels: int) -> bytes | None:
         encoded = readers.fetch(image.location)
     except OSError:  # the reason why the image was rejected
         return None
-    return inspection.make_thumbnail(encoded, _SIDE, max_pixels)
+    return thumbnails.make_thumbnail(encoded, _SIDE, max_pixels)

@@ -10,6 +10,9 @@
 `duplicates.jsonl`
     one JSON object per line and duplicate: `path`, `same_as` (path of the file with the same bytes that became the
     example); if the source names several splits for these files, also `splits`, the one that is used first.
+`little_content.jsonl`
+    one JSON object per line and example with next to no content (`content.Content.is_little`): `path`, `label`,
+    `split`.
 `near_duplicates.jsonl`
     one JSON object per line and cluster of similar images in several splits: `path` of the first, `images` (how many
     per split), `labels`, `paths` (per split, at most 20 each).
@@ -32,6 +35,7 @@ COUNTS = "counts.json"
 QUARANTINE = "quarantine.jsonl"
 THUMBNAILS = "thumbnails"
 DUPLICATES = "duplicates.jsonl"
+LITTLE_CONTENT = "little_content.jsonl"
 NEAR_DUPLICATES = "near_duplicates.jsonl"
 
 
@@ -55,6 +59,7 @@ class Counts:
       in_several_splits: examples whose bytes the source has in several splits.
       ignored: kind of clutter to number of files and folders, see `sources.item.Findings`; they are not in `found`.
       split_folders: see `sources.item.Findings`.
+      little_content: examples with next to no content.
     """
 
     found: int
@@ -71,6 +76,7 @@ class Counts:
     in_several_splits: int = 0
     ignored: Mapping[str, int] = field(default_factory=dict)
     split_folders: Mapping[str, str] = field(default_factory=dict)
+    little_content: int = 0
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())

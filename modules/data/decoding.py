@@ -4,40 +4,54 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from modules.data import exif_orientation
+from config.image_facts import MAX_PIXELS as MAX_PIXELS
+from modules.data.decoders import bmp, gif, jpeg, orientation, png, webp
 
-_BMP_MAGIC = b"BM"
+_DECODERS = (jpeg, png, gif, bmp, webp)
 
 
 def decode_and_resize(
-    encoded: tf.Tensor, image_size: int, aspect: str = "resize", interpolation: str = "bilinear"
+    encoded: tf.Tensor,
+    image_size: int,
+    aspect: str = "resize",
+    interpolation: str = "bilinear",
+    max_pixels: int = MAX_PIXELS,
 ) -> tf.Tensor:
     """Decodes a batch of images and makes each a square of one size.
 
     Args:
-      encoded: string [batch], JPEG, PNG, GIF (first frame) or BMP of any channel count.
+      encoded: string [batch], see `decode`.
       image_size: pixels.
       aspect: `resize` stretches the image to the square, `crop` takes the largest square at its centre, `pad` fits the
         whole image in and fills up with black.
       interpolation: a method of tf.image.resize; antialiased where the image shrinks.
+      max_pixels: see `decode`.
 
     Returns:
       float32 [batch, image_size, image_size, 3], RGB in [0, 255].
     """
 
     def one(image: tf.Tensor) -> tf.Tensor:
-        decoded = decode(image)
+        decoded = decode(image, max_pixels)
         if aspect == "crop":
             decoded = _central_square(decoded)
-        resize = tf.image.resize_with_pad if aspect == "pad" else _stretch
-        resized = resize(decoded, image_size, image_size, method=interpolation, antialias=True)
-        return tf.clip_by_value(resized, 0.0, 255.0)  # bicubic and Lanczos overshoot at edges
+        if aspect == "pad":
+            resized = _resize_with_pad(decoded, image_size, interpolation)
+        else:
+            resized = tf.image.resize(decoded, [image_size, image_size], method=interpolation, antialias=True)
+        return tf.clip_by_value(tf.cast(resized, tf.float32), 0.0, 255.0)  # bicubic and Lanczos overshoot at edges
 
     return tf.map_fn(one, encoded, fn_output_signature=tf.TensorSpec([image_size, image_size, 3], tf.float32))
 
 
-def _stretch(image: tf.Tensor, height: int, width: int, method: str, antialias: bool) -> tf.Tensor:
-    return tf.image.resize(image, [height, width], method=method, antialias=antialias)
+def _resize_with_pad(image: tf.Tensor, image_size: int, interpolation: str) -> tf.Tensor:
+    """As tf.image.resize_with_pad, which fails where the shorter side would have less than one pixel."""
+    sides = tf.cast(tf.shape(image)[:2], tf.float64)
+    fitting = tf.maximum(1.0, sides * image_size / tf.reduce_max(sides))
+    height, width = tf.unstack(tf.cast(tf.floor(fitting), tf.int32))
+    top, left = tf.unstack(tf.cast(tf.floor((image_size - fitting) / 2), tf.int32))
+    resized = tf.image.resize(image, [height, width], method=interpolation, antialias=True)
+    return tf.image.pad_to_bounding_box(resized, top, left, image_size, image_size)
 
 
 def _central_square(image: tf.Tensor) -> tf.Tensor:
@@ -47,26 +61,34 @@ def _central_square(image: tf.Tensor) -> tf.Tensor:
     return image[top : top + side, left : left + side]
 
 
-def decode(encoded: tf.Tensor) -> tf.Tensor:
+def decode(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     """Decodes one image.
 
     Args:
-      encoded: string scalar, JPEG, PNG, GIF (first frame) or BMP of any channel count.
+      encoded: string scalar: JPEG, PNG, GIF (first frame), BMP or WebP of any channel count.
+      max_pixels: an image with more pixels is refused before it is decoded.
 
     Returns:
-      uint8 [height, width, 3], RGB, upright: turned as the file's EXIF orientation says; an alpha channel is dropped,
-      grey is repeated, 16 bits are cut to 8.
+      uint8 [height, width, 3], RGB, upright: turned as the file's EXIF or XMP says; transparency shows a white
+      background, grey is repeated, 16 bits become 8 (`sixteen_bits.to_eight`).
 
     Raises:
-      tf.errors.InvalidArgumentError: when run on bytes that are no such image, or are cut short.
+      tf.errors.InvalidArgumentError: when run on bytes that are no such image, are cut short, or have too many pixels.
     """
+    branches = [lambda one=decoder: one.decode(encoded, max_pixels) for decoder in _DECODERS]
+    image, how = tf.switch_case(_format(encoded), [*branches, lambda: _unknown(encoded)])
+    return tf.ensure_shape(orientation.upright(image, how), [None, None, 3])
 
-    def bmp() -> tf.Tensor:  # decode_image asks BMP files to have the channel count already
-        image = tf.image.decode_bmp(encoded)
-        return tf.cond(tf.equal(tf.shape(image)[-1], 1), lambda: tf.repeat(image, 3, axis=-1), lambda: image[:, :, :3])
 
-    def other() -> tf.Tensor:
-        return tf.io.decode_image(encoded, channels=3, expand_animations=False)
+def _format(encoded: tf.Tensor) -> tf.Tensor:
+    """Index of the decoder, int32 scalar; the number of decoders if there is none for this file."""
+    longest = max(len(decoder.MAGIC) for decoder in _DECODERS)
+    begin = tf.strings.substr(encoded, 0, longest)
+    starts = tf.strings.substr(begin, [0] * len(_DECODERS), [len(decoder.MAGIC) for decoder in _DECODERS])
+    hits = tf.equal(starts, [decoder.MAGIC for decoder in _DECODERS])
+    return tf.where(tf.reduce_any(hits), tf.argmax(hits, output_type=tf.int32), len(_DECODERS))
 
-    image = tf.cond(tf.equal(tf.strings.substr(encoded, 0, len(_BMP_MAGIC)), _BMP_MAGIC), bmp, other)
-    return tf.ensure_shape(exif_orientation.upright(encoded, image), [None, None, 3])
+
+def _unknown(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """TensorFlow says which formats it knows."""
+    return tf.io.decode_image(encoded, channels=3, expand_animations=False), tf.constant(1)

@@ -16,14 +16,14 @@ from drawing import COLOURS, encode, flat
 
 from config.backbone import ImageInput
 from modules import preprocessing
-from modules.data import features
+from modules.data import decoding, features
 
 IMAGE_INPUT = ImageInput(image_size=96, preprocessing="lite", interpolation="bicubic")
 
 
 def preprocessing_of(image_input: ImageInput) -> Callable[[dict[str, tf.Tensor]], dict[str, tf.Tensor]]:
     """The preprocessing function as Transform calls it."""
-    custom_config = {"image_input": image_input.serialized()}
+    custom_config = {"image_input": image_input.serialized(), "max_pixels": decoding.MAX_PIXELS}
     return functools.partial(preprocessing.preprocessing_fn, custom_config=custom_config)
 
 

@@ -127,3 +127,14 @@ def test_names_and_fields_that_may_be_mistakes_are_warnings(collect):
     assert "warning: a class is named like a missing label: 'none'; if its images have no label, " in told
     assert "warning: data.fields.group: no image has a group; check the name" in told
     assert "warning: data.fields.weight: the weight of every image is 1; check the name" in told
+
+
+def test_images_with_next_to_no_content_are_counted_with_examples(collect, tmp_path):
+    rows = [{"path": f"red/{number}.png", "label": "red", "split": "train"} for number in range(7)]
+    report.write_rows(str(tmp_path / report.LITTLE_CONTENT), rows)
+    blank = dataclasses.replace(counts(red=100, yellow=100), little_content=7)
+    summary = collect(blank, GateConfig(min_accuracy=0.5))
+    (warning,) = summary.warnings
+    assert warning.startswith("7 images show next to nothing")
+    assert "red/0.png, red/1.png, red/2.png, red/3.png, red/4.png and 2 more" in warning
+    assert data_summary.as_json(summary)["little_content"] == 7

@@ -7,8 +7,9 @@ import pytest
 from drawing import encode, flat, stripes
 from PIL import Image, ImageOps
 
-from components.image_example_gen import inspection
-from components.image_example_gen.inspection import inspect_image, transcode_to_png
+from components.image_example_gen import thumbnails
+from components.image_example_gen.agreement import transcode_to_png
+from components.image_example_gen.inspection import inspect_image
 from components.image_example_gen.quarantine import Reason, UnusableError
 from config.data import IngestionConfig
 
@@ -23,6 +24,7 @@ ANY = IngestionConfig()
         (encode(stripes(40), "PNG", "L"), "PNG"),
         (encode(stripes(40), "GIF", "P"), "GIF"),
         (encode(stripes(40), "BMP"), "BMP"),
+        (encode(stripes(40), "BMP", "P"), "BMP"),
         (encode(stripes(40), "BMP", "RGBA"), "BMP"),
     ],
 )
@@ -60,7 +62,6 @@ def test_brightness_is_mean_luma(colour, brightness):
         ("AVIF", "RGB"),
         ("HEIF", "RGB"),
         ("JPEG2000", "RGB"),
-        ("BMP", "P"),
         ("BMP", "1"),
         ("PPM", "L"),
         ("ICO", "RGBA"),
@@ -75,6 +76,15 @@ def test_formats_that_only_pillow_reads_become_pngs_with_the_same_pixels(kind, m
     given, made = (Image.open(io.BytesIO(content)) for content in (encoded, transcode_to_png(encoded)))
     assert made.format == "PNG"
     np.testing.assert_array_equal(np.asarray(made.convert("RGB")), np.asarray(given.convert("RGB")))
+
+
+def test_transparency_shows_a_white_background_in_a_transcoded_image():
+    shape = np.zeros((40, 40, 4), np.uint8)
+    shape[10:30, 10:30, 3] = 255
+    buffer = io.BytesIO()
+    Image.fromarray(shape).save(buffer, "WEBP", lossless=True)
+    made = np.asarray(Image.open(io.BytesIO(transcode_to_png(buffer.getvalue()))))
+    np.testing.assert_array_equal(made, np.repeat(255 - shape[:, :, 3:], 3, axis=2))
 
 
 def test_sixteen_bits_stay_sixteen_bits():
@@ -163,7 +173,7 @@ def test_random_damage_raises_no_other_error():
         for _ in range(60):
             damaged = whole.copy()
             damaged[random.integers(0, min(len(damaged), 200), 6)] = random.integers(0, 256, 6)
-            inspection.make_thumbnail(damaged.tobytes(), 16, 10_000)
+            thumbnails.make_thumbnail(damaged.tobytes(), 16, 10_000)
             try:
                 inspect_image(damaged.tobytes(), ANY)
                 outcomes.add("used")
@@ -181,8 +191,8 @@ def test_a_multi_picture_jpeg_is_a_jpeg():
 
 def test_a_thumbnail_shows_the_part_before_the_damage():
     whole = encode(flat("magenta", (64, 64), seed=0), "JPEG")
-    shown = Image.open(io.BytesIO(inspection.make_thumbnail(whole[: len(whole) * 3 // 4], 16, 10_000)))
+    shown = Image.open(io.BytesIO(thumbnails.make_thumbnail(whole[: len(whole) * 3 // 4], 16, 10_000)))
     assert shown.size == (16, 16)
     np.testing.assert_allclose(np.asarray(shown)[0, 0], (255, 0, 255), atol=25)
-    assert inspection.make_thumbnail(b"text", 16, 10_000) is None
-    assert inspection.make_thumbnail(png_of(40_000, 40_000), 16, 10_000) is None
+    assert thumbnails.make_thumbnail(b"text", 16, 10_000) is None
+    assert thumbnails.make_thumbnail(png_of(40_000, 40_000), 16, 10_000) is None

@@ -47,6 +47,14 @@ def test_an_animation_becomes_its_first_frame():
     np.testing.assert_array_equal(decode(buffer.getvalue())[0, 0], (0, 255, 255))
 
 
+@pytest.mark.parametrize(("highest", "divisor"), [(255, 1), (256, 16), (4095, 16), (4096, 256), (65535, 256)])
+def test_the_upper_eight_of_the_bits_in_use_are_kept(highest, divisor):
+    image = np.array([[0, highest // 2], [highest - 1, highest]], np.uint16)
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    np.testing.assert_array_equal(decode(buffer.getvalue())[:, :, 0], image // divisor)
+
+
 def test_sixteen_bits_are_cut_to_eight():
     buffer = io.BytesIO()
     Image.fromarray(np.full((4, 4), 0x80FF, np.uint16)).save(buffer, "PNG")
@@ -65,6 +73,25 @@ def test_images_of_all_sizes_are_resized_in_one_batch_and_keep_their_colours():
     assert batch.shape == (2, 32, 32, 3) and batch.dtype == np.float32
     np.testing.assert_allclose(batch[0], np.broadcast_to((0, 255, 255), (32, 32, 3)), atol=1e-3)
     np.testing.assert_allclose(batch[1], np.broadcast_to((255, 0, 255), (32, 32, 3)), atol=4)
+
+
+@pytest.mark.parametrize("aspect", ["resize", "crop", "pad"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "nearest", "area", "lanczos3"])
+def test_a_side_has_at_least_one_pixel_whatever_the_shape(aspect, interpolation):
+    shapes = [(8, 1000), (1000, 8), (1, 3000), (3000, 1), (1, 1)]
+    images = tf.constant([encode(flat("cyan", shape)) for shape in shapes])
+    batch = decoding.decode_and_resize(images, 32, aspect, interpolation).numpy()
+    assert batch.shape == (len(shapes), 32, 32, 3)
+    for image in batch:
+        np.testing.assert_allclose(image[15, 15], (0, 255, 255), atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (40, 30), (97, 13), (13, 97), (32, 32)])
+def test_padding_is_that_of_tensorflow_wherever_tensorflow_has_one(shape):
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    expected = tf.image.resize_with_pad(image, 32, 32, method="bilinear", antialias=True)
+    batch = decoding.decode_and_resize(tf.constant([encode(image)]), 32, "pad").numpy()
+    np.testing.assert_allclose(batch[0], expected, atol=1e-3)
 
 
 def test_shrinking_averages_instead_of_picking_pixels():

@@ -10,11 +10,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from modules.data import decoding, exif_orientation
+from modules.data import decoding
+from modules.data.decoders import jpeg, png
 
 TAG = 0x0112
 DECODE = tf.function(decoding.decode, input_signature=[tf.TensorSpec([], tf.string)])
-ORIENTATION = tf.function(exif_orientation.orientation, input_signature=[tf.TensorSpec([], tf.string)])
+
+
+def _orientation(encoded: tf.Tensor) -> tf.Tensor:
+    return tf.cond(
+        tf.equal(tf.strings.substr(encoded, 0, 2), jpeg.MAGIC),
+        lambda: jpeg.read_orientation(encoded, jpeg.find_segments(encoded)),
+        lambda: png.read_orientation(encoded, png.find_chunks(encoded)),
+    )
+
+
+ORIENTATION = tf.function(_orientation, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 
 
 def tagged(kind: str, value: int, order: str = "II", before: bytes = b"") -> bytes:
@@ -59,9 +70,9 @@ def test_a_value_that_means_nothing_turns_nothing(value):
     assert ORIENTATION(tf.constant(tagged("JPEG", value))).numpy() == 1
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
 def test_an_image_without_the_tag_stays_as_it_is(kind):
-    encoded = encode(stripes(40)[:24], kind, "P" if kind == "GIF" else "RGB")
+    encoded = encode(stripes(40)[:24], kind)
     assert ORIENTATION(tf.constant(encoded)).numpy() == 1
     assert DECODE(tf.constant(encoded)).shape == (24, 40, 3)
 
