@@ -1,7 +1,9 @@
-"""How the tests are shared out to two processes, so that they end at about the same time."""
+"""How the tests are shared out to two processes, so that they end at about the same time; and what each restores."""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 import pytest
@@ -10,6 +12,16 @@ from xdist.scheduler import LoadFileScheduling
 
 # They want the pipeline's first run, which is made once in each process that runs one of them.
 _OF_FIRST_RUN = ("test_code_changes.py", "test_drift.py", "test_input.py", "test_pipeline.py", "test_tfx_cli.py")
+
+
+@pytest.fixture(autouse=True)
+def _log_levels_are_restored() -> Iterator[None]:
+    """A command that a test calls lets TFX write its progress to the log."""
+    loggers = logging.getLogger(), logging.getLogger("absl")
+    before = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, before, strict=True):
+        logger.setLevel(level)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
