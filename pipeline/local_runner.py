@@ -24,7 +24,7 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
 from components import serving_directory
 from components.image_example_gen import sources
 from config import interruption, loading
-from config.errors import BadInputError, ExitCode, one_line
+from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
 from modules.files import atomic_write
@@ -157,7 +157,8 @@ def judge(config_path: str, workspace: str, model: str) -> ExitCode:
         found = verdict.load(runner.records[EVALUATOR].outputs["blessing"].uri)
         verdict_table.show(found, run_metadata.baseline_version(runner.records), session.terminal)
         answer = "blessed" if found.blessed else "refused"
-        print(f"{display_path(candidate)} would be {answer}; nothing was pushed", file=session.terminal)
+        reasons = f": {listed(verdict_table.refusals(found), 3)}" if not found.blessed else ""
+        print(f"{display_path(candidate)} would be {answer}; nothing was pushed{reasons}", file=session.terminal)
         return ExitCode.OK if found.blessed else ExitCode.NOT_BLESSED
 
     return _session(config_path, workspace, work, check_more=lambda: predict.version_folder(Path(model)))
