@@ -63,6 +63,7 @@ def test_a_missing_or_damaged_database_is_not_locked(tmp_path):
 
 
 def test_a_wait_inside_ml_metadata_is_reported_once_a_minute(database, caplog):
+    caplog.set_level(logging.INFO, "absl")
     with metadata_lock.reported(database), caplog.at_level(logging.INFO, "regraft"):
         for _ in range(3):
             logging.getLogger("absl").info("mlmd client retry in %f secs", 2.0)
