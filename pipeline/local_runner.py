@@ -251,6 +251,7 @@ def _open_session(
         folders.append(config.push.directory or folder.serving)
         _check_production(str(folders[-1]))
         with folder.locked(), temporary_files():
+            serving_directory.ServingDirectory(folders[-1]).remove_incomplete()
             check_more()
             log = folder.new_log()
             print(f"{config.name}: {display_path(config_path)}; details go to {display_path(log)}", flush=True)
