@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import time
 import traceback
 
 import pytest
@@ -37,3 +40,19 @@ def test_a_stage_ends_with_the_line_and_exit_code_of_its_error(monkeypatch, capl
         assert entrypoint.main(ARGUMENTS) == exit_code
     assert caplog.messages[-1] == line
     assert ("Traceback" in caplog.text) == (exit_code == 1)
+
+
+def test_a_pod_that_is_ended_says_so_and_is_no_error_of_the_stage(monkeypatch, caplog):
+    """Kubernetes sends SIGTERM; here a library turns its exception into an error."""
+
+    def ended(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+        except KeyboardInterrupt:
+            raise BackboneError("model: can't be loaded") from None
+
+    monkeypatch.setattr(entrypoint, "_run", ended)
+    with caplog.at_level(logging.INFO, "regraft"):
+        assert entrypoint.main(ARGUMENTS) == 143
+    assert caplog.messages == ["the stage was ended by SIGTERM"]
