@@ -9,6 +9,7 @@ import sys
 import time
 
 import click
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -115,3 +116,24 @@ def test_handlers_are_restored():
     with interruption.handled(), interruption.handled():
         pass
     assert {signal.getsignal(number) for number in interruption.SIGNALS} == {signal.SIG_DFL}
+
+
+STARTS_A_CHILD = """
+import subprocess, sys
+child = '''
+import os, time
+from config import interruption
+interruption.end_with_parent()
+print(os.getpid(), flush=True)
+time.sleep(60)
+'''
+subprocess.run([sys.executable, "-c", child])
+"""
+
+
+def test_a_child_ends_when_its_parent_is_killed():
+    with subprocess.Popen([sys.executable, "-c", STARTS_A_CHILD], stdout=subprocess.PIPE, text=True) as parent:
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    psutil.wait_procs([child], timeout=20)
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE

@@ -8,24 +8,12 @@ import subprocess
 import sys
 import time
 
-import psutil
 import pytest
 
 from config import interruption
 from pipeline import beam_runner
 
 SLEEP = "import time; time.sleep(60)"
-STARTS_A_WORKER = """
-import subprocess, sys
-worker = '''
-import os
-from pipeline import beam_runner
-parent = os.getppid()
-print(os.getpid(), flush=True)
-beam_runner._end_with(parent)
-'''
-subprocess.run([sys.executable, "-c", worker])
-"""
 
 
 def test_a_signal_ends_the_workers_for_which_beam_waits():
@@ -51,12 +39,3 @@ def test_workers_go_on_without_a_signal():
         assert worker.poll() is None
     finally:
         worker.kill()
-
-
-def test_a_worker_ends_when_its_run_is_killed():
-    with subprocess.Popen([sys.executable, "-c", STARTS_A_WORKER], stdout=subprocess.PIPE, text=True) as run:
-        worker = psutil.Process(int(run.stdout.readline()))
-        assert worker.is_running()
-        run.kill()
-    psutil.wait_procs([worker], timeout=20)
-    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
