@@ -149,6 +149,13 @@ class ServingDirectory:
                 self._remove(old)
         return version
 
+    def remove_incomplete(self) -> None:
+        """Deletes what a push left that was killed. It waits for a push that is under way."""
+        if any((self.path / name).exists() for name in (_PUSHING, _REMOVING)):
+            with self._locked():
+                for name in (_PUSHING, _REMOVING):
+                    shutil.rmtree(self.path / name, ignore_errors=True)
+
     def roll_back(self, to: int | None = None) -> tuple[int, int]:
         """Makes an earlier version current, and records the one that was, so that no run pushes it again.
 

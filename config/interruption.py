@@ -9,6 +9,7 @@ of the data.
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -22,6 +23,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Shells, `timeout` and closed terminals send a signal to a process and to its group. The second one must not end the
 # cleaning up.
 _REPEAT_SECONDS = 2.0
+
+_WATCH_SECONDS = 1.0
 
 # Raised by TFX's InfraValidator, which has its own handler of SIGTERM while it runs.
 _OF_TFX = "GracefulShutdown"
@@ -57,6 +60,18 @@ def handled() -> Iterator[None]:
             if handler is not None:
                 signal.signal(number, handler)
         _received = None
+
+
+def end_with_parent() -> None:
+    """From now on, ends this process when the one that started it is gone, even killed."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def received() -> signal.Signals | None:

@@ -10,7 +10,7 @@ from typing import Any
 from components.baseline_model import properties
 from components.evaluator import verdict
 from components.pusher import properties as pusher
-from config.errors import ExitCode
+from config.errors import ExitCode, listed
 from kubeflow import executor_io
 from pipeline import verdict_table
 
@@ -38,7 +38,9 @@ def main(arguments: Sequence[str]) -> ExitCode:
     if rolled_back := pushed.get(pusher.ROLLED_BACK):
         print(f"not pushed: this model is version {int(rolled_back)}, which was rolled back", file=sys.stderr)
     else:
-        print(f"not pushed: refused by {pushed[pusher.REFUSED_BY]}", file=sys.stderr)
+        reasons = verdict_table.refusals(found)
+        detail = f"; {listed(reasons, 3)}" if reasons else ""
+        print(f"not pushed: refused by {pushed[pusher.REFUSED_BY]}{detail}", file=sys.stderr)
     return ExitCode.NOT_BLESSED
 
 

@@ -7,7 +7,6 @@ option for that. Run as a program, this file is such a worker.
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import signal
 import sys
@@ -127,15 +126,9 @@ def _environment(workers: int) -> environments.Environment:
     return environments.SubprocessSDKEnvironment.from_command_string(command_string=command)
 
 
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
 def main() -> None:
     """Works until the runner ends the process, or is gone, even killed."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    interruption.end_with_parent()
     import tfx  # noqa: F401  first
     from apache_beam.runners.worker import sdk_worker_main
 

@@ -26,7 +26,7 @@ from components.image_example_gen import sources
 from components.image_example_gen.quarantine import BadImagesError
 from components.image_example_gen.sources import item_checks
 from config import interruption, loading
-from config.errors import BadInputError, ExitCode, one_line
+from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
 from modules.files import atomic_write
@@ -160,7 +160,8 @@ def judge(config_path: str, workspace: str, model: str) -> ExitCode:
         found = verdict.load(runner.records[EVALUATOR].outputs["blessing"].uri)
         verdict_table.show(found, run_metadata.baseline_version(runner.records), session.terminal)
         answer = "blessed" if found.blessed else "refused"
-        print(f"{display_path(candidate)} would be {answer}; nothing was pushed", file=session.terminal)
+        reasons = f": {listed(verdict_table.refusals(found), 3)}" if not found.blessed else ""
+        print(f"{display_path(candidate)} would be {answer}; nothing was pushed{reasons}", file=session.terminal)
         return ExitCode.OK if found.blessed else ExitCode.NOT_BLESSED
 
     return _session(config_path, workspace, work, check_more=lambda: predict.version_folder(Path(model)))
@@ -253,6 +254,7 @@ def _open_session(
         folders.append(config.push.directory or folder.serving)
         _check_production(str(folders[-1]))
         with folder.locked(), temporary_files():
+            serving_directory.ServingDirectory(folders[-1]).remove_incomplete()
             check_more()
             log = folder.new_log()
             print(f"{config.name}: {display_path(config_path)}; details go to {display_path(log)}", flush=True)

@@ -16,6 +16,7 @@ from components.evaluator import verdict as verdicts
 from components.evaluator.verdict import ClassFigures
 from components.pusher import properties
 from components.serving_check import findings
+from config.errors import listed
 from config.run import RunConfig
 from config.stages import EVALUATOR, PUSHER, SERVING_CHECK, TRAINER, TRANSFORM
 from modules import trainer
@@ -195,7 +196,9 @@ def _outcome(summary: Summary) -> str:
         return f"nothing was pushed: this model is version {summary.rolled_back}, which was rolled back"
     if summary.pushed is None:
         current = f"; this model is version {summary.current}, in production" if summary.current else ""
-        return f"not blessed ({summary.refused_by}): nothing was pushed{current}"
+        reasons = verdict_table.refusals(summary.verdict, summary.serving_check)
+        detail = f"; {listed(reasons, 3)}" if reasons else ""
+        return f"not blessed ({summary.refused_by}): nothing was pushed{current}{detail}"
     if summary.blessed_anyway:
         return f"NOT BLESSED ({summary.refused_by}), pushed anyway: {summary.pushed} ({summary.blessed_anyway})"
     if summary.same_answers:

@@ -43,6 +43,22 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
         print(f"{left_out} more checks of slices passed", file=terminal)
 
 
+def refusals(verdict: Verdict, serving_check: Mapping[str, Any] | None = None) -> list[str]:
+    """Every reason for which a candidate was refused: the check, what was found, and what is required.
+
+    Args:
+      verdict: the gate's.
+      serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it is not known.
+    """
+    failed = [check for check in verdict.checks if not check.passed]
+    found = ["no images" if check.value is None else f"{check.value:.4g}" for check in failed]
+    of_gate = [
+        f"{check.title}{_JUDGED[check.judged]}: {value}, {check.wanted} {check.bound:g} is required"
+        for check, value in zip(failed, found, strict=True)
+    ]
+    return [*of_gate, *(serving_check["refusals"] if serving_check else ())]
+
+
 def serving_check_lines(check: Mapping[str, Any]) -> Iterator[str]:
     """The result of the serving check, in sentences.
 

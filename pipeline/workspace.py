@@ -50,11 +50,13 @@ class RunFolder:
 
     def connection(self) -> metadata_store_pb2.ConnectionConfig:
         """Of the ML Metadata store, whose client waits while another program locks the database."""
-        from tfx.orchestration import metadata  # takes seconds
+        from ml_metadata.proto import metadata_store_pb2
 
         from pipeline import metadata_lock
 
-        connection = metadata.sqlite_metadata_connection_config(str(self.metadata))
+        connection = metadata_store_pb2.ConnectionConfig()
+        connection.sqlite.filename_uri = str(self.metadata)
+        connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         connection.retry_options.max_num_retries = metadata_lock.MOST_RETRIES
         return connection
 

@@ -363,3 +363,12 @@ def test_two_pushing_at_once_do_not_clobber_each_other(directory, tmp_path):
     fingerprints = [directory.manifest(version)["fingerprint"] for version in directory.versions()]
     assert all(model_fingerprint(directory.path / str(v)) == f for v, f in enumerate(fingerprints, 1))
     assert sorted(map(fingerprints.count, set(fingerprints))) == [5, 5]
+
+
+def test_what_a_killed_push_left_is_removed(tmp_path):
+    for name in (".pushing", ".removing", "1"):
+        (tmp_path / name).mkdir()
+    ServingDirectory(tmp_path).remove_incomplete()
+    assert {path.name for path in tmp_path.iterdir()} == {"1", ".lock"}
+    ServingDirectory(tmp_path / "missing").remove_incomplete()
+    assert not (tmp_path / "missing").exists()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -94,12 +95,12 @@ class Workspace:
         process.join()
         return self.ended(process.exitcode, terminal, config)
 
-    def run_and_kill(self, config: Path, moment: Callable[[str], bool]) -> Run:
-        """Sends SIGKILL as soon as `moment` holds of what the terminal shows."""
+    def run_and_kill(self, config: Path, moment: Callable[[str], bool], number: int = signal.SIGKILL) -> Run:
+        """Sends a signal as soon as `moment` holds of what the terminal shows."""
         process, terminal = self.start(config)
         while process.is_alive() and not moment(terminal.read_text() if terminal.exists() else ""):
             time.sleep(0.02)
-        process.kill()
+        os.kill(process.pid, number)
         process.join()
         return self.ended(process.exitcode, terminal, config)
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import signal
+import time
 import traceback
 
 import pytest
@@ -72,3 +75,19 @@ def test_an_input_whose_files_are_not_those_that_were_written_is_refused(tmp_pat
     (tmp_path / "1.gz").unlink()
     with pytest.raises(BadInputError, match=f"^examples: the files in {tmp_path} are not those that were written; .*"):
         entrypoint._check_inputs({"examples": [artifact]})
+
+
+def test_a_pod_that_is_ended_says_so_and_is_no_error_of_the_stage(monkeypatch, caplog):
+    """Kubernetes sends SIGTERM; here a library turns its exception into an error."""
+
+    def ended(*_):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.01)
+        except KeyboardInterrupt:
+            raise BackboneError("model: can't be loaded") from None
+
+    monkeypatch.setattr(entrypoint, "_run", ended)
+    with caplog.at_level(logging.INFO, "regraft"):
+        assert entrypoint.main(ARGUMENTS) == 143
+    assert caplog.messages == ["the stage was ended by SIGTERM"]

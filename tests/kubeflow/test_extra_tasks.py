@@ -79,7 +79,8 @@ def test_a_refusal_names_the_check_and_fails(tmp_path, capsys):
     printed = capsys.readouterr()
     assert code == 3
     assert "FAILED" in printed.out
-    assert printed.err == "not pushed: refused by gate, serving check\n"
+    assert printed.err.startswith("not pushed: refused by gate, serving check; ")
+    assert printed.err.endswith(" is required\n")
 
 
 def test_a_push_names_the_version(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -250,3 +251,11 @@ def test_another_tag_of_tf_serving_does_not_run_the_stage_again():
 
     assert properties(tf_serving="2.19.0") == properties()
     assert properties(max_p50_ms=1.0) != properties()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_a_serving_process_that_somebody_ended_is_no_refusal(monkeypatch, tmp_path, number):
+    ended = subprocess.CompletedProcess([], -number, "", "")
+    monkeypatch.setattr(executor.subprocess, "run", lambda *_, **__: ended)
+    with pytest.raises(executor.ServingProcessEndedError, match=number.name):
+        executor._check("model", tmp_path / "reference.json", ServingCheckConfig())

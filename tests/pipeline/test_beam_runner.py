@@ -1,0 +1,41 @@
+"""Beam's worker processes end with the run that started them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from config import interruption
+from pipeline import beam_runner
+
+SLEEP = "import time; time.sleep(60)"
+
+
+def test_a_signal_ends_the_workers_for_which_beam_waits():
+    worker = subprocess.Popen([sys.executable, "-c", SLEEP, beam_runner.__name__])
+    other = subprocess.Popen([sys.executable, "-c", SLEEP])
+    try:
+        with interruption.handled(), beam_runner._ending_its_workers():
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(1)
+            assert worker.wait(timeout=20) == -signal.SIGKILL
+        assert other.poll() is None
+    finally:
+        worker.kill()
+        other.kill()
+
+
+def test_workers_go_on_without_a_signal():
+    worker = subprocess.Popen([sys.executable, "-c", SLEEP, beam_runner.__name__])
+    try:
+        with interruption.handled(), beam_runner._ending_its_workers():
+            time.sleep(3 * beam_runner._POLL_SECONDS)
+        assert worker.poll() is None
+    finally:
+        worker.kill()
