@@ -26,7 +26,9 @@ def grid(reduced: PIL.Image.Image, factor: int, size: tuple[int, int]) -> PIL.Im
       size: width and height of the picture itself.
     """
     cells = (min(_MAX_CELLS, max(1, size[0] // _CELL)), min(_MAX_CELLS, max(1, size[1] // _CELL)))
-    return reduced.resize(cells, PIL.Image.Resampling.BILINEAR, box=(0, 0, size[0] / factor, size[1] / factor))
+    return reduced.resize(
+        cells, PIL.Image.Resampling.BILINEAR, box=(0, 0, size[0] / factor, size[1] / factor), reducing_gap=2.0
+    )
 
 
 def alike(one: PIL.Image.Image, other: PIL.Image.Image) -> bool:

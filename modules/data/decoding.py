@@ -7,7 +7,7 @@ import tensorflow as tf
 from config.image_facts import MAX_PIXELS as MAX_PIXELS
 from modules.data.decoders import bmp, gif, jpeg, orientation, png, webp
 
-_DECODERS = (jpeg, png, gif, bmp, webp)
+_OTHERS = (png, gif, bmp, webp)
 
 
 def decode_and_resize(
@@ -75,18 +75,23 @@ def decode(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     Raises:
       tf.errors.InvalidArgumentError: when run on bytes that are no such image, are cut short, or have too many pixels.
     """
-    branches = [lambda one=decoder: one.decode(encoded, max_pixels) for decoder in _DECODERS]
-    image, how = tf.switch_case(_format(encoded), [*branches, lambda: _unknown(encoded)])
+    is_jpeg = tf.equal(tf.strings.substr(encoded, 0, len(jpeg.MAGIC)), jpeg.MAGIC)
+    # TensorFlow visits each operation of a branch that is not taken, unless the branch is one call.
+    other = tf.function(
+        lambda one: _decode_other(one, max_pixels), autograph=False, experimental_attributes={"_noinline": True}
+    )
+    image, how = tf.cond(is_jpeg, lambda: jpeg.decode(encoded, max_pixels), lambda: other(encoded))
     return tf.ensure_shape(orientation.upright(image, how), [None, None, 3])
 
 
-def _format(encoded: tf.Tensor) -> tf.Tensor:
-    """Index of the decoder, int32 scalar; the number of decoders if there is none for this file."""
-    longest = max(len(decoder.MAGIC) for decoder in _DECODERS)
-    begin = tf.strings.substr(encoded, 0, longest)
-    starts = tf.strings.substr(begin, [0] * len(_DECODERS), [len(decoder.MAGIC) for decoder in _DECODERS])
-    hits = tf.equal(starts, [decoder.MAGIC for decoder in _DECODERS])
-    return tf.where(tf.reduce_any(hits), tf.argmax(hits, output_type=tf.int32), len(_DECODERS))
+def _decode_other(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Pixels as stored, and the orientation, of a file that is no JPEG."""
+    branches = [lambda one=decoder: one.decode(encoded, max_pixels) for decoder in _OTHERS]
+    magics = [decoder.MAGIC for decoder in _OTHERS]
+    begin = tf.strings.substr(encoded, 0, max(map(len, magics)))
+    hits = tf.equal(tf.strings.substr(begin, [0] * len(magics), [len(magic) for magic in magics]), magics)
+    which = tf.where(tf.reduce_any(hits), tf.argmax(hits, output_type=tf.int32), len(_OTHERS))
+    return tf.switch_case(which, [*branches, lambda: _unknown(encoded)])
 
 
 def _unknown(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from modules.data.decoders import encoded as reading
 from modules.data.decoders import orientation, transparency
 
-MAGIC, MARK, MARK_AT = b"RIFF", b"WEBP", 8
+MAGIC = b"RIFF"
 _CHUNKS = 12  # where the first chunk begins
 _EXTENDED, _LOSSLESS = b"VP8X", b"VP8L"
 _ANIMATED = 2  # a flag of the extended header
