@@ -20,6 +20,8 @@ from pipeline import console, run_metadata, verdict_table
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import RunFolder, display_path
 
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError)  # deleted, not JSON, or with other fields
+
 
 @dataclass(frozen=True)
 class PastRun:
@@ -28,11 +30,11 @@ class PastRun:
     Attributes:
       number: counted from 1, the oldest first.
       started: local time, ISO 8601.
-      verdict: on its candidate; None if the run did not get that far, or the verdict's file was deleted.
+      verdict: on its candidate; None if the run did not get that far, or the verdict's file was deleted or damaged.
       baseline: the version the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run.
       outcome: how the run ended, in words.
-      is_deleted: whether there was a verdict, and its file was deleted.
+      is_deleted: whether there was a verdict, and its file was deleted or damaged.
     """
 
     number: int
@@ -110,7 +112,9 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
       BadInputError: if the run has no verdict.
     """
     if run.verdict is None:
-        raise BadInputError(f"run {run.number} has no verdict{' any more' if run.is_deleted else ''}: {run.outcome}")
+        if run.is_deleted:
+            raise BadInputError(f"run {run.number}: the file of its verdict was deleted or damaged; {run.outcome}")
+        raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
     if as_json:
         about = {"run": run.number, "started": run.started, "outcome": run.outcome, "baseline": run.baseline}
         content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
@@ -127,7 +131,7 @@ def _past_run(number: int, started: str, stages: dict[str, StageRecord], is_runn
     if EVALUATOR in stages:
         try:
             found = verdicts.load(stages[EVALUATOR].outputs["blessing"].uri)
-        except FileNotFoundError:
+        except _UNREADABLE:
             found = None
         baseline = run_metadata.baseline_version(stages)
     is_deleted = EVALUATOR in stages and found is None
@@ -140,7 +144,7 @@ def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
         return None
     try:
         return findings.read(stages[SERVING_CHECK].outputs["infra_blessing"].uri)
-    except FileNotFoundError:
+    except _UNREADABLE:
         return None
 
 
