@@ -116,8 +116,9 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
             raise BadInputError(f"run {run.number}: the file of its verdict was deleted or damaged; {run.outcome}")
         raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
     if as_json:
-        about = {"run": run.number, "started": run.started, "outcome": run.outcome, "baseline": run.baseline}
-        content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
+        about = {"run": run.number, "started": run.started, "outcome": run.outcome}
+        judged = {**verdicts.as_json(run.verdict), "baseline": run.baseline}  # verdicts of 0.4.0 do not have it
+        content = {**about, **judged, "serving_check": run.serving_check}
         print(json.dumps(content, indent=2), file=terminal)
         return
     print(f"run {run.number}, started {run.started.partition('.')[0]}: {run.outcome}", file=terminal)
