@@ -21,6 +21,8 @@ from pipeline import console, metadata_lock, run_metadata, verdict_table
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import RunFolder, display_path
 
+_UNREADABLE = (OSError, ValueError, TypeError, LookupError)  # deleted, not JSON, or with other fields
+
 
 @dataclass(frozen=True)
 class PastRun:
@@ -29,11 +31,11 @@ class PastRun:
     Attributes:
       number: counted from 1, the oldest first.
       started: in UTC.
-      verdict: on its candidate; None if the run did not get that far, or the verdict's file was deleted.
+      verdict: on its candidate; None if the run did not get that far, or the verdict's file was deleted or damaged.
       baseline: the version the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run.
       outcome: how the run ended, in words.
-      is_deleted: whether there was a verdict, and its file was deleted.
+      is_deleted: whether there was a verdict, and its file was deleted or damaged.
     """
 
     number: int
@@ -117,11 +119,14 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
       BadInputError: if the run has no verdict.
     """
     if run.verdict is None:
-        raise BadInputError(f"run {run.number} has no verdict{' any more' if run.is_deleted else ''}: {run.outcome}")
+        if run.is_deleted:
+            raise BadInputError(f"run {run.number}: the file of its verdict was deleted or damaged; {run.outcome}")
+        raise BadInputError(f"run {run.number} has no verdict: {run.outcome}")
     if as_json:
         started = run.started.isoformat(timespec="milliseconds")
-        about = {"run": run.number, "started": started, "outcome": run.outcome, "baseline": run.baseline}
-        content = {**about, **verdicts.as_json(run.verdict), "serving_check": run.serving_check}
+        about = {"run": run.number, "started": started, "outcome": run.outcome}
+        judged = {**verdicts.as_json(run.verdict), "baseline": run.baseline}  # verdicts of 0.4.0 do not have it
+        content = {**about, **judged, "serving_check": run.serving_check}
         print(json.dumps(content, indent=2), file=terminal)
         return
     print(f"run {run.number}, started {run.started:%Y-%m-%d %H:%M:%S} UTC: {run.outcome}", file=terminal)
@@ -135,7 +140,7 @@ def _past_run(number: int, started: datetime.datetime, stages: dict[str, StageRe
     if EVALUATOR in stages:
         try:
             found = verdicts.load(stages[EVALUATOR].outputs["blessing"].uri)
-        except FileNotFoundError:
+        except _UNREADABLE:
             found = None
         baseline = run_metadata.baseline_version(stages)
     is_deleted = EVALUATOR in stages and found is None
@@ -148,7 +153,7 @@ def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
         return None
     try:
         return findings.read(stages[SERVING_CHECK].outputs["infra_blessing"].uri)
-    except FileNotFoundError:
+    except _UNREADABLE:
         return None
 
 

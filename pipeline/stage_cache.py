@@ -44,7 +44,10 @@ def locations(config: RunConfig, run_folder: str | Path, push_directory: str) ->
     named = {"data.path": config.data.path, "data.root": config.data.root, "data.schema": config.data.schema_}
     named |= {f"backbone.{index}": path for index, path in enumerate(config.backbone.files)}
     named |= {"push.directory": push_directory, "run folder": str(run_folder)}
-    return {path: f"<{name}>" for name, path in named.items() if path and not is_uri(path)}
+    # The state of objects in a bucket may be that of a table alone, so where they are counts.
+    return {
+        path: f"<{name}>" for name, path in named.items() if path and (not is_uri(path) or path.startswith("file://"))
+    }
 
 
 class StageCache:

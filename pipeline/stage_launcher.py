@@ -37,7 +37,17 @@ class StageLauncher(launcher.Launcher):
 
         A folder has files already if ML Metadata's database was deleted or restored, so that it counts from a lower
         number again. They would be read as a part of the new output.
+
+        Raises:
+          DamagedArtifactError: if an input lost files since the run took it from the cache or wrote it.
         """
+        for name, several in execution_info.input_dict.items():
+            for artifact in several:
+                recorded = artifact.get_string_custom_property(artifact_files.PROPERTY)
+                if recorded and (damage := artifact_files.damage(artifact.uri, recorded)):
+                    raise artifact_files.DamagedArtifactError(
+                        f"{name}: {damage} in {artifact.uri}, since this run began; run again"
+                    )
         for several in execution_info.output_dict.values():
             for artifact in several:
                 if not artifact.is_external and Path(artifact.uri).is_dir():

@@ -2,6 +2,7 @@
 
 import types
 
+import pytest
 from tfx.orchestration.portable import launcher
 from tfx.proto.orchestration import execution_result_pb2
 from tfx.types import standard_artifacts
@@ -25,9 +26,20 @@ def test_an_executor_starts_in_empty_folders_and_its_files_are_recorded(tmp_path
         return output
 
     monkeypatch.setattr(launcher.Launcher, "_run_executor", execute)
-    info = types.SimpleNamespace(output_dict={"examples": [artifact]})
+    info = types.SimpleNamespace(input_dict={}, output_dict={"examples": [artifact]})
     output = StageLauncher._run_executor(StageLauncher.__new__(StageLauncher), info)
     (described,) = output.output_artifacts["examples"].artifacts
     recorded = described.custom_properties[artifact_files.PROPERTY].string_value
     assert recorded == artifact_files.record(tmp_path / "1")
     assert "data-00000-of-00001.gz" in recorded and "data-00001" not in recorded
+
+
+def test_an_input_that_lost_files_during_the_run_stops_the_stage(tmp_path):
+    artifact = standard_artifacts.Examples()
+    artifact.uri = str(tmp_path)
+    (tmp_path / "data-00000-of-00001.gz").write_bytes(b"x")
+    artifact.set_string_custom_property(artifact_files.PROPERTY, artifact_files.record(tmp_path))
+    (tmp_path / "data-00000-of-00001.gz").unlink()
+    info = types.SimpleNamespace(input_dict={"examples": [artifact]}, output_dict={})
+    with pytest.raises(artifact_files.DamagedArtifactError, match=r"^examples: 1 file is missing \(data-.*run again$"):
+        StageLauncher._run_executor(StageLauncher.__new__(StageLauncher), info)
