@@ -21,7 +21,7 @@ from config.errors import one_line, op_message
 from modules.data import decoding, features
 
 # TensorFlow names the function, and marks an assertion's message.
-_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )?(?:assertion failed: \[(.*)\])?")
+_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:assertion failed: \[(.*)\])?")
 _UNUSABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.ResourceExhaustedError,
