@@ -159,5 +159,5 @@ def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
         return _graph(max_pixels)(tf.constant(encoded)).numpy()
     except _UNUSABLE as error:
-        message = one_line(op_message(error.message) or error)
-        raise UnusableError(Reason.TRUNCATED, _AROUND_MESSAGE.sub(r"\1", message)) from None
+        message = _AROUND_MESSAGE.sub(r"\1", op_message(error.message))
+        raise UnusableError(Reason.TRUNCATED, one_line(message or error)) from None
