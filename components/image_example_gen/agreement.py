@@ -86,7 +86,7 @@ def transcode_to_png(encoded: bytes) -> bytes:
 
 def _decode_jpeg(encoded: bytes, image: PIL.Image.Image, max_pixels: int) -> Decoded | None:
     """None if the file must be transcoded."""
-    own, pixels, failure = None, None, UnusableError(Reason.TRUNCATED, _CUT)
+    own, pixels, failure = None, np.zeros((0, 0, 3), np.uint8), UnusableError(Reason.TRUNCATED, _CUT)
     try:
         pixels = _run_graph(encoded, max_pixels)
     except UnusableError as error:
