@@ -21,7 +21,7 @@ from config.errors import one_line, op_message
 from modules.data import decoding, features
 
 # TensorFlow names the function, and marks an assertion's message.
-_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )?(?:assertion failed: \[(.*)\])?")
+_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:assertion failed: \[(.*)\])?")
 _UNUSABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.ResourceExhaustedError,
@@ -86,7 +86,7 @@ def transcode_to_png(encoded: bytes) -> bytes:
 
 def _decode_jpeg(encoded: bytes, image: PIL.Image.Image, max_pixels: int) -> Decoded | None:
     """None if the file must be transcoded."""
-    own, pixels, failure = None, None, UnusableError(Reason.TRUNCATED, _CUT)
+    own, pixels, failure = None, np.zeros((0, 0, 3), np.uint8), UnusableError(Reason.TRUNCATED, _CUT)
     try:
         pixels = _run_graph(encoded, max_pixels)
     except UnusableError as error:
@@ -159,5 +159,5 @@ def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
         return _graph(max_pixels)(tf.constant(encoded)).numpy()
     except _UNUSABLE as error:
-        message = one_line(op_message(error.message) or error)
-        raise UnusableError(Reason.TRUNCATED, _AROUND_MESSAGE.sub(r"\1", message)) from None
+        message = _AROUND_MESSAGE.sub(r"\1", op_message(error.message))
+        raise UnusableError(Reason.TRUNCATED, one_line(message or error)) from None

@@ -56,11 +56,11 @@ def same_end(pixels: np.ndarray, reduced: PIL.Image.Image, factor: int) -> bool:
     strip = np.ascontiguousarray(pixels[(rows - 1) * factor : rows * factor, : columns * factor])
     own = PIL.Image.fromarray(strip).reduce(factor)
     difference = PIL.ImageChops.difference(own, reduced.crop((0, rows - 1, columns, rows)))
-    return max(high for _, high in difference.getextrema()) <= _MAX_BLOCK_DIFFERENCE
+    return bool(np.max(difference.getextrema()) <= _MAX_BLOCK_DIFFERENCE)
 
 
 def same_pixels(one: PIL.Image.Image, other: PIL.Image.Image, tolerance: int = ROUNDING) -> bool:
     """Whether each pixel of two RGB images is the same, but for rounding."""
     if one.size != other.size:
         return False
-    return max(high for _, high in PIL.ImageChops.difference(one, other).getextrema()) <= tolerance
+    return bool(np.max(PIL.ImageChops.difference(one, other).getextrema()) <= tolerance)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import PIL.Image
 
 _LEAST_LEVELS = 8  # of 256
@@ -32,5 +33,5 @@ def measure(small: PIL.Image.Image) -> Content:
     histogram = small.convert("L").histogram()
     pixels = sum(histogram)
     brightness = sum(level * count for level, count in enumerate(histogram)) / pixels / 255
-    varies = any(high - low >= _LEAST_LEVELS for low, high in small.getextrema())
+    varies = bool((np.diff(np.reshape(small.getextrema(), (-1, 2))) >= _LEAST_LEVELS).any())
     return Content(round(brightness, 6), not varies or max(histogram) > _MOST_OF_IT * pixels)

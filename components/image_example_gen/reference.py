@@ -113,13 +113,13 @@ class JpegPreview(NamedTuple):
       reduced: RGB, as stored, not upright; its last row and column may reach beyond the picture.
       factor: 1, 2, 4 or 8; each pixel is the mean of a square of so many pixels.
       size: of the whole picture as stored, width and height.
-      orientation: 1 to 8, or None.
+      orientation: 1 to 8; any other number means 1.
     """
 
     reduced: PIL.Image.Image
     factor: int
     size: tuple[int, int]
-    orientation: int | None
+    orientation: int
 
     def grid(self) -> PIL.Image.Image:
         """See `comparison.grid`; upright."""
@@ -171,7 +171,7 @@ def load_top(encoded: bytes, image: PIL.Image.Image) -> PIL.Image.Image | None:
     start = encoded[:12] + header + struct.pack(">I", zlib.crc32(header))
     with open_image(start + encoded[33:]) as top:
         rows = decode(top, upright=False)
-        return rows if orientation_of(top) in (None, 1) else None
+        return rows if orientation_of(top) == 1 else None
 
 
 def loses_bits(encoded: bytes, image: PIL.Image.Image) -> bool:
@@ -185,7 +185,7 @@ def loses_bits(encoded: bytes, image: PIL.Image.Image) -> bool:
     """
     if encoded[12:16] != b"IHDR" or encoded[24] != 16 or encoded[25] == 0:
         return False
-    return "transparency" in image.info or max(high for _, high in image.convert("RGB").getextrema()) < 16
+    return "transparency" in image.info or bool(np.max(image.convert("RGB").getextrema()) < 16)
 
 
 def as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -221,12 +221,12 @@ def _on_background(image: PIL.Image.Image) -> PIL.Image.Image:
     return PIL.Image.alpha_composite(background, layer).convert("RGB")
 
 
-def orientation_of(image: PIL.Image.Image) -> int | None:
-    """As `ImageOps.exif_transpose` finds it; damaged EXIF names none."""
+def orientation_of(image: PIL.Image.Image) -> int:
+    """As `ImageOps.exif_transpose` finds it; damaged EXIF names none, which is 1."""
     try:
         value = image.getexif().get(PIL.ExifTags.Base.Orientation)
     except Exception:  # Pillow's readers raise errors of any type
         xmp = image.info.get("xmp")
         found = _IN_XMP.search(xmp) if isinstance(xmp, bytes) else None
         value = int(found[1]) if found else None
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) else 1

@@ -80,7 +80,7 @@ def read_orientation(encoded: tf.Tensor, chunks: Chunks) -> tf.Tensor:
 def find_chunks(encoded: tf.Tensor) -> Chunks:
     """Finds the last chunk of each kind of `_SOUGHT`."""
     length = tf.strings.length(encoded)
-    places, marks = zip(*_SOUGHT, strict=True)
+    places, marks = [place for place, _ in _SOUGHT], [mark for _, mark in _SOUGHT]
 
     def more(at: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return at + 12 <= length

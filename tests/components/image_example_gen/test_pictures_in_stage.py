@@ -62,7 +62,7 @@ def test_colours_and_sides_are_right(once):
 
     turned = np.rot90(picture(), -1)
     for file in ("turned.webp", "xmp.jpg", "long.jpg", "profile.png"):
-        assert np.abs(decoded(file) - turned).mean() < 4
+        assert np.abs(decoded(file) - turned).mean() < 8
     np.testing.assert_array_equal(decoded("rgba.bmp")[20, 5], picture()[20, 5])
     assert np.abs(decoded("high_colour.bmp") - picture()).max() <= 8
     with Image.open(io.BytesIO(VARIANTS["gif-off-the-corner"])) as image:
