@@ -66,6 +66,6 @@ def _masked(encoded: tf.Tensor, header: tf.Tensor, pixels: tf.Tensor) -> tf.Tens
     used = tf.cond(has_opacity, lambda: masks, lambda: masks[:3])
     is_byte = tf.equal(used[:, tf.newaxis], tf.constant(_MASK_OF_BYTE))
     whole = tf.reduce_all(tf.reduce_any(is_byte, axis=1))
-    with tf.control_dependencies([tf.debugging.Assert(whole, [_REFUSED])]):
-        which = tf.gather(tf.constant(_CHANNEL_OF_BYTE), tf.argmax(tf.cast(is_byte, tf.int32), axis=1))
+    which = tf.gather(tf.constant(_CHANNEL_OF_BYTE), tf.argmax(tf.cast(is_byte, tf.int32), axis=1))
+    which = reading.checked(which, whole, _REFUSED)
     return transparency.on_background(tf.gather(pixels, which, axis=2))

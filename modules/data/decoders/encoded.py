@@ -36,13 +36,14 @@ def int32(encoded: tf.Tensor, at: tf.Tensor | int, little: bool = True) -> tf.Te
     return tf.io.decode_raw(part(encoded, at, 4), tf.int32, little_endian=little, fixed_length=4)[0]
 
 
-def checked(encoded: tf.Tensor, holds: tf.Tensor, message: str) -> tf.Tensor:
-    """The same bytes; using them raises InvalidArgumentError with the message unless the condition holds.
+def checked(value: tf.Tensor, holds: tf.Tensor, message: str) -> tf.Tensor:
+    """The same value; using it raises InvalidArgumentError with the message unless the condition holds.
 
-    An assertion that nothing depends on could be pruned from the graph.
+    tf.debugging.Assert would run even where nothing depends on the value: to look up a label, images would be decoded.
     """
-    with tf.control_dependencies([tf.debugging.Assert(holds, [message])]):
-        return tf.identity(encoded)
+    check = tf.debugging.check_numerics(tf.where(holds, 0.0, float("nan")), message)
+    with tf.control_dependencies([check]):
+        return tf.identity(value)
 
 
 def within_bound(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, max_pixels: int) -> tf.Tensor:

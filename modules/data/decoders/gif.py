@@ -84,8 +84,7 @@ def _find_frame(encoded: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     start = _SCREEN + 3 * _colours(encoded)
     at, transparent = tf.while_loop(more, step, (start, tf.constant(-1)), maximum_iterations=_MAX_STEPS)
     is_frame = tf.equal(reading.uint8s(encoded, at, 1)[0], _DESCRIPTOR)
-    with tf.control_dependencies([tf.debugging.Assert(is_frame, ["the GIF has no frame, or is damaged before it"])]):
-        return tf.identity(at), transparent
+    return reading.checked(at, is_frame, "the GIF has no frame, or is damaged before it"), transparent
 
 
 def _end_of_blocks(raw: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
