@@ -21,7 +21,7 @@ from config.errors import one_line, op_message
 from modules.data import decoding, features
 
 # TensorFlow names the function, and says how `encoded.checked` works.
-_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*|(?: : Tensor had NaN values)$")
+_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:StringToNumberOp could not correctly convert string: )?")
 _UNUSABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.ResourceExhaustedError,
