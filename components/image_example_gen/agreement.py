@@ -20,8 +20,8 @@ from components.image_example_gen.quarantine import Reason, UnusableError
 from config.errors import one_line, op_message
 from modules.data import decoding, features
 
-# TensorFlow names the function, and says how `encoded.checked` works.
-_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:StringToNumberOp could not correctly convert string: )?")
+# TensorFlow names the function, and marks an assertion's message.
+_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:assertion failed: \[(.*)\])?")
 _UNUSABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.ResourceExhaustedError,
@@ -159,5 +159,5 @@ def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
         return _graph(max_pixels)(tf.constant(encoded)).numpy()
     except _UNUSABLE as error:
-        message = _AROUND_MESSAGE.sub("", op_message(error.message))
+        message = _AROUND_MESSAGE.sub(r"\1", op_message(error.message))
         raise UnusableError(Reason.TRUNCATED, one_line(message or error)) from None

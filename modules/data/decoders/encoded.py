@@ -39,12 +39,10 @@ def int32(encoded: tf.Tensor, at: tf.Tensor | int, little: bool = True) -> tf.Te
 def checked(value: tf.Tensor, holds: tf.Tensor, message: str) -> tf.Tensor:
     """The same value; using it raises InvalidArgumentError with the message unless the condition holds.
 
-    tf.debugging has only operations with state, which run even where nothing depends on the value: to look up a label,
-    images would be decoded. An operation that fails to read a number says what it read. Its result must be used, or
-    TensorFlow leaves it out.
+    An assertion that nothing depends on could be pruned from the graph.
     """
-    zero = tf.strings.to_number(tf.where(holds, "0", message))
-    return tf.where(tf.equal(zero, 0), value, tf.zeros_like(value))
+    with tf.control_dependencies([tf.debugging.Assert(holds, [message])]):
+        return tf.identity(value)
 
 
 def within_bound(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, max_pixels: int) -> tf.Tensor:
