@@ -22,6 +22,7 @@ from apache_beam.runners.runner import PipelineResult, PipelineRunner
 from apache_beam.transforms import environments
 
 from config import interruption
+from pipeline import worker_errors
 
 _DEATH = signal.SIGUSR1  # tells the main thread that a worker died
 _GRACE_SECONDS = 1.0
@@ -57,33 +58,41 @@ def _ending_with_its_workers() -> Iterator[None]:
     """Ends the run if a worker process dies.
 
     Beam 2.77 raises an error in the thread that waits for the worker (local_job_service.SubprocessSdkWorker.run), where
-    nobody catches it, and the main thread waits for ever. This interrupts the main thread instead, by a signal that no
-    person sends. A worker that died because a person interrupted the run (Ctrl-C reaches every process of the terminal)
-    is no error.
+    nobody catches it. The main thread then waits for ever, or gets an error that does not name the cause. This
+    interrupts the main thread instead, by a signal that no person sends. A worker that died because a person
+    interrupted the run (Ctrl-C reaches every process of the terminal) is no error.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     deaths: list[str] = []
+    lock = threading.Lock()  # no signal may be sent when its handler is gone: it would end the process
+    is_running = True
     report = threading.excepthook
 
     def on_error(error: threading.ExceptHookArgs) -> None:
         report(error)
-        if error.thread and error.thread.name == _WORKER_THREAD and not _run_is_interrupted():
+        if error.thread and error.thread.name == _WORKER_THREAD:
             deaths.append(str(error.exc_value))
-            signal.pthread_kill(threading.main_thread().ident or 0, _DEATH)
+            if not _run_is_interrupted():
+                with lock:
+                    if is_running:
+                        signal.pthread_kill(threading.main_thread().ident or 0, _DEATH)
 
     threading.excepthook = on_error
     handler = signal.signal(_DEATH, signal.default_int_handler)
     try:
         yield
-    except KeyboardInterrupt:
-        if not deaths:
+    except (Exception, KeyboardInterrupt) as error:
+        if not deaths or _run_is_interrupted() or worker_errors.failure(error).bad_input:
             raise
         raise WorkerDiedError(
             f"a Beam worker process died ({deaths[0]}); if memory ran out, set beam.workers to fewer processes"
-        ) from None
+        ) from None  # a KeyboardInterrupt as the cause would mean that a person interrupted the run
     finally:
+        signal.signal(_DEATH, signal.SIG_IGN)
+        with lock:
+            is_running = False
         threading.excepthook = report
         signal.signal(_DEATH, handler)
 
