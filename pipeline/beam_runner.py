@@ -84,6 +84,7 @@ def _ending_with_its_workers() -> Iterator[None]:
     try:
         yield
     except (Exception, KeyboardInterrupt) as error:
+        signal.signal(_DEATH, signal.SIG_IGN)  # the error came first
         if not deaths or _run_is_interrupted() or worker_errors.failure(error).bad_input:
             raise
         raise WorkerDiedError(
