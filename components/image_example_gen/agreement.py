@@ -150,14 +150,14 @@ def _describe(pixels: np.ndarray) -> Decoded:
 
 
 @functools.cache
-def _graph(max_pixels: int) -> tf.types.experimental.PolymorphicFunction:
-    signature = [tf.TensorSpec([], tf.string)]
-    return tf.function(lambda encoded: decoding.decode(encoded, max_pixels), input_signature=signature, autograph=False)
+def _graph(max_pixels: int, is_jpeg: bool) -> tf.types.experimental.PolymorphicFunction:
+    decode, signature = decoding.decode_jpeg if is_jpeg else decoding.decode, [tf.TensorSpec([], tf.string)]
+    return tf.function(lambda encoded: decode(encoded, max_pixels), input_signature=signature, autograph=False)
 
 
 def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
-        return _graph(max_pixels)(tf.constant(encoded)).numpy()
+        return _graph(max_pixels, encoded.startswith(jpeg_scans.MAGIC))(tf.constant(encoded)).numpy()
     except _UNUSABLE as error:
         message = _AROUND_MESSAGE.sub(r"\1", op_message(error.message))
         raise UnusableError(Reason.TRUNCATED, one_line(message or error)) from None

@@ -39,7 +39,7 @@ def alike(one: PIL.Image.Image, other: PIL.Image.Image) -> bool:
     """
     if one.size != other.size:
         return False
-    difference = np.abs(np.asarray(one, np.int16) - np.asarray(other, np.int16))
+    difference = np.asarray(PIL.ImageChops.difference(one, other))
     per_channel = difference.mean(axis=(0, 1))
     return bool(difference.max() <= _MAX_CELL_DIFFERENCE and per_channel.max() <= _MAX_MEAN_DIFFERENCE)
 

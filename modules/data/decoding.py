@@ -80,7 +80,15 @@ def decode(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     other = tf.function(
         lambda one: _decode_other(one, max_pixels), autograph=False, experimental_attributes={"_noinline": True}
     )
-    image, how = tf.cond(is_jpeg, lambda: jpeg.decode(encoded, max_pixels), lambda: other(encoded))
+    return _upright(*tf.cond(is_jpeg, lambda: jpeg.decode(encoded, max_pixels), lambda: other(encoded)))
+
+
+def decode_jpeg(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
+    """What `decode` does with a file that starts as a JPEG. This graph alone is made in a third of the time."""
+    return _upright(*jpeg.decode(encoded, max_pixels))
+
+
+def _upright(image: tf.Tensor, how: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(orientation.upright(image, how), [None, None, 3])
 
 
