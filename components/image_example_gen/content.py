@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import PIL.Image
 
+_LEVELS = np.arange(256)
 _LEAST_LEVELS = 8  # of 256
 _MOST_OF_IT = 0.95  # share of the pixels
 
@@ -30,8 +31,17 @@ def measure(small: PIL.Image.Image) -> Content:
     Args:
       small: RGB, see `near_duplicates.shrink`.
     """
-    histogram = small.convert("L").histogram()
-    pixels = sum(histogram)
-    brightness = sum(level * count for level, count in enumerate(histogram)) / pixels / 255
-    varies = bool((np.diff(np.reshape(small.getextrema(), (-1, 2))) >= _LEAST_LEVELS).any())
-    return Content(round(brightness, 6), not varies or max(histogram) > _MOST_OF_IT * pixels)
+    histogram = np.array(small.convert("L").histogram())
+    pixels = histogram.sum()
+    brightness = float(histogram @ _LEVELS / pixels / 255)
+    used = np.flatnonzero(histogram)
+    # The grey level varies no more than the channel that varies most, but for rounding.
+    varies = used[-1] - used[0] > _LEAST_LEVELS or bool((np.diff(small.getextrema()) >= _LEAST_LEVELS).any())
+    return Content(round(brightness, 6), bool(not varies or histogram.max() > _MOST_OF_IT * pixels))
+
+
+def contrast(grey: PIL.Image.Image) -> float:
+    """Standard deviation of the grey levels of an image of mode L, 0 to 127.5."""
+    histogram = np.array(grey.histogram())
+    mean, mean_of_squares = (histogram @ values / histogram.sum() for values in (_LEVELS, _LEVELS**2))
+    return float(np.sqrt(max(0.0, mean_of_squares - mean**2)))

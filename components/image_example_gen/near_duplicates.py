@@ -16,6 +16,8 @@ import numpy as np
 import PIL.Image
 import scipy.sparse
 
+from components.image_example_gen import content
+
 BITS = 64
 _MOSAIC_SIDE = 4  # tiles
 _MAX_COLOUR_DIFFERENCE = 24  # of 255; mean over the mosaic's tiles and channels
@@ -59,9 +61,9 @@ def perceptual_hash(image: PIL.Image.Image) -> PerceptualHash | None:
       image: as `shrink` returns it.
     """
     grey = image.convert("L")
-    if np.asarray(grey).std() < _MIN_CONTRAST:
+    if content.contrast(grey) < _MIN_CONTRAST:
         return None
-    bits = int(str(imagehash.phash(grey)), 16)
+    bits = int.from_bytes(np.packbits(imagehash.phash(grey).hash).tobytes(), "big")
     return PerceptualHash(bits, image.resize((_MOSAIC_SIDE, _MOSAIC_SIDE), PIL.Image.Resampling.BOX).tobytes())
 
 
