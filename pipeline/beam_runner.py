@@ -27,6 +27,7 @@ from pipeline import worker_errors
 _DEATH = signal.SIGUSR1  # tells the main thread that a worker died
 _GRACE_SECONDS = 1.0
 _POLL_SECONDS = 0.2
+_END_SECONDS = 30.0
 _WORKER_THREAD = "run_worker"  # Beam's name for the thread that waits for a worker process
 
 
@@ -114,10 +115,7 @@ def _ending_its_workers() -> Iterator[None]:
     def watch() -> None:
         while not done.wait(_POLL_SECONDS):
             if interruption.received() is not None:
-                for process in psutil.Process().children(recursive=True):
-                    with contextlib.suppress(psutil.Error):  # it has ended meanwhile
-                        if __name__ in process.cmdline():
-                            process.kill()
+                _kill_workers()
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -126,6 +124,20 @@ def _ending_its_workers() -> Iterator[None]:
     finally:
         done.set()
         watcher.join()
+        # A worker that is just being started gets to know of nothing, and this process would wait for it at its end.
+        deadline = time.monotonic() + _END_SECONDS
+        while interruption.received() is not None and time.monotonic() < deadline:
+            if not any(thread.name == _WORKER_THREAD for thread in threading.enumerate()):
+                break
+            _kill_workers()
+            time.sleep(_POLL_SECONDS)
+
+
+def _kill_workers() -> None:
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it has ended meanwhile
+            if any(__name__ in argument for argument in process.cmdline()):
+                process.kill()
 
 
 def _environment(workers: int) -> environments.Environment:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -29,6 +30,20 @@ def test_a_signal_ends_the_workers_for_which_beam_waits():
     finally:
         worker.kill()
         other.kill()
+
+
+def test_a_worker_that_is_only_being_started_is_ended_too():
+    def start_and_wait():
+        time.sleep(0.5)
+        command = f"exec {sys.executable} -c '{SLEEP}' {beam_runner.__name__}"
+        subprocess.run(command, shell=True)
+
+    thread = threading.Thread(target=start_and_wait, name=beam_runner._WORKER_THREAD)
+    with interruption.handled(), pytest.raises(KeyboardInterrupt), beam_runner._ending_its_workers():
+        thread.start()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    assert not thread.is_alive()
 
 
 def test_workers_go_on_without_a_signal():
