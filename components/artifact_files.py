@@ -62,7 +62,7 @@ def recorded_digest(artifact: types.Artifact) -> str:
     return artifact.get_string_custom_property(DIGEST_PROPERTY) or ""
 
 
-def damage(folder: str | Path, recorded: str) -> str:
+def damage(folder: str | Path, recorded: str, read_all: bool = False) -> str:
     """How the files below a folder differ from a record, in words; empty if they do not.
 
     A file with the recorded size and time is taken for unchanged; any other is read. Further files count if a stage
@@ -71,6 +71,7 @@ def damage(folder: str | Path, recorded: str) -> str:
     Args:
       folder: of the artifact.
       recorded: what `record` gave.
+      read_all: whether all files are read. A failing disk changes bytes, but neither size nor time.
     """
     expected, found = _parsed(recorded), _files(folder)
     missing = [path for path in expected if path not in found]
@@ -78,7 +79,10 @@ def damage(folder: str | Path, recorded: str) -> str:
         path
         for path, file in expected.items()
         if (status := found.get(path)) is not None
-        and (status.st_size != file.size or (status.st_mtime_ns != file.modified and _differs(folder, path, file)))
+        and (
+            status.st_size != file.size
+            or ((read_all or status.st_mtime_ns != file.modified) and _differs(folder, path, file))
+        )
     ]
     added = [path for path in found if path not in expected and not Path(path).name.startswith(_HIDDEN)]
     parts = (

@@ -1,8 +1,11 @@
 """What is around an executor on this machine."""
 
+import os
 import types
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2
+from tfx.orchestration import metadata
 from tfx.orchestration.portable import launcher
 from tfx.proto.orchestration import execution_result_pb2
 from tfx.types import standard_artifacts
@@ -43,3 +46,35 @@ def test_an_input_that_lost_files_during_the_run_stops_the_stage(tmp_path):
     info = types.SimpleNamespace(input_dict={"examples": [artifact]}, output_dict={})
     with pytest.raises(artifact_files.DamagedArtifactError, match=r"^examples: 1 file is missing \(data-.*run again$"):
         StageLauncher._run_executor(StageLauncher.__new__(StageLauncher), info)
+
+
+def test_an_input_with_other_bytes_explains_a_failure_and_leaves_the_cache(tmp_path, monkeypatch):
+    """A failing disk changes neither size nor time."""
+    shard = tmp_path / "data-00000-of-00001.gz"
+    shard.write_bytes(b"good")
+    artifact = standard_artifacts.Examples()
+    artifact.uri = str(tmp_path)
+    artifact.set_string_custom_property(artifact_files.PROPERTY, artifact_files.record(tmp_path))
+    status = shard.stat()
+
+    def execute(self, info):
+        raise ValueError("corrupted record")
+
+    monkeypatch.setattr(launcher.Launcher, "_run_executor", execute)
+    stage = StageLauncher.__new__(StageLauncher)
+    stage._mlmd_connection = metadata.Metadata(metadata.sqlite_metadata_connection_config(str(tmp_path / ".db")))
+    info = types.SimpleNamespace(input_dict={"examples": [artifact]}, output_dict={})
+    with pytest.raises(ValueError, match="corrupted record"):
+        stage._run_executor(info)
+    with stage._mlmd_connection as handle:
+        artifact_type = metadata_store_pb2.ArtifactType(name="Examples")
+        artifact.mlmd_artifact.type_id = handle.store.put_artifact_type(artifact_type, can_add_fields=True)
+        artifact.mlmd_artifact.ClearField("properties")
+        (artifact.mlmd_artifact.id,) = handle.store.put_artifacts([artifact.mlmd_artifact])
+    shard.write_bytes(b"evil")
+    os.utime(shard, ns=(status.st_atime_ns, status.st_mtime_ns))
+    with pytest.raises(artifact_files.DamagedArtifactError, match=r"^examples: 1 file has changed .* failing disk; "):
+        stage._run_executor(info)
+    with stage._mlmd_connection as handle:
+        (stored,) = handle.store.get_artifacts()
+    assert stored.state == metadata_store_pb2.Artifact.DELETED
