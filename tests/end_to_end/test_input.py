@@ -122,7 +122,7 @@ def test_a_class_too_small_to_be_trained_on_is_named(workspace, tmp_path):
     only = next(image for image in drawn if splitting.split_of(hashlib.sha256(image).hexdigest(), shares) == "test")
     (root / "teal").mkdir()
     (root / "teal" / "only.png").write_bytes(only)
-    run = workspace.run(workspace.configure(root, name="lonely", data={"splits": shares}))
+    run = workspace.run(workspace.configure(root, name="lonely", data={"splits": shares, "stratified": False}))
     assert run.exit_code == 2
     assert "no image of ['teal'] is in the training split" in run.output
 
