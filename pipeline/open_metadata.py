@@ -13,7 +13,7 @@ from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from config.errors import BadInputError
-from pipeline import metadata_lock, system_errors, worker_errors
+from pipeline import metadata_lock, worker_errors
 from pipeline.workspace import ADVICE_DAMAGED, RunFolder, display_path
 
 PATIENCE_SECONDS = 60.0  # a person waits for the answer
@@ -52,17 +52,47 @@ def opened(folder: RunFolder, to_write: bool = False) -> Iterator[metadata_store
     """
     database = folder.metadata
     metadata_lock.wait(database, PATIENCE_SECONDS, to_write, grace=_GRACE_SECONDS, report=_on_stderr)
-    _refuse_damaged(database)
+    try:
+        _finish_rollback(database)
+        _refuse_damaged(database)
+    except sqlite3.OperationalError as error:
+        raise _in_a_sentence(error, folder, to_write) from error
     connection = folder.connection()
     connection.sqlite.connection_mode = _MODE.READWRITE if to_write else _MODE.READONLY
     connection.retry_options.max_num_retries = metadata_lock.retries(PATIENCE_SECONDS)
     try:
         yield metadata_store.MetadataStore(connection)
     except (errors.StatusError, RuntimeError) as error:  # a store that cannot be opened is a RuntimeError
-        if metadata_lock.is_locked(database, to_write):
-            raise metadata_lock.MetadataLockedError(metadata_lock.sentence(database)) from error
-        message = worker_errors.failure(error, [folder.path], database).message
-        raise metadata_lock.MetadataError(f"{display_path(database)}: {message}") from error
+        raise _in_a_sentence(error, folder, to_write) from error
+
+
+def _in_a_sentence(error: Exception, folder: RunFolder, to_write: bool) -> metadata_lock.MetadataError:
+    database = folder.metadata
+    if metadata_lock.is_locked(database, to_write):
+        return metadata_lock.MetadataLockedError(metadata_lock.sentence(database))
+    message, name = worker_errors.failure(error, [folder.path], database).message, display_path(database)
+    return metadata_lock.MetadataError(message if message.startswith(name) else f"{name}: {message}")
+
+
+def _finish_rollback(database: Path) -> None:
+    """Lets SQLite undo what a killed run had half written, as the next run would; a reader is not allowed to."""
+    try:
+        _look_into(database, "ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_READONLY_ROLLBACK:
+            raise
+        _look_into(database, "rw")
+    except sqlite3.DatabaseError:  # _refuse_damaged says more
+        return
+
+
+def _look_into(database: Path, mode: str) -> None:
+    with contextlib.closing(_connect(database, mode)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _connect(database: Path, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(database))}?mode={mode}", uri=True)
 
 
 def _refuse_damaged(database: Path) -> None:
@@ -70,14 +100,12 @@ def _refuse_damaged(database: Path) -> None:
         if not file.read(1):
             raise BadInputError(f"{display_path(database)}: the file is empty; {ADVICE_DAMAGED}")
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as connection:
+        with contextlib.closing(_connect(database, "ro")) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    except sqlite3.OperationalError:  # not damaged
+        raise
     except sqlite3.DatabaseError as error:
-        text = f"{type(error).__name__}: {error}"
-        if isinstance(error, sqlite3.OperationalError):
-            message = system_errors.sentence(text, [database.parent], database) or text
-            raise metadata_lock.MetadataError(f"{display_path(database)}: {message}") from error
         raise BadInputError(f"{display_path(database)}: the database is damaged ({error}); {ADVICE_DAMAGED}") from None
     if found != "ok":
         raise BadInputError(

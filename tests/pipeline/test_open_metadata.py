@@ -188,6 +188,21 @@ def test_an_error_of_the_store_becomes_a_sentence(folder):
     assert "metadata.sqlite: the database is damaged; restore it from a backup" in result.output
 
 
+@each_command
+def test_what_a_killed_program_had_half_written_is_undone(folder, command):
+    before = call(["history"], folder.path).output
+    program = (
+        "import os, sqlite3, sys; connection = sqlite3.connect(sys.argv[1], isolation_level=None);"
+        "connection.execute('PRAGMA cache_size = 1'); connection.execute('BEGIN IMMEDIATE');"
+        "connection.execute('DELETE FROM Context'); connection.execute('CREATE TABLE big(x)');"
+        "connection.execute('INSERT INTO big VALUES (zeroblob(1000000))'); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", program, str(folder.metadata)], check=True)
+    assert folder.metadata.with_name("metadata.sqlite-journal").stat().st_size
+    assert call(command, folder.path).exit_code == (2 if command[0] == "explain" else 0)
+    assert call(["history"], folder.path).output == before
+
+
 @pytest.mark.parametrize("how", ["renamed", "link", "copy"])
 def test_the_folder_may_have_another_name_than_the_pipeline(folder, tmp_path, how):
     before, other = folder.path, tmp_path / "another"
