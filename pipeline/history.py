@@ -152,11 +152,11 @@ def _outcome(run: RunRecord, verdict: verdicts.Verdict | None, is_running: bool)
         blessed = stages[EVALUATOR].outputs["blessing"].custom_properties["blessed"].int_value
         return "gate only: would be blessed" if blessed else "gate only: would be refused"
     if PUSHER not in stages:
-        if run.stopped and not is_running:
-            stage, why = run.stopped
+        stage, why = run.stopped or (None, "ended")
+        if stage and not is_running:
             return f"{why} in {stage}"
         last = list(stages)[-1] if stages else None
-        state = "running," if is_running else "ended"
+        state = "running," if is_running else why
         return f"{state} after {last}" if last else f"{state} before the end of its first stage"
     pushed = stages[PUSHER].outputs["pushed_model"].custom_properties
     if rolled_back := pushed[properties.ROLLED_BACK].int_value:

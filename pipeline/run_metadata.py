@@ -16,6 +16,7 @@ from pipeline.workspace import ARTIFACTS
 
 CHECK_PREFIX = "check "  # at the start of the run id, if only the data was checked
 RUN = "pipeline_run"
+STOPPED = "stopped"  # custom property of a run: a Stop, if it is known of the run as a whole
 KILLED = "killed"  # custom property of an execution that a later run found unfinished
 _PIPELINE, _NODE = "pipeline", "node"  # types of contexts
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
@@ -50,12 +51,12 @@ class RunRecord:
     Attributes:
       started: in UTC.
       stages: id to record of the stages that finished, in the order they did.
-      stopped: the stage that did not finish after these, and why; None if there is none.
+      stopped: the stage that did not finish after these, if one had begun, and why; None if nothing is known.
     """
 
     started: datetime.datetime
     stages: dict[str, StageRecord]
-    stopped: tuple[str, Stop] | None = None
+    stopped: tuple[str | None, Stop] | None = None
 
 
 def baseline_version(stages: Mapping[str, StageRecord]) -> int | None:
@@ -102,13 +103,15 @@ def read_runs(store: metadata_store.MetadataStore, artifacts: str) -> list[RunRe
 
 def _read_run(store: metadata_store.MetadataStore, run: metadata_store_pb2.Context, artifacts: str) -> RunRecord:
     stages: dict[str, StageRecord] = {}
-    stopped: tuple[str, Stop] | None = None
+    stopped: tuple[str | None, Stop] | None = None
     for execution in sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id):
         name = _stage(store, execution)
         if execution.last_known_state in _DONE:
             stages[name], stopped = _record(store, execution, artifacts), None
         else:
             stopped = name, _stop(execution)
+    if of_run := run.custom_properties[STOPPED].string_value:
+        stopped = stopped[0] if stopped else None, Stop(of_run)
     started = datetime.datetime.fromtimestamp(run.create_time_since_epoch / 1000, datetime.UTC)
     return RunRecord(started, stages, stopped)
 

@@ -27,7 +27,8 @@ def close_executions(
       connection: of the pipeline's ML Metadata store.
       artifacts: the folder of its artifacts, `<stage>/<output>/<execution>`.
       state: CANCELED for a run that was interrupted, FAILED for one that was killed.
-      interrupted_run: id of the run whose failed execution gets the state, too: a signal may reach TFX as an error.
+      interrupted_run: id of the run that a signal ended; this is recorded of it, because the signal may arrive between
+        two stages. Its failed execution gets the state, too: a signal may reach TFX as an error.
 
     Returns:
       the executions' ids.
@@ -40,6 +41,8 @@ def close_executions(
     ]
     run = store.get_context_by_type_and_name(run_metadata.RUN, interrupted_run) if interrupted_run else None
     if run is not None:
+        run.custom_properties[run_metadata.STOPPED].string_value = run_metadata.Stop.INTERRUPTED
+        store.put_contexts([run])
         of_run = store.get_executions_by_context(run.id)
         unfinished += [execution for execution in of_run if execution.last_known_state == Execution.FAILED]
     for execution in unfinished:

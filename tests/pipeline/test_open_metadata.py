@@ -228,9 +228,11 @@ def test_history_tells_failed_interrupted_and_killed_runs_apart(runs):
     runs.run(Transform=state.FAILED)
     unfinished.close_executions(connection, runs.folder.artifacts, state.CANCELED, "run 4")
     runs.run(Transform=state.COMPLETE)
+    runs.run(Transform=state.COMPLETE)
+    unfinished.close_executions(connection, runs.folder.artifacts, state.CANCELED, "run 6")
     runs.run(Transform=state.CACHED, Trainer=state.RUNNING)
     outcomes = ["failed in Trainer", "interrupted in Trainer", "killed in Evaluator", "interrupted in Transform"]
-    outcomes += ["ended after Transform"]
+    outcomes += ["ended after Transform", "interrupted after Transform"]
 
     def listed():
         lines = call(["history"], runs.folder.path).output.splitlines()
