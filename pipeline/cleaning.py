@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from config.errors import BadInputError
 from config.stages import EVALUATOR, PUSHER, SERVING_CHECK, TRAINER
-from pipeline import console, run_metadata
+from pipeline import console, open_metadata, run_metadata
 from pipeline.workspace import RunFolder, display_path
 
 _OF_A_VERSION = (TRAINER, EVALUATOR, SERVING_CHECK, PUSHER)
@@ -55,18 +56,16 @@ def clean(folder: str | Path, keep_runs: int, is_dry_run: bool, terminal: TextIO
       terminal: where to print.
 
     Raises:
-      BadInputError: if the folder holds no runs, or a run is active.
+      BadInputError: if the folder holds no runs, a run is active, or the database is damaged or records no run.
+      MetadataError: if another program locks the database, or it cannot be used for another reason.
     """
-    path = Path(folder).absolute()
-    runs = RunFolder(path.parent, path.name)
-    if not runs.metadata.is_file():
-        raise BadInputError(f"{display_path(runs.path)}: no runs here; name a folder <workspace>/<pipeline name>")
-    with runs.locked():
-        store = metadata_store.MetadataStore(_connection(runs.metadata))
+    runs = open_metadata.folder_of(folder)
+    with _unused(runs, is_dry_run), open_metadata.opened(runs, to_write=not is_dry_run) as store:
         artifacts = {artifact.id: run_metadata.relative_uri(artifact.uri) for artifact in store.get_artifacts()}
         needed = _of_last_runs(store, keep_runs) | _of_versions(store, runs.serving, artifacts)
         kept = {place for number, place in artifacts.items() if number in needed or place.startswith(_VERDICTS)}
         found = list(_removable(runs.artifacts, kept))
+        _refuse_without_runs(store, runs, found)
         if not is_dry_run:
             # Files first: on a full disk ML Metadata cannot write. The cache does not use what is half removed.
             for one in found:
@@ -77,11 +76,25 @@ def clean(folder: str | Path, keep_runs: int, is_dry_run: bool, terminal: TextIO
     _print(found, keep_runs, is_dry_run, terminal)
 
 
-def _connection(database: Path) -> metadata_store_pb2.ConnectionConfig:
-    connection = metadata_store_pb2.ConnectionConfig()
-    connection.sqlite.filename_uri = str(database)
-    connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE
-    return connection
+def _unused(runs: RunFolder, is_dry_run: bool) -> contextlib.AbstractContextManager[None]:
+    """Keeps runs out; a dry run only looks, because the lock is a file."""
+    if not is_dry_run:
+        return runs.locked()
+    if runs.is_in_use():
+        raise runs.in_use_error()
+    return contextlib.nullcontext()
+
+
+def _refuse_without_runs(store: metadata_store.MetadataStore, runs: RunFolder, found: list[Removable]) -> None:
+    """Refuses a database that knows nothing of what is there: it is new, or of another folder."""
+    if any(not run.name.startswith(run_metadata.CHECK_PREFIX) for run in store.get_contexts_by_type(run_metadata.RUN)):
+        return
+    for folders, what in (([one.path for one in found], "artifacts"), (_folders(runs.serving), "versions")):
+        if folders:
+            raise BadInputError(
+                f"{display_path(runs.metadata)}: it records no run, but there are {what}, for example "
+                f"{display_path(folders[0])}; restore the database from a backup, or train with `regraft run` first"
+            )
 
 
 def _of_last_runs(store: metadata_store.MetadataStore, count: int) -> set[int]:

@@ -17,9 +17,8 @@ from components.pusher import properties
 from components.serving_check import findings
 from config.errors import BadInputError
 from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
-from pipeline import console, metadata_lock, run_metadata, verdict_table
-from pipeline.run_metadata import StageRecord
-from pipeline.workspace import RunFolder, display_path
+from pipeline import console, open_metadata, run_metadata, verdict_table
+from pipeline.run_metadata import RunRecord, StageRecord
 
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError)  # deleted, not JSON, or with other fields
 
@@ -54,24 +53,14 @@ def past_runs(folder: str | Path) -> list[PastRun]:
       folder: the pipeline's, `<workspace>/<pipeline name>`.
 
     Raises:
-      BadInputError: if the folder holds no runs.
-      MetadataLockedError: if another program locks the database.
+      BadInputError: if the folder holds no runs, or the database is damaged.
+      MetadataError: if another program locks the database, or it cannot be read for another reason.
     """
-    path = Path(folder).absolute()
-    runs = RunFolder(path.parent, path.name)
-    if not runs.metadata.is_file():
-        raise BadInputError(f"{display_path(runs.path)}: no runs here; name a folder <workspace>/<pipeline name>")
-    try:
-        records = run_metadata.read_runs(runs.metadata, runs.path.name)
-    except Exception as error:
-        if metadata_lock.is_locked(runs.metadata):
-            raise metadata_lock.MetadataLockedError(metadata_lock.sentence(runs.metadata)) from error
-        raise
+    runs = open_metadata.folder_of(folder)
+    with open_metadata.opened(runs) as store:
+        records = run_metadata.read_runs(store, str(runs.artifacts))
     running = len(records) if runs.is_in_use() else None
-    return [
-        _past_run(number, started, stages, is_running=number == running)
-        for number, (started, stages) in enumerate(records, start=1)
-    ]
+    return [_past_run(number, run, is_running=number == running) for number, run in enumerate(records, start=1)]
 
 
 def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
@@ -135,8 +124,8 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
         print(line, file=terminal)
 
 
-def _past_run(number: int, started: datetime.datetime, stages: dict[str, StageRecord], is_running: bool) -> PastRun:
-    found = baseline = None
+def _past_run(number: int, run: RunRecord, is_running: bool) -> PastRun:
+    found, baseline, stages = None, None, run.stages
     if EVALUATOR in stages:
         try:
             found = verdicts.load(stages[EVALUATOR].outputs["blessing"].uri)
@@ -144,8 +133,8 @@ def _past_run(number: int, started: datetime.datetime, stages: dict[str, StageRe
             found = None
         baseline = run_metadata.baseline_version(stages)
     is_deleted = EVALUATOR in stages and found is None
-    outcome = _outcome(stages, found, is_running)
-    return PastRun(number, started, found, baseline, _serving_check(stages), outcome, is_deleted)
+    outcome = _outcome(run, found, is_running)
+    return PastRun(number, run.started, found, baseline, _serving_check(stages), outcome, is_deleted)
 
 
 def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
@@ -157,13 +146,17 @@ def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
         return None
 
 
-def _outcome(stages: dict[str, StageRecord], verdict: verdicts.Verdict | None, is_running: bool) -> str:
+def _outcome(run: RunRecord, verdict: verdicts.Verdict | None, is_running: bool) -> str:
+    stages = run.stages
     if CANDIDATE in stages and EVALUATOR in stages:
         blessed = stages[EVALUATOR].outputs["blessing"].custom_properties["blessed"].int_value
         return "gate only: would be blessed" if blessed else "gate only: would be refused"
     if PUSHER not in stages:
+        stage, why = run.stopped or (None, "ended")
+        if stage and not is_running:
+            return f"{why} in {stage}"
         last = list(stages)[-1] if stages else None
-        state = "running," if is_running else "ended"
+        state = "running," if is_running else why
         return f"{state} after {last}" if last else f"{state} before the end of its first stage"
     pushed = stages[PUSHER].outputs["pushed_model"].custom_properties
     if rolled_back := pushed[properties.ROLLED_BACK].int_value:

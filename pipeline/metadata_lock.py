@@ -10,7 +10,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,19 +19,34 @@ from pipeline.workspace import display_path
 _log = logging.getLogger("regraft.runner")
 
 PATIENCE_SECONDS = 600.0
-# ML Metadata's client tries again after 2 s on average, and each try waits for 3 s; for PATIENCE_SECONDS in all.
-MOST_RETRIES = int(PATIENCE_SECONDS / 5)
+_SECONDS_PER_RETRY = 5.0  # ML Metadata's client tries again after 2 s on average, and each try waits for 3 s
+MOST_RETRIES = int(PATIENCE_SECONDS / _SECONDS_PER_RETRY)
 _POLL_SECONDS = 0.5
 _REPORT_SECONDS = 60.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _RETRY = "mlmd client retry"  # in what ML Metadata's client logs when it waits
 
 
-class MetadataLockedError(Exception):
+class MetadataError(Exception):
+    """The metadata cannot be read or written; the message names the file and says why."""
+
+
+class MetadataLockedError(MetadataError):
     """Another program locked the database for too long; the message names both."""
 
 
-def wait(database: Path, patience: float = PATIENCE_SECONDS) -> None:
+def retries(patience: float) -> int:
+    """How often ML Metadata's client tries again in so many seconds; at least once."""
+    return max(1, int(patience / _SECONDS_PER_RETRY))
+
+
+def wait(
+    database: Path,
+    patience: float = PATIENCE_SECONDS,
+    to_write: bool = True,
+    grace: float = 0.0,
+    report: Callable[[str], None] = _log.warning,
+) -> None:
     """Waits until no other program locks the database.
 
     Call it only while this process has no transaction in it: closing a file drops all locks of a process on it
@@ -40,14 +55,17 @@ def wait(database: Path, patience: float = PATIENCE_SECONDS) -> None:
     Args:
       database: a SQLite file; it may be missing.
       patience: seconds.
+      to_write: whether this process is to write; a reader does not mind other readers.
+      grace: seconds before the first report.
+      report: takes a message.
 
     Raises:
       MetadataLockedError: if it is still locked after that time.
     """
-    deadline, reports = time.monotonic() + patience, _Reports(database)
-    while is_locked(database):
+    deadline, reports = time.monotonic() + patience, _Reports(database, grace, report)
+    while is_locked(database, to_write):
         if time.monotonic() > deadline:
-            raise MetadataLockedError(sentence(database))
+            raise MetadataLockedError(sentence(database, patience))
         reports.report()
         time.sleep(_POLL_SECONDS)
 
@@ -64,21 +82,19 @@ def reported(database: Path) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def sentence(database: Path) -> str:
-    """Says who locks the database, as far as the machine tells."""
+def sentence(database: Path, waited: float | None = None) -> str:
+    """Says who locks the database, as far as the machine tells, and what to do; perhaps also for how many seconds."""
     who = " and ".join(_holders(database)) or "another program, for example a database browser or a backup"
-    return (
-        f"{display_path(database)}: locked by {who}; close it, and run the same command again: finished stages come "
-        "from the cache"
-    )
+    how_long = "" if waited is None else f" for {waited:g} seconds"
+    return f"{display_path(database)}: locked by {who}{how_long}; close it, and run the same command again"
 
 
 class _Reports(logging.Handler):
     """Prints who locks the database, once a minute at most."""
 
-    def __init__(self, database: Path):
+    def __init__(self, database: Path, grace: float = 0.0, report: Callable[[str], None] = _log.warning):
         super().__init__()
-        self._database, self._next = database, 0.0
+        self._database, self._next, self._report = database, time.monotonic() + grace, report
 
     def emit(self, record: logging.LogRecord) -> None:
         if _RETRY in str(record.msg):
@@ -87,15 +103,19 @@ class _Reports(logging.Handler):
     def report(self) -> None:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _REPORT_SECONDS
-            _log.warning("  waiting: %s", sentence(self._database).partition(", and run")[0])
+            self._report(f"  waiting: {sentence(self._database).partition(', and run')[0]}")
 
 
-def is_locked(database: Path) -> bool:
-    """Whether another program keeps this one from writing. Any other problem of the file is left to ML Metadata."""
+def is_locked(database: Path, to_write: bool = True) -> bool:
+    """Whether another program keeps this one from writing, or from reading. Other problems of the file are no lock."""
+    mode = "rw" if to_write else "ro"
     try:
-        connection = sqlite3.connect(f"file:{quote(str(database))}?mode=rw", uri=True, timeout=0, isolation_level=None)
+        connection = sqlite3.connect(
+            f"file:{quote(str(database))}?mode={mode}", uri=True, timeout=0, isolation_level=None
+        )
         with contextlib.closing(connection):
-            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("BEGIN EXCLUSIVE" if to_write else "BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY

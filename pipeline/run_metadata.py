@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
@@ -16,6 +16,9 @@ from pipeline.workspace import ARTIFACTS
 
 CHECK_PREFIX = "check "  # at the start of the run id, if only the data was checked
 RUN = "pipeline_run"
+STOPPED = "stopped"  # custom property of a run: a Stop, if it is known of the run as a whole
+KILLED = "killed"  # custom property of an execution that a later run found unfinished
+_PIPELINE, _NODE = "pipeline", "node"  # types of contexts
 _DONE = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
 
 
@@ -31,6 +34,29 @@ class StageRecord:
     cached: bool
     inputs: dict[str, metadata_store_pb2.Artifact] = field(default_factory=dict)
     outputs: dict[str, metadata_store_pb2.Artifact] = field(default_factory=dict)
+
+
+class Stop(enum.StrEnum):
+    """Why a stage has no result, in words."""
+
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"  # by a signal
+    KILLED = "killed"  # nothing was recorded at its end
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    Attributes:
+      started: in UTC.
+      stages: id to record of the stages that finished, in the order they did.
+      stopped: the stage that did not finish after these, if one had begun, and why; None if nothing is known.
+    """
+
+    started: datetime.datetime
+    stages: dict[str, StageRecord]
+    stopped: tuple[str | None, Stop] | None = None
 
 
 def baseline_version(stages: Mapping[str, StageRecord]) -> int | None:
@@ -49,7 +75,7 @@ def read_stage(
     """
     store = metadata_store.MetadataStore(connection)
     run = store.get_context_by_type_and_name(RUN, run_id)
-    node = store.get_context_by_type_and_name("node", f"{pipeline_name}.{stage}")
+    node = store.get_context_by_type_and_name(_NODE, f"{pipeline_name}.{stage}")
     if run is None or node is None:
         raise LookupError(f"run {run_id} of {pipeline_name} has no stage {stage}")
     of_run = {execution.id for execution in store.get_executions_by_context(run.id)}
@@ -59,36 +85,43 @@ def read_stage(
     raise LookupError(f"stage {stage} of run {run_id} has not finished")
 
 
-def read_runs(database: Path, pipeline_name: str) -> list[tuple[datetime.datetime, dict[str, StageRecord]]]:
-    """Reads every run of a pipeline; commands that only checked the data are left out.
+def read_runs(store: metadata_store.MetadataStore, artifacts: str) -> list[RunRecord]:
+    """Reads every run; commands that only checked the data are left out.
 
     The order is that of ML Metadata's ids: clocks step, and run ids of earlier releases are local times.
 
     Args:
-      database: SQLite file of the ML Metadata store.
-      pipeline_name: whose runs.
+      store: the pipeline's.
+      artifacts: the folder of all artifacts now; the recorded paths may be those of another place.
 
     Returns:
-      when the run started, in UTC, and stage id to record of the stages that finished, in the order they did; the
-      oldest run first.
+      one record per run, the oldest first.
     """
-    connection = metadata_store_pb2.ConnectionConfig()
-    connection.sqlite.filename_uri = str(database)
-    connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    store, artifacts = metadata_store.MetadataStore(connection), str(database.parent / ARTIFACTS)
-    runs = []
-    for run in sorted(store.get_contexts_by_type(RUN), key=lambda context: context.id):
-        if run.name.startswith(CHECK_PREFIX):
-            continue
-        executions = sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id)
-        stages = {
-            _stage(store, execution, pipeline_name): _record(store, execution, artifacts)
-            for execution in executions
-            if execution.last_known_state in _DONE
-        }
-        started = datetime.datetime.fromtimestamp(run.create_time_since_epoch / 1000, datetime.UTC)
-        runs.append((started, stages))
-    return runs
+    contexts = sorted(store.get_contexts_by_type(RUN), key=lambda context: context.id)
+    return [_read_run(store, run, artifacts) for run in contexts if not run.name.startswith(CHECK_PREFIX)]
+
+
+def _read_run(store: metadata_store.MetadataStore, run: metadata_store_pb2.Context, artifacts: str) -> RunRecord:
+    stages: dict[str, StageRecord] = {}
+    stopped: tuple[str | None, Stop] | None = None
+    for execution in sorted(store.get_executions_by_context(run.id), key=lambda execution: execution.id):
+        name = _stage(store, execution)
+        if execution.last_known_state in _DONE:
+            stages[name], stopped = _record(store, execution, artifacts), None
+        else:
+            stopped = name, _stop(execution)
+    if of_run := run.custom_properties[STOPPED].string_value:
+        stopped = stopped[0] if stopped else None, Stop(of_run)
+    started = datetime.datetime.fromtimestamp(run.create_time_since_epoch / 1000, datetime.UTC)
+    return RunRecord(started, stages, stopped)
+
+
+def _stop(execution: metadata_store_pb2.Execution) -> Stop:
+    """Why an execution has no result; one that seems to run was killed, unless the run is active."""
+    if execution.last_known_state == metadata_store_pb2.Execution.CANCELED:
+        return Stop.INTERRUPTED
+    is_closed = execution.last_known_state == metadata_store_pb2.Execution.FAILED
+    return Stop.FAILED if is_closed and not execution.custom_properties[KILLED].int_value else Stop.KILLED
 
 
 def relative_uri(uri: str) -> str:
@@ -137,11 +170,10 @@ def _uri_now(uri: str, artifacts: str) -> str:
     return f"{artifacts}/{relative_uri(uri)}" if is_ours else uri
 
 
-def _stage(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution, pipeline_name: str) -> str:
-    """The stage's id: its context is named `pipeline.stage`."""
-    names = [context.name for context in store.get_contexts_by_execution(execution.id)]
-    prefix = f"{pipeline_name}."
-    return next(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+def _stage(store: metadata_store.MetadataStore, execution: metadata_store_pb2.Execution) -> str:
+    """The stage's id: its context is named `pipeline.stage`. The folder may have been renamed, or copied."""
+    names = {context.type: context.name for context in store.get_contexts_by_execution(execution.id)}
+    return names[_NODE].removeprefix(f"{names[_PIPELINE]}.")
 
 
 def _record(

@@ -73,7 +73,8 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
             self._run_stages(pipeline, run_id)
         except KeyboardInterrupt:
             if not metadata_lock.is_locked(self._folder.metadata):  # otherwise the next run does this
-                unfinished.close_executions(self._connection, self._folder.artifacts, unfinished.Execution.CANCELED)
+                canceled = unfinished.Execution.CANCELED
+                unfinished.close_executions(self._connection, self._folder.artifacts, canceled, run_id)
             raise
 
     def _run_stages(self, pipeline: pipeline_pb2.Pipeline, run_id: str) -> None:

@@ -59,7 +59,7 @@ _CAUSES = (
     ),
     _LOCKED,
     _cause(
-        r"database disk image is malformed|file is not a database",
+        r"database disk image is malformed|file is not a database|subset of tables in MLMD",
         "the database is damaged",
         "restore it from a backup, or delete it: then every stage runs again, and pushed versions stay",
     ),

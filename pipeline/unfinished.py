@@ -8,11 +8,16 @@ from pathlib import Path
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from pipeline import run_metadata
+
 Execution = metadata_store_pb2.Execution
 
 
 def close_executions(
-    connection: metadata_store_pb2.ConnectionConfig, artifacts: Path, state: int = Execution.FAILED
+    connection: metadata_store_pb2.ConnectionConfig,
+    artifacts: Path,
+    state: int = Execution.FAILED,
+    interrupted_run: str | None = None,
 ) -> list[int]:
     """Gives executions that have not ended a final state, and deletes their files.
 
@@ -22,6 +27,8 @@ def close_executions(
       connection: of the pipeline's ML Metadata store.
       artifacts: the folder of its artifacts, `<stage>/<output>/<execution>`.
       state: CANCELED for a run that was interrupted, FAILED for one that was killed.
+      interrupted_run: id of the run that a signal ended; this is recorded of it, because the signal may arrive between
+        two stages. Its failed execution gets the state, too: a signal may reach TFX as an error.
 
     Returns:
       the executions' ids.
@@ -32,8 +39,16 @@ def close_executions(
         for execution in store.get_executions()
         if execution.last_known_state in (Execution.NEW, Execution.RUNNING)
     ]
+    run = store.get_context_by_type_and_name(run_metadata.RUN, interrupted_run) if interrupted_run else None
+    if run is not None:
+        run.custom_properties[run_metadata.STOPPED].string_value = run_metadata.Stop.INTERRUPTED
+        store.put_contexts([run])
+        of_run = store.get_executions_by_context(run.id)
+        unfinished += [execution for execution in of_run if execution.last_known_state == Execution.FAILED]
     for execution in unfinished:
         execution.last_known_state = state
+        if state == Execution.FAILED:
+            execution.custom_properties[run_metadata.KILLED].int_value = 1
         for folder in artifacts.glob(f"*/*/{execution.id}"):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in artifacts.glob(f"*/.system/*/{execution.id}"):

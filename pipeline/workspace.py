@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ml_metadata.proto import metadata_store_pb2
 
 ARTIFACTS = "artifacts"
+ADVICE_DAMAGED = (
+    "restore it from a backup, or delete it: then runs start without a cache and a history, and pushed versions stay"
+)
 DEFAULT_WORKSPACE = "workspace"
 _LOCK = ".lock"
 _TEMPORARY = "regraft-"  # at the start of the name of a folder for temporary files
@@ -86,9 +89,7 @@ class RunFolder:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise BadInputError(
-                    f"{display_path(self.path)}: another run is using it; wait for that run, or use another workspace"
-                ) from None
+                raise self.in_use_error() from None
             self._check_metadata()
             for left_over in self.path.glob(".*.tmp"):  # by modules.files.atomic_write, in a run that was killed
                 left_over.unlink(missing_ok=True)
@@ -105,14 +106,17 @@ class RunFolder:
             return True
         return False
 
+    def in_use_error(self) -> BadInputError:
+        """For a command that must not meet a run."""
+        return BadInputError(
+            f"{display_path(self.path)}: another run is using it; wait for that run, or use another workspace"
+        )
+
     def _check_metadata(self) -> None:
         if self.metadata.exists() and self.metadata.stat().st_size:
             with self.metadata.open("rb") as file:
                 if file.read(len(_SQLITE_MAGIC)) != _SQLITE_MAGIC:
-                    raise BadInputError(
-                        f"{display_path(self.metadata)}: not a SQLite database; delete it to start again (every stage "
-                        "runs again, pushed versions stay)"
-                    )
+                    raise BadInputError(f"{display_path(self.metadata)}: not a SQLite database; {ADVICE_DAMAGED}")
 
 
 @contextlib.contextmanager

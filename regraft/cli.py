@@ -40,7 +40,7 @@ class _Regraft(options.Commands):
                 raise
             click.echo(f"{error.filename}: {error.strerror}", err=True)
             return ExitCode.BAD_INPUT
-        except metadata_lock.MetadataLockedError as error:
+        except metadata_lock.MetadataError as error:
             click.echo(str(error), err=True)
             return ExitCode.FAILED
         except KeyboardInterrupt:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from ml_metadata.proto.metadata_store_pb2 import Execution
 
+from pipeline import history
+
 pytestmark = pytest.mark.slow
 
 # The stage before: once its line is on the terminal, the stage to kill is under way. None: the first stage.
@@ -57,11 +59,15 @@ def states(folder: Path) -> set[int]:
 def test_sigterm_ends_a_run_with_a_message_and_leaves_nothing_open(workspace, colours):
     """In Trainer, and in the process that ServingCheck starts."""
     config = workspace.configure(colours, name="terminated")
-    for sign in ("head epoch 1", "Evaluator "):
+    for sign, outcomes in (
+        ("head epoch 1", ["interrupted in Trainer"]),
+        ("Evaluator ", ["interrupted after Evaluator", "interrupted in ServingCheck"]),
+    ):
         run = workspace.run_and_kill(config, lambda shown, sign=sign: sign in shown, signal.SIGTERM)
         assert run.exit_code == 143, run.output
         assert run.output.splitlines()[-1].startswith("ended by SIGTERM; run the same command again: ")
         assert "failed" not in run.output
+        assert history.past_runs(run.folder)[-1].outcome in outcomes
         assert Execution.CANCELED in states(run.folder) and Execution.RUNNING not in states(run.folder)
     assert run.versions == []
 

@@ -44,7 +44,7 @@ def start(request, config, tmp_path):
         (lambda w: w.write_text("a file"), "the workspace cannot be used: "),
         (
             lambda w: ((w / "fruit").mkdir(parents=True), (w / "fruit/metadata.sqlite").write_text("junk")),
-            "not a SQLite database; delete it to start again",
+            "not a SQLite database; restore it from a backup, or delete it",
         ),
     ],
 )

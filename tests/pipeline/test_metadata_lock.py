@@ -46,7 +46,9 @@ def test_a_lock_is_waited_for_and_the_program_that_holds_it_is_named(database, h
     with locked(database, how) as other, caplog.at_level(logging.INFO, "regraft"):
         with pytest.raises(metadata_lock.MetadataLockedError) as raised:
             metadata_lock.wait(database, patience=0.1)
-        assert re.search(rf"#1.sqlite: locked by \w+.* \(process {other.pid}\); close it", str(raised.value))
+        assert re.search(
+            rf"#1.sqlite: locked by \w+.* \(process {other.pid}\) for 0.1 seconds; close it", str(raised.value)
+        )
         (report,) = [record.getMessage() for record in caplog.records]
         assert report.startswith("  waiting: ") and str(other.pid) in report
         other.stdin.write("\n")

@@ -52,8 +52,8 @@ def test_runs_are_in_the_order_of_ml_metadatas_ids_and_shown_in_utc(connection, 
     ids = [store.put_contexts([pb.Context(type_id=kind, name=name)])[0] for name in names]
     assert ids == sorted(ids)
     created = [context.create_time_since_epoch for context in store.get_contexts_by_id(ids)]
-    runs = run_metadata.read_runs(tmp_path / "metadata.sqlite", "fruit")
-    assert [started.timestamp() * 1000 for started, _ in runs] == pytest.approx(created[:3])
+    runs = run_metadata.read_runs(store, str(tmp_path / "artifacts"))
+    assert [run.started.timestamp() * 1000 for run in runs] == pytest.approx(created[:3])
     past = history.past_runs(tmp_path)
     assert [run.number for run in past] == [1, 2, 3]
     assert abs((past[0].started - before).total_seconds()) < 60 and past[0].started.utcoffset() == datetime.timedelta(0)
