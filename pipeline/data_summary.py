@@ -125,7 +125,7 @@ def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, Cl
     )
     for note in _notes(counts):
         print(note, file=terminal)
-    if counts.quarantined or counts.duplicates or any(counts.near_duplicates.values()):
+    if counts.quarantined or counts.duplicates or counts.look_alikes or any(counts.near_duplicates.values()):
         print(f"lists of quarantined images and duplicates: {display_path(summary.report)}", file=terminal)
 
 
@@ -215,7 +215,7 @@ def _about_images(counts: Counts) -> Iterator[str]:
     if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
         yield f"no test images of {listed(untested)}, so the gate cannot judge these classes; add images"
     if unwatched := [name for name in counts.classes if not counts.splits[EVAL].get(name)]:
-        yield f"no eval images of {listed(unwatched)}, so training is chosen without these classes; add images"
+        yield f"no eval images of {listed(unwatched)}, so training stops early without regard to these classes; add images"
 
 
 def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:

@@ -15,8 +15,10 @@ from drawing import encode, flat
 from ingesting import ingest
 from PIL import Image
 
-from components.image_example_gen import data_warnings
+from components.image_example_gen import data_warnings, sources
 from components.image_example_gen.quarantine import BadImagesError
+from components.image_example_gen.sources.readers import RawImage
+from config.data import IngestionConfig
 from config.errors import BadInputError
 
 IMAGES = 24
@@ -173,3 +175,27 @@ def test_names_that_look_alike_are_warned_of_even_if_the_run_stops(tmp_path, cap
     with caplog.at_level(logging.WARNING, "regraft"), pytest.raises(BadInputError, match="no image of 'Cat'"):
         ingest(tmp_path / "photos", tmp_path / "run 2", allow_untested_classes=False, **SHARES, stratified=True)
     assert "'Cat' and 'cat'" in caplog.text
+
+
+def test_text_is_no_index_and_a_file_of_zlib_is_named(photos, tmp_path):
+    """By the source's reader alone."""
+    data = records(photos, tmp_path, y=lambda i: [b"0", b"a", 1][i % 3])
+    packed = tmp_path / "packed.tfrecord"
+    with tf.io.TFRecordWriter(str(packed), "ZLIB") as writer:
+        writer.write(b"content")
+    config = IngestionConfig(source="tfrecords", fields={"image": "img", "label": "y"}, classes=["a", "b"])
+
+    def read(path: Path) -> list[RawImage]:
+        source = sources.open_source(str(path), config)
+        return [image for item in source.items() for image in source.reader().images(item, str(tmp_path))]
+
+    text, name, index = read(data["path"])[:3]
+    assert (name.label, index.label, text.label) == ("a", "b", "")
+    assert text.rejection and text.rejection.detail == (
+        "the label '0' is not in data.classes; text is never an index: write the label as a whole number, or as the name"
+    )
+    (whole,) = read(packed)
+    assert (
+        whole.rejection
+        and "compressed with ZLIB, which is not read; write it again with GZIP" in whole.rejection.detail
+    )
