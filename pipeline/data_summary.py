@@ -215,7 +215,7 @@ def _about_images(counts: Counts) -> Iterator[str]:
     if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
         yield f"no test images of {listed(untested)}, so the gate cannot judge these classes; add images"
     if unwatched := [name for name in counts.classes if not counts.splits[EVAL].get(name)]:
-        yield f"no eval images of {listed(unwatched)}, so training stops early without regard to these classes; add images"
+        yield f"no eval images of {listed(unwatched)}, so training stops early without regard to them; add images"
 
 
 def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:

@@ -192,7 +192,8 @@ def test_text_is_no_index_and_a_file_of_zlib_is_named(photos, tmp_path):
     text, name, index = read(data["path"])[:3]
     assert (name.label, index.label, text.label) == ("a", "b", "")
     assert text.rejection and text.rejection.detail == (
-        "the label '0' is not in data.classes; text is never an index: write the label as a whole number, or as the name"
+        "the label '0' is not in data.classes; text is never an index: write the label as a whole number, or as the "
+        "name"
     )
     (whole,) = read(packed)
     assert (
