@@ -97,8 +97,8 @@ def _merge_same_bytes(group: tuple[str, Iterable[InspectedImage]]) -> Iterator[A
     in_splits = {"splits": named} if len(named) > 1 else {}
     for other in others:
         in_lines = {"line": other.line, "same_as_line": first.line} if other.line else {}
-        row = {"path": other.path, "same_as": first.path, **in_lines, **in_splits}
-        yield beam.pvalue.TaggedOutput(_DUPLICATE, row)
+        duplicate: dict[str, Any] = {"path": other.path, "same_as": first.path, **in_lines, **in_splits}
+        yield beam.pvalue.TaggedOutput(_DUPLICATE, duplicate)
     for group_name in groups[1:]:
         pair = (_unit_of(example, {}), splitting.unit_of(first.key, group_name))
         yield beam.pvalue.TaggedOutput(_PAIR, pair)
