@@ -40,8 +40,9 @@ class Slice(Section):
     """Bounds for a part of the test split. A slice without a test image refuses the candidate."""
 
     feature: Literal["image/label", "image/format", "image/size_band"]
-    """The feature that makes the slice: `image/label` (the class), `image/format` (JPEG, PNG, GIF, BMP) or
-    `image/size_band` (the shorter side in pixels: `1-63`, `64-127`, `128-255`, `256-511`, `512-1023` or `1024-`)."""
+    """The feature that makes the slice: `image/label` (the class), `image/format` (of the file: JPEG, PNG, GIF, BMP,
+    AVIF, DDS, HEIF, ICO, JPEG2000, PCX, PPM, SGI, TGA, TIFF or WEBP) or `image/size_band` (the shorter side in pixels:
+    `1-63`, `64-127`, `128-255`, `256-511`, `512-1023` or `1024-`)."""
     value: ClassName | None = None
     """The feature's value in the slice; default: one slice for each value in the test split."""
     min_accuracy: Share | None = None

@@ -18,13 +18,15 @@ from components.evaluator.verdict import ClassFigures
 from components.example_validator import drift
 from components.image_example_gen import data_warnings, report
 from components.image_example_gen.report import Counts
-from config.data import TEST
+from config.data import EVAL, TEST
 from config.errors import listed
 from config.gate import GateConfig
 from config.stages import EXAMPLE_VALIDATOR, IMAGE_EXAMPLE_GEN
 from pipeline import console
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import display_path
+
+_PAIRS = 5  # shown in a warning
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
     warnings = [
         *data_warnings.of(counts),
         *_about_content(counts, folder),
+        *_about_labels(counts, folder),
         *_about_images(counts),
         *_about_small_classes(counts, gate),
         *(one.message for one in found),
@@ -79,6 +82,7 @@ def as_json(summary: DataSummary) -> dict[str, Any]:
         "transcoded": counts.transcoded,
         "reasons": dict(counts.reasons),
         "near_duplicates": dict(counts.near_duplicates),
+        "look_alikes": counts.look_alikes,
         "in_several_splits": counts.in_several_splits,
         "ignored": dict(counts.ignored),
         "split_folders": dict(counts.split_folders),
@@ -121,7 +125,7 @@ def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, Cl
     )
     for note in _notes(counts):
         print(note, file=terminal)
-    if counts.quarantined or counts.duplicates or any(counts.near_duplicates.values()):
+    if counts.quarantined or counts.duplicates or counts.look_alikes or any(counts.near_duplicates.values()):
         print(f"lists of quarantined images and duplicates: {display_path(summary.report)}", file=terminal)
 
 
@@ -180,6 +184,22 @@ def _about_content(counts: Counts, folder: str) -> Iterator[str]:
         )
 
 
+def _about_labels(counts: Counts, folder: str) -> Iterator[str]:
+    """That images which look the same have different labels, in whatever splits they are."""
+    if counts.look_alikes:
+        rows = report.read_rows(os.path.join(folder, report.NEAR_DUPLICATES))
+        pairs = [
+            " = ".join(f"{path} ({label})" for label, path in row["examples"].items())
+            for row in rows
+            if len(row["labels"]) > 1
+        ]
+        yield (
+            f"{counts.look_alikes} images look the same but have different labels: {'; '.join(pairs[:_PAIRS])}"
+            + (f"; and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else "")
+            + f"; look at them, and correct the labels; {report.NEAR_DUPLICATES} in the report lists all"
+        )
+
+
 def _about_images(counts: Counts) -> Iterator[str]:
     if counts.in_several_splits:
         yield (
@@ -194,6 +214,8 @@ def _about_images(counts: Counts) -> Iterator[str]:
         )
     if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
         yield f"no test images of {listed(untested)}, so the gate cannot judge these classes; add images"
+    if unwatched := [name for name in counts.classes if not counts.splits[EVAL].get(name)]:
+        yield f"no eval images of {listed(unwatched)}, so training stops early without regard to them; add images"
 
 
 def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:

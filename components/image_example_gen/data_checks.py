@@ -18,18 +18,19 @@ _FEWEST = 3  # images (or groups) of a class, of which each split gets one unles
 
 
 def check_conflicts(conflicts: Rows) -> None:
-    """Raises BadImagesError if identical images have different labels, or a group is in several splits.
+    """Raises BadImagesError if identical images have different labels or weights, or a group is in several splits.
 
     Args:
       conflicts: rows of `split_assignment.AssignSplits`.
     """
-    if labels := [row for row in conflicts if row["kind"] == "labels"]:
-        shown = "; ".join(" = ".join([row["path"], *row["with"]]) for row in labels[:SHOWN])
-        raise BadImagesError(
-            f"data.path: identical images have different labels: {shown}{_more(labels)}; keep each image under one "
-            "label",
-            conflicts,
-        )
+    for kind in ("labels", "weights"):
+        if rows := [row for row in conflicts if row["kind"] == kind]:
+            shown = "; ".join(" = ".join([row["path"], *row["with"]]) for row in rows[:SHOWN])
+            raise BadImagesError(
+                f"data.path: identical images have different {kind}: {shown}{_more(rows)}; keep each image under one "
+                f"{kind[:-1]}",
+                conflicts,
+            )
     if conflicts:
         shown = "; ".join(f"{row['kind']}: {', '.join([row['path'], *row['with']])}" for row in conflicts[:SHOWN])
         raise BadImagesError(
@@ -64,7 +65,8 @@ def check_splits(counts: Counts, source_splits: Collection[str], quarantined: Ro
         if not counts.examples(split):
             raise BadImagesError(
                 f"data.splits: none of {counts.found - counts.quarantined} images is in the {split} split; add images "
-                f"(or groups), or raise the share of {split}{_source_splits_note(source_splits)}"
+                f"(or groups), or raise the share of {split}"
+                f"{_near_duplicates_note(counts, counts.classes, source_splits)}{_source_splits_note(source_splits)}"
                 f"{_quarantine_note(quarantined)}",
                 quarantined,
             )
@@ -102,12 +104,13 @@ def check_classes(
     if untrained := [name for name in classes if name not in counts.splits[TRAIN]]:
         raise BadImagesError(
             f"data.splits: no image of {untrained} is in the training split; add images (or groups) to these "
-            f"classes{note}",
+            f"classes{_near_duplicates_note(counts, untrained, source_splits)}{note}",
             quarantined,
         )
     untested = [name for name in classes if name not in counts.splits[TEST]]
     if untested and not allow_untested:
         images = ", ".join(f"{name!r} (images in all splits: {counts.examples_of(name)})" for name in untested)
+        note = f"{_near_duplicates_note(counts, untested, source_splits)}{note}"
         raise BadImagesError(
             f"data.splits: no image of {images} is in the test split, so nothing would be known about it; add images "
             f"(or groups; {_FEWEST} different ones give each split one, unless data.stratified is false), or set "
@@ -117,12 +120,33 @@ def check_classes(
 
 
 def check_weights(counts: Counts) -> None:
-    """Raises BadInputError if all training images have the weight 0, so that nothing would be learned."""
-    if counts.weights.get(TRAIN, 1.0) == 0 and counts.examples(TRAIN):
+    """Raises BadInputError if all training images of a class have the weight 0: nothing would be learned of it."""
+    weights = counts.weights.get(TRAIN, {})
+    if not (weightless := sorted(name for name, weight in weights.items() if weight == 0)):
+        return
+    if len(weightless) == len(weights):
         raise BadInputError(
             f"data.path: the weights of all {counts.examples(TRAIN)} images in the train split are 0; correct the "
             "weights"
         )
+    raise BadInputError(
+        f"data.path: the weights of all images of {weightless} in the train split are 0, so nothing would be learned "
+        "of these classes; correct the weights, or remove the images of these classes"
+    )
+
+
+def _near_duplicates_note(counts: Counts, names: Collection[str], source_splits: Collection[str]) -> str:
+    """That images are missing because similar ones must be in one split; empty if that is not the cause."""
+    if source_splits:  # such images stay where the source has them
+        return ""
+    few = {name: number for name in names if (number := counts.pictures.get(name, _FEWEST)) < _FEWEST}
+    shown = ", ".join(f"the {counts.examples_of(name)} images of {name!r} count as {few[name]}" for name in few)
+    return (
+        f"; data.near_duplicates: group keeps images that look the same in one split, so {shown}; add images that "
+        "look different, or set it to report"
+        if few
+        else ""
+    )
 
 
 def _more(rows: Rows) -> str:

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 import tensorflow as tf
 
 from components import progress
@@ -84,7 +85,7 @@ def _write_shard(
         "split": split,
         "classes": Counter(image.label for image in images),
         "transcoded": sum(image.facts.transcoded for image in images),
-        "weight": sum(image.weight for image in images),
+        "weights": _sum_weights(images),
         "with": {
             "split": sum(bool(image.split) for image in images),
             "group": sum(bool(image.group) for image in images),
@@ -95,6 +96,14 @@ def _write_shard(
         ],
         "fingerprint": report.fingerprint((split, image.label, image.key) for image in images),
     }
+
+
+def _sum_weights(images: Iterable[InspectedImage]) -> dict[str, float]:
+    """Class name to the sum of the weights as examples hold them: below the smallest 32-bit float, a weight is 0."""
+    sums: dict[str, float] = {}
+    for image in images:
+        sums[image.label] = sums.get(image.label, 0.0) + float(np.float32(image.weight))
+    return sums
 
 
 def _serialize(image: InspectedImage) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -38,7 +39,8 @@ from modules.data import features
 _log = logging.getLogger("regraft.ingest")
 
 _SCRATCH = ".scratch"
-_CONFLICTS, _WRITTEN, _FOUND = "conflicts.jsonl", "written.jsonl", "found.jsonl"  # read and removed after the pipeline
+# Read and removed after the pipeline.
+_CONFLICTS, _CLUSTERS, _WRITTEN, _FOUND = "conflicts.jsonl", "clusters.jsonl", "written.jsonl", "found.jsonl"
 
 Rows = list[dict[str, Any]]
 
@@ -125,7 +127,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             rows[report.QUARANTINE] = rejected | "QuarantineRows" >> QuarantineRows(report_uri, config)
             rows[report.DUPLICATES] = assigned["duplicates"]
             rows[report.NEAR_DUPLICATES] = assigned["near_duplicates"]
-            rows[_CONFLICTS] = assigned["conflicts"]
+            rows[_CONFLICTS], rows[_CLUSTERS] = assigned["conflicts"], assigned["clusters"]
             rows[_WRITTEN] = assigned["examples"] | "WriteExamples" >> example_writer.WriteExamples(
                 examples_uri, written_folder
             )
@@ -135,7 +137,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
         written = {name: report.read_rows(os.path.join(report_uri, name)) for name in rows}
-        for name in (_CONFLICTS, _WRITTEN, _FOUND):
+        for name in (_CONFLICTS, _CLUSTERS, _WRITTEN, _FOUND):
             tf.io.gfile.remove(os.path.join(report_uri, name))
         return written
 
@@ -170,14 +172,17 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
     """Counts examples, quarantined images and duplicates, and compares their sum with the number of images found."""
     findings = source.findings()
     by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
-    weights, with_value = dict.fromkeys(SPLITS, 0.0), Counter[str]()
+    weights: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
+    with_value: Counter[str] = Counter()
     for shard in rows[_WRITTEN]:
         by_split[shard["split"]].update(shard["classes"])
-        weights[shard["split"]] += shard["weight"]
+        of_split = weights[shard["split"]]
+        of_split.update({name: of_split.get(name, 0.0) + weight for name, weight in shard["weights"].items()})
         with_value.update(shard["with"])
     near_duplicates: Counter[str] = Counter()
     for cluster in rows[report.NEAR_DUPLICATES]:
-        near_duplicates.update(cluster["images"])
+        if len(cluster["images"]) > 1:
+            near_duplicates.update(cluster["images"])
     counts = report.Counts(
         found=rows[_FOUND][0]["found"],
         quarantined=len(rows[report.QUARANTINE]),
@@ -188,17 +193,31 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
         folders=_folders_of_classes(source, config),
-        weights=weights,
+        weights={split: dict(sorted(classes.items())) for split, classes in weights.items()},
         empty_fields=sorted(role for role in config.fields if with_value.get(role) == 0),
         in_several_splits=len({row["same_as"] for row in rows[report.DUPLICATES] if "splits" in row}),
         ignored=findings.ignored,
         split_folders=findings.split_folders,
+        look_alikes=sum(sum(row["images"].values()) for row in rows[report.NEAR_DUPLICATES] if len(row["labels"]) > 1),
+        pictures=_count_pictures(rows[_CLUSTERS], by_split) if config.near_duplicates == "group" else {},
+        inner_folders=findings.inner_folders,
         little_content=sum(len(shard["little_content"]) for shard in rows[_WRITTEN]),
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:
         raise RuntimeError(f"{counts.found} images were found, but {recorded} were recorded: {counts}")
     return counts
+
+
+def _count_pictures(clusters: Rows, by_split: Mapping[str, Mapping[str, int]]) -> dict[str, int]:
+    """Of classes with similar images: the number of examples if the images of a cluster count as one."""
+    repeated: Counter[str] = Counter()
+    for row in clusters:
+        repeated.update({label: images - 1 for label, images in row["images_of_labels"].items() if images > 1})
+    return {
+        label: sum(classes.get(label, 0) for classes in by_split.values()) - images
+        for label, images in sorted(repeated.items())
+    }
 
 
 def _log_quarantined(rows: Rows) -> None:

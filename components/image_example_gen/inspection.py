@@ -50,7 +50,7 @@ class InspectedImage(NamedTuple):
 
     Attributes:
       key: SHA-256 of the file's bytes, hexadecimal.
-      path, label, split, group, weight: see `item.Item`.
+      path, label, split, group, weight, line: see `item.Item`.
       location: of the bytes, for the second pass.
       facts: of the image.
     """
@@ -63,6 +63,7 @@ class InspectedImage(NamedTuple):
     weight: float
     location: ByteLocation
     facts: ImageFacts
+    line: int = 0
 
 
 class InspectImages(beam.DoFn):
@@ -119,7 +120,7 @@ class InspectImages(beam.DoFn):
             return beam.pvalue.TaggedOutput(REJECTED, RejectedImage(image.path, *rejection, image.location))
         key = hashlib.sha256(image.encoded).hexdigest()
         return InspectedImage(
-            key, image.path, image.label, image.split, image.group, image.weight, image.location, facts
+            key, image.path, image.label, image.split, image.group, image.weight, image.location, facts, image.line
         )
 
 

@@ -9,13 +9,15 @@
     PNGs of up to 100 quarantined images, those that can be shown.
 `duplicates.jsonl`
     one JSON object per line and duplicate: `path`, `same_as` (path of the file with the same bytes that became the
-    example); if the source names several splits for these files, also `splits`, the one that is used first.
+    example); of a table, also `line` and `same_as_line`, the lines that name the two; if the source names several
+    splits for these files, also `splits`, the one that is used first.
 `little_content.jsonl`
     one JSON object per line and example with next to no content (`content.Content.is_little`): `path`, `label`,
     `split`.
 `near_duplicates.jsonl`
-    one JSON object per line and cluster of similar images in several splits: `path` of the first, `images` (how many
-    per split), `labels`, `paths` (per split, at most 20 each).
+    one JSON object per line and cluster of similar images in several splits or with several labels: `path` of the
+    first, `images` (how many per split), `labels`, `paths` (per split, at most 20 each), `images_of_labels` (how many
+    per label), `examples` (one path per label).
 """
 
 from __future__ import annotations
@@ -52,8 +54,12 @@ class Counts:
       transcoded: examples that hold the image as PNG instead of the original bytes.
       reasons: reason to number of quarantined images.
       near_duplicates: split name to number of examples in clusters of similar images that are in several splits.
+      look_alikes: examples in clusters of similar images that have several labels.
+      pictures: class name to number of examples if similar images count as one; only of classes with similar images,
+        and only if `data.near_duplicates` keeps them in one split.
+      inner_folders: see `sources.item.Findings`.
       folders: class name to the names of its folders, where they are several.
-      weights: split name to the sum of its examples' weights.
+      weights: split name to class name to the sum of its examples' weights.
       empty_fields: roles (split, group, weight) for which data.fields names a column or feature, and no example has a
         value; a weight of 1 is none.
       in_several_splits: examples whose bytes the source has in several splits.
@@ -71,12 +77,15 @@ class Counts:
     reasons: Mapping[str, int] = field(default_factory=dict)
     near_duplicates: Mapping[str, int] = field(default_factory=dict)
     folders: Mapping[str, list[str]] = field(default_factory=dict)
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     empty_fields: Sequence[str] = ()
     in_several_splits: int = 0
     ignored: Mapping[str, int] = field(default_factory=dict)
     split_folders: Mapping[str, str] = field(default_factory=dict)
     little_content: int = 0
+    look_alikes: int = 0
+    pictures: Mapping[str, int] = field(default_factory=dict)
+    inner_folders: Sequence[str] = ()
 
     def examples(self, split: str) -> int:
         return sum(self.splits[split].values())

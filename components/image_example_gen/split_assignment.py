@@ -5,6 +5,7 @@ Only facts about the images go through the shuffles here, some hundred bytes per
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -42,6 +43,7 @@ class AssignSplits(beam.PTransform):
     """Turns InspectedImage into collections by name.
 
     `examples`: (split, InspectedImage), one per example. `duplicates`, `near_duplicates`: rows of these reports.
+    `clusters`: rows like those of `near_duplicates`, one for each cluster.
     `conflicts`: rows `{"path", "kind", "with"}` of images that contradict each other.
     """
 
@@ -66,25 +68,27 @@ class AssignSplits(beam.PTransform):
             examples | "SourceSplit" >> beam.Map(lambda image: image.split) | beam.Distinct()
         )
         assigned = _ASSIGN[config.stratified](units, source_splits, config)
+        described = _describe_clusters(assigned, clusters)
         group_conflicts = units | "FindGroupConflicts" >> beam.FlatMap(_find_group_conflicts)
         return {
             "examples": assigned,
             "duplicates": merged[_DUPLICATE],
-            "near_duplicates": _report_across_splits(assigned, clusters),
+            "clusters": described,
+            "near_duplicates": described | "Remarkable" >> beam.Filter(_is_remarkable),
             "conflicts": (merged[_CONFLICT], group_conflicts) | "AllConflicts" >> beam.Flatten(),
         }
 
 
 def _merge_same_bytes(group: tuple[str, Iterable[InspectedImage]]) -> Iterator[Any]:
-    """Turns images with the same bytes into one example and its duplicates, or into a conflict of labels."""
-    images = sorted(group[1], key=lambda image: (image.path, image.location.uri))
+    """Turns images with the same bytes into one example and its duplicates, or into a conflict of labels or weights."""
+    images = sorted(group[1], key=lambda image: (image.path, image.location.uri, image.line))
     first, *others = images
-    labels = {image.label for image in images}
-    if len(labels) > 1:
-        with_labels = [f"{image.path} ({image.label})" for image in images]
-        row = {"kind": "labels", "path": with_labels[0], "with": with_labels[1:]}
-        yield beam.pvalue.TaggedOutput(_CONFLICT, row)
-        return
+    for kind, values in (("labels", [image.label for image in images]), ("weights", [i.weight for i in images])):
+        if len(set(values)) > 1:
+            named = [_place(image, f"{value}") for image, value in zip(images, values, strict=True)]
+            row = {"kind": kind, "path": named[0], "with": named[1:]}
+            yield beam.pvalue.TaggedOutput(_CONFLICT, row)
+            return
     groups = sorted({image.group for image in images if image.group})
     split = splitting.strictest_split({image.split for image in images})
     example = first._replace(split=split, group=groups[0] if groups else "")
@@ -92,10 +96,17 @@ def _merge_same_bytes(group: tuple[str, Iterable[InspectedImage]]) -> Iterator[A
     named = splitting.strictest_first({image.split for image in images})
     in_splits = {"splits": named} if len(named) > 1 else {}
     for other in others:
-        yield beam.pvalue.TaggedOutput(_DUPLICATE, {"path": other.path, "same_as": first.path, **in_splits})
+        in_lines = {"line": other.line, "same_as_line": first.line} if other.line else {}
+        duplicate: dict[str, Any] = {"path": other.path, "same_as": first.path, **in_lines, **in_splits}
+        yield beam.pvalue.TaggedOutput(_DUPLICATE, duplicate)
     for group_name in groups[1:]:
         pair = (_unit_of(example, {}), splitting.unit_of(first.key, group_name))
         yield beam.pvalue.TaggedOutput(_PAIR, pair)
+
+
+def _place(image: InspectedImage, value: str) -> str:
+    """An image with what its source records of it, and the line of the table that does."""
+    return f"{image.path} ({value}, line {image.line})" if image.line else f"{image.path} ({value})"
 
 
 def _group_by_unit(examples: beam.PCollection, pairs: beam.PCollection) -> beam.PCollection:
@@ -244,8 +255,8 @@ def _pair_units(cluster: list[Member]) -> Iterator[tuple[str, str]]:
     return ((units[0], unit) for unit in units[1:] if unit != units[0])
 
 
-def _report_across_splits(assigned: beam.PCollection, clusters: beam.PCollection) -> beam.PCollection:
-    """Rows on clusters whose images are in several splits."""
+def _describe_clusters(assigned: beam.PCollection, clusters: beam.PCollection) -> beam.PCollection:
+    """One row for each cluster, see `report`."""
     cluster_names = clusters | "NameClusters" >> beam.FlatMap(
         lambda cluster: [(member.key, cluster[0].key) for member in cluster]
     )
@@ -261,16 +272,23 @@ def _report_across_splits(assigned: beam.PCollection, clusters: beam.PCollection
         assigned
         | "WithCluster" >> beam.FlatMap(with_cluster, beam.pvalue.AsDict(cluster_names))
         | "GroupByCluster" >> beam.GroupByKey()
-        | "ReportAcrossSplits" >> beam.FlatMap(_make_row)
+        | "DescribeClusters" >> beam.Map(_make_row)
     )
 
 
-def _make_row(cluster: tuple[str, Iterable[tuple[str, str, str]]]) -> Iterator[dict[str, Any]]:
+def _make_row(cluster: tuple[str, Iterable[tuple[str, str, str]]]) -> dict[str, Any]:
     members = sorted(cluster[1])
-    splits = sorted({split for split, _, _ in members})
-    if len(splits) > 1:
-        images = {split: sum(other == split for other, _, _ in members) for split in splits}
-        # Paths of every split, so that a person can compare the images.
-        paths = {split: [path for other, _, path in members if other == split][:_SHOWN] for split in splits}
-        labels = sorted({label for _, label, _ in members})
-        yield {"path": members[0][2], "images": images, "labels": labels, "paths": paths}
+    images = Counter(split for split, _, _ in members)
+    # Paths of every split and label, so that a person can compare the images.
+    paths = {split: [path for other, _, path in members if other == split][:_SHOWN] for split in images}
+    labels = Counter(sorted(label for _, label, _ in members))
+    examples = {label: min(path for _, other, path in members if other == label) for label in labels}
+    return {
+        **{"path": members[0][2], "images": dict(images), "labels": list(labels), "paths": paths},
+        **{"images_of_labels": dict(labels), "examples": examples},
+    }
+
+
+def _is_remarkable(row: dict[str, Any]) -> bool:
+    """Whether images that look the same are in several splits, or have several labels."""
+    return len(row["images"]) > 1 or len(row["labels"]) > 1

@@ -138,3 +138,26 @@ def test_images_with_next_to_no_content_are_counted_with_examples(collect, tmp_p
     assert warning.startswith("7 images show next to nothing")
     assert "red/0.png, red/1.png, red/2.png, red/3.png, red/4.png and 2 more" in warning
     assert data_summary.as_json(summary)["little_content"] == 7
+
+
+def test_look_alikes_with_different_labels_are_counted_and_named(collect, tmp_path):
+    rows = [
+        {"path": f"a/{n}.jpg", "labels": ["a", "b"], "examples": {"a": f"a/{n}.jpg", "b": f"b/{n}.png"}}
+        for n in range(7)
+    ]
+    report.write_rows(str(tmp_path / report.NEAR_DUPLICATES), [*rows, {"path": "a", "labels": ["a"], "examples": {}}])
+    (warning,) = collect(
+        dataclasses.replace(counts(a=100, b=100), look_alikes=14), GateConfig(min_accuracy=0.5)
+    ).warnings
+    assert warning.startswith(
+        "14 images look the same but have different labels: a/0.jpg (a) = b/0.png (b); a/1.jpg (a)"
+    )
+    assert "; and 2 more; look at them" in warning
+
+
+def test_a_class_without_eval_images_and_folders_that_all_classes_contain_are_warned_of(collect):
+    found = counts(a=100, b=100)
+    found = dataclasses.replace(found, splits={**found.splits, "eval": {"a": 5}}, inner_folders=["x", "y"])
+    folders, unwatched = collect(found, GateConfig(min_accuracy=0.5)).warnings
+    assert folders.startswith("every class folder contains the folders x, y: if these are the classes, ")
+    assert unwatched.startswith("no eval images of b, so ")

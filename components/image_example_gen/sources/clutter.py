@@ -23,7 +23,7 @@ _FILES = {
         *("Icon\r", "sync.ffs_db", "_SUCCESS"),
     )
 }
-_FOLDER_ENDINGS = (".lrdata", ".lrcat-data", ".photoslibrary", ".download")
+_FOLDER_ENDINGS = (".lrdata", ".lrcat-data", ".photoslibrary", ".download", ".bak", ".tmp", ".temp")
 # Metadata, catalogues, previews of videos, unfinished downloads and copies that programs keep.
 _FILE_ENDINGS = (
     *(".json", ".xmp", ".aae", ".thm", ".lrv", ".lrcat", ".lrcat-data", ".lrprev", ".cot", ".cop", ".cos"),
@@ -37,7 +37,7 @@ _PATTERNS = {
     "*_original": re.compile(r".+\.[a-z0-9]+_original"),  # ExifTool's copies
     "*_$folder$": re.compile(r".*_\$folder\$"),  # how Hadoop represents folders in a store
 }
-_FOLDER_PATTERNS = {".*": _PATTERNS[".*"], "FOUND.*": re.compile(r"found\.\d{3}")}
+_FOLDER_PATTERNS = {".*": _PATTERNS[".*"], "*~": _PATTERNS["*~"], "FOUND.*": re.compile(r"found\.\d{3}")}
 
 # Only beside an image of the same name: alone, they are files that somebody put there by mistake.
 _SIDECAR_ENDINGS = (".txt", ".xml")

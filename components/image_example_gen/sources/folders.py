@@ -69,8 +69,12 @@ class FolderSource:
         return FileReader()
 
     def findings(self) -> Findings:
-        split_folders = self._layout.split_folders(file.parts for file in self._listing.files)
-        return Findings(self._listing.ignored_kinds, split_folders)
+        paths = [file.parts for file in self._listing.files]
+        return Findings(
+            self._listing.ignored_kinds,
+            self._layout.split_folders(paths),
+            layout.common_inner_folders(paths, self._layout),
+        )
 
     def state(self) -> str:
         self.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from components.image_example_gen.quarantine import Rejection
@@ -44,7 +44,10 @@ class Findings:
     Attributes:
       ignored: kind of clutter to the number of files and folders that are no data.
       split_folders: name of a folder to the split of the images in it.
+      inner_folders: names that every class folder's subfolders have, if most images are in them; they may be the
+        classes.
     """
 
     ignored: Mapping[str, int] = field(default_factory=dict)
     split_folders: Mapping[str, str] = field(default_factory=dict)
+    inner_folders: Sequence[str] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -97,6 +98,35 @@ def splits_of_records(paths: Iterable[Path]) -> dict[Path, str]:
     return {}
 
 
+def check_names_of_records(root: str, paths: Sequence[Path]) -> None:
+    """Refuses `train` beside `holdout`, and `cats-train` beside `dogs-test`: a hash would mix what is kept apart.
+
+    Args:
+      root: the data folder or pattern, for messages.
+      paths: of all files; `splits_of_records` finds no splits in them.
+
+    Raises:
+      BadInputError: if some names say a split and others beside them do not, or not in the same words.
+    """
+    for at in range(max(map(len, paths), default=0)):
+        _check_names_of_records(root, {path[at] for path in paths if len(path) > at + 1}, "folders")
+        _check_names_of_records(root, {path[at] for path in paths if len(path) == at + 1}, "files")
+
+
+def _check_names_of_records(root: str, found: Collection[str], kind: str) -> None:
+    alike = sorted(name for name in found if _split_of(name)[0])
+    splits = {_split_of(name)[0] for name in alike}
+    others = sorted(set(found) - set(alike))
+    if not (TRAIN in splits and (others or len(splits) > 1)):
+        return
+    beside = f"beside other {kind} ({listed(others)})" if others else "in different words"
+    raise BadInputError(
+        f"data.path: {root!r} has {kind} named like splits ({listed(alike)}) {beside}, so it is unknown which split "
+        f"is meant; name all {kind} alike (train, val, test), move the other {kind} out of the data folder, or set "
+        "data.fields.split"
+    )
+
+
 def inner_folders(paths: Sequence[Path]) -> tuple[str, list[str]]:
     """The first folder of several folders, where every file is below one chain of folders.
 
@@ -109,6 +139,28 @@ def inner_folders(paths: Sequence[Path]) -> tuple[str, list[str]]:
         at += 1
         inside = [path for path in inside if len(path) > at + 1]
     return ("/".join(inside[0][:at]), sorted({path[at] for path in inside})) if inside and at else ("", [])
+
+
+def common_inner_folders(paths: Iterable[Path], chosen: Layout) -> list[str]:
+    """Folders that every class folder contains, two or more: `entrenamiento/{a,b}` and `prueba/{a,b}`.
+
+    Args:
+      paths: of all files.
+      chosen: what their folders are taken for.
+
+    Returns:
+      their names, sorted; none if the images of a class are mostly elsewhere, or there is a single class.
+    """
+    inside: dict[str, Counter[str]] = {}
+    for path in paths:
+        if label := chosen.label_of(path):
+            at = chosen.class_at + 1 if chosen.split_at is None else max(chosen.class_at, chosen.split_at) + 1
+            inside.setdefault(label, Counter())[path[at].casefold() if len(path) > at + 1 else ""] += 1
+    if len(inside) < 2:
+        return []
+    common = set.intersection(*map(set, inside.values())) - {""}
+    mostly = all(2 * sum(found[name] for name in common) > found.total() for found in inside.values())
+    return sorted(common) if len(common) > 1 and mostly else []
 
 
 def is_split(folder: str) -> bool:

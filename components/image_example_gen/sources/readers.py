@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _GZIP_START = b"\x1f\x8b"
 _HEADER, _FOOTER = struct.Struct("<QI"), struct.Struct("<I")
+_UNPACK_ZLIB = "the file is compressed with ZLIB, which is not read; write it again with GZIP or without compression"
 _BLOCK = 1 << 20  # bytes
 _NO_CLASS = -1  # what TFDS writes for an image without a label
 
@@ -39,6 +40,7 @@ class RawImage:
     location: ByteLocation
     encoded: bytes
     rejection: Rejection | None = None
+    line: int = 0
 
 
 class Reader(Protocol):
@@ -65,7 +67,9 @@ class FileReader:
             except OSError as error:
                 rejection = Rejection(Reason.UNREADABLE, error.strerror or str(error))
         location = ByteLocation(item.uri)
-        yield RawImage(item.path, item.label, item.split, item.group, item.weight, location, encoded, rejection)
+        yield RawImage(
+            item.path, item.label, item.split, item.group, item.weight, location, encoded, rejection, item.line
+        )
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,11 @@ class RecordReader:
                 detail = f"the label {index} is not an index of the classes: there are {len(self.class_names)}, from 0"
                 return "", Rejection(Reason.UNKNOWN_LABEL, detail)
             label = self.class_names[index]
-        return label, names.reject_label(label, self.classes, value)
+        rejection = names.reject_label(label, self.classes, value)
+        if rejection and self.class_names is not None and isinstance(value, bytes | str) and label.isdecimal():
+            detail = f"{rejection.detail}; text is never an index: write the label as a whole number, or as the name"
+            rejection = Rejection(rejection.reason, detail)
+        return label, rejection
 
     def _missing_detail(self, role: str, features: Mapping[str, Sequence[Any]]) -> str:
         """That the record has no value in the feature of a role, and which features it has; empty if it has one."""
@@ -219,7 +227,8 @@ def _read_records(file: IO[bytes]) -> Iterator[_Record]:
     offset = 0
     while header := file.read(_HEADER.size):
         if len(header) < _HEADER.size or _masked_checksum(header[:8]) != _HEADER.unpack(header)[1]:
-            yield _Record(offset, b"", "the record's length is damaged, so it and the rest of the file are lost")
+            damaged = "the record's length is damaged, so it and the rest of the file are lost"
+            yield _Record(offset, b"", _UNPACK_ZLIB if offset == 0 and _starts_as_zlib(header) else damaged)
             return
         length = _HEADER.unpack(header)[0]
         content, footer = file.read(length), file.read(_FOOTER.size)
@@ -234,6 +243,11 @@ def _read_records(file: IO[bytes]) -> Iterator[_Record]:
 def _masked_checksum(content: bytes) -> int:
     checksum = google_crc32c.value(content)
     return (((checksum >> 15) | (checksum << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _starts_as_zlib(header: bytes) -> bool:
+    """Whether these are the first bytes of a ZLIB stream, https://www.rfc-editor.org/rfc/rfc1950#section-2.2."""
+    return len(header) > 1 and header[0] == 0x78 and (header[0] * 256 + header[1]) % 31 == 0
 
 
 def _is_gzipped(uri: str) -> bool:

@@ -170,13 +170,30 @@ def _read_jsonl(path: str, text: str, needed: Collection[str]) -> Iterator[Row]:
         if not content.strip():
             continue
         try:
-            values = json.loads(content)
+            values = json.loads(content, object_pairs_hook=_without_repeated_keys)
+        except _RepeatedKeyError as error:
+            raise BadInputError(
+                f"{path}: line {line}: the key {error.args[0]!r} is in one object twice; keep one"
+            ) from None
         except (ValueError, RecursionError) as error:
             raise BadInputError(f"{path}: line {line}: the line is not valid JSON: {error}") from None
         if not isinstance(values, dict):
             raise BadInputError(f"{path}: line {line}: a JSON object is expected. Received: {content[:80]!r}")
         if values:
             yield line, values
+
+
+class _RepeatedKeyError(Exception):
+    """A key that a JSON object has more than once; of its values, Python's reader would use the last."""
+
+
+def _without_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _RepeatedKeyError(key)
+        found[key] = value
+    return found
 
 
 _READERS = {".csv": _read_csv, ".jsonl": _read_jsonl, ".ndjson": _read_jsonl}

@@ -12,7 +12,7 @@ from components.image_example_gen.sources.filesystem import ListedFile, Listing
 from components.image_example_gen.sources.item import Findings, Item
 from components.image_example_gen.sources.readers import Reader, RecordReader
 from config.data import IngestionConfig
-from config.errors import BadInputError
+from config.errors import BadInputError, listed
 from config.section import is_uri
 
 _NUMBER = re.compile(r"0|-?[1-9][0-9]*")
@@ -55,8 +55,16 @@ class TFRecordSource:
     def _splits(self) -> dict[str, str]:
         """Path to split, of files that are assigned to one."""
         if by_tfx := {path: split for path in self._files if (split := _split_of(path))}:
+            if others := [path for path in self._files if path not in by_tfx]:
+                raise BadInputError(
+                    f"data.path: {self.path!r} has files beside the folders Split-…, which name the splits: "
+                    f"{listed(others)}; move them into these folders, or out of the data folder"
+                )
             return by_tfx
-        by_name = layout.splits_of_records(file.parts for file in self._files.values())
+        paths = [file.parts for file in self._files.values()]
+        by_name = layout.splits_of_records(paths)
+        if not by_name and "split" not in self._fields:  # otherwise, the records themselves say it
+            layout.check_names_of_records(self.path, paths)
         return {path: by_name[file.parts] for path, file in self._files.items() if by_name}
 
     @cached_property

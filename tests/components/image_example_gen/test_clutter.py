@@ -24,6 +24,7 @@ def laid_out(root: Path, *paths: str) -> Path:
     [
         *((name, True) for name in ("@eaDir", "#recycle", "lost+found", "System Volume Information", "$RECYCLE.BIN")),
         *((name, True) for name in ("__MACOSX", ".Trashes", ".@__thumb", "a.lrdata", "FOUND.000", "#snapshot")),
+        *((name, True) for name in ("c.bak", "old.tmp", "old.temp", "cat~")),
         *((name, False) for name in ("Thumbs.db", "ehthumbs.db", "desktop.ini", ".DS_Store", "._a.jpg", "a.xmp")),
         *((name, False) for name in ("a.jpg.json", "a.aae", "Picasa.ini", "a.lrcat", "~$a.jpg", "a.jpg.crdownload")),
     ],

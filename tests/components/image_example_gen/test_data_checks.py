@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from components.image_example_gen import data_checks, quarantine
@@ -114,3 +116,47 @@ def test_a_class_without_usable_training_or_test_images_is_an_error():
     ):
         data_checks.check_classes(untested, ["tea", "milk"], False, set())
     data_checks.check_classes(untested, ["tea", "milk"], True, set())
+
+
+def test_a_class_whose_images_count_as_one_is_told_so():
+    untested = dataclasses.replace(counts(test={"tea": 1}), pictures={"milk": 1, "tea": 5})
+    cause = (
+        r"data\.near_duplicates: group keeps .* so the 3 images of 'milk' count as 1; add images that look different"
+    )
+    with pytest.raises(BadInputError, match=rf"no image of 'milk' .* is in the test split.*{cause}"):
+        data_checks.check_classes(untested, ["tea", "milk"], False, set())
+    empty = dataclasses.replace(counts(eval={}), pictures={"milk": 2, "tea": 9})
+    with pytest.raises(BadInputError, match=r"in the eval split.*the 4 images of 'milk' count as 2"):
+        data_checks.check_splits(empty, set())
+    for check in (
+        lambda: data_checks.check_classes(dataclasses.replace(untested, pictures={}), ["tea", "milk"], False, set()),
+        lambda: data_checks.check_classes(untested, ["tea", "milk"], False, {"train"}),  # the source is the cause
+        lambda: data_checks.check_classes(
+            dataclasses.replace(untested, pictures={"milk": 3}), ["tea", "milk"], False, set()
+        ),
+    ):
+        with pytest.raises(BadInputError) as caught:
+            check()
+        assert "near_duplicates" not in str(caught.value)
+
+
+def test_a_class_of_which_every_training_image_has_the_weight_0_is_an_error():
+    def check(**train: float) -> None:
+        weights = {"train": train, "eval": {"tea": 0.0}, "test": {"tea": 0.0, "milk": 0.0}}
+        data_checks.check_weights(dataclasses.replace(counts(), weights=weights))
+
+    check(tea=8.0, milk=0.5)
+    with pytest.raises(
+        BadInputError, match=r"weights of all images of \['milk'\] in the train split are 0, so nothing"
+    ):
+        check(tea=8.0, milk=0.0)
+    with pytest.raises(BadInputError, match="weights of all 11 images in the train split are 0"):
+        check(tea=0.0, milk=0.0)
+
+
+def test_different_weights_of_one_image_are_an_error_with_both_lines():
+    weights = {"kind": "weights", "path": "1.jpg (1.0, line 2)", "with": ["1.jpg (5.0, line 9)"]}
+    with pytest.raises(
+        BadInputError, match=r"different weights: 1\.jpg \(1\.0, line 2\) = 1\.jpg \(5\.0, line 9\); keep"
+    ):
+        data_checks.check_conflicts([weights])

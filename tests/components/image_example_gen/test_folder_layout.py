@@ -224,6 +224,48 @@ def test_records_in_folders_or_files_of_splits_are_in_these_splits(tmp_path, fil
     assert set(source.findings().split_folders.values()) == set(splits) - {""}
 
 
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (("train/a", "holdout/a"), r"folders named like splits \(train\) beside other folders \(holdout\)"),
+        (("x/train/a", "x/test/a", "x/more/a"), r"splits \(test, train\) beside other folders \(more\)"),
+        (
+            ("train-0.tfrecord", "holdout-0.tfrecord"),
+            r"files named like splits \(train-0.*beside other files \(holdout-0",
+        ),
+        (("cats-train-0", "cats-test-0", "dogs-train-0", "dogs-test-0"), "in different words"),
+        (("Split-train/a", "Split-test/a", "holdout/b"), r"beside the folders Split-….*: holdout/b; move"),
+    ],
+)
+def test_records_beside_those_of_splits_are_refused(tmp_path, files, message):
+    config = {"source": "tfrecords", "fields": {"image": "image", "label": "label"}}
+    with pytest.raises(BadInputError, match=message):
+        opened(tmp_path, *files, **config).items()
+
+
+def test_records_that_say_their_split_may_have_any_name(tmp_path):
+    fields = {"image": "image", "label": "label", "split": "s"}
+    source = opened(tmp_path, "train/a", "holdout/a", source="tfrecords", fields=fields)
+    assert {item.split for item in source.items()} == {""}
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (tree("entrenamiento", "prueba", classes=("a", "b")), ["a", "b"]),
+        ([*tree("entrenamiento", "prueba", classes=("a", "b")), "prueba/x.jpg", "prueba/C/1.jpg"], ["a", "b"]),
+        (tree("train", "test"), []),
+        ([f"train/{top}/{inner}/1.jpg" for top in ("x", "y") for inner in ("a", "b")], ["a", "b"]),
+        (["cat/day/1.jpg", "cat/night/1.jpg", "dog/day/1.jpg", "dog/dusk/1.jpg"], []),
+        (["cat/a/1.jpg", "cat/b/1.jpg", *(f"cat/{i}.jpg" for i in range(9)), "dog/a/1.jpg", "dog/b/1.jpg"], []),
+        (["cat/1.jpg", "dog/1.jpg"], []),
+    ],
+)
+def test_folders_that_every_class_contains_may_be_the_classes(tmp_path, paths, found):
+    source = opened(tmp_path, *paths)
+    assert source.findings().inner_folders == found
+
+
 NAMES = st.sampled_from(["train", "Val", "test", "cat", "dog", "bus", "set", "a.jpg", "b.jpg"])
 
 

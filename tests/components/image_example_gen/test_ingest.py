@@ -117,7 +117,10 @@ class TestManifest:
         run = ingest(file, tmp_path / "run", source="manifest", root=str(tmp_path / "photos"))
         assert run.examples["cyan/0.png"]["split"] == "test"
         assert run.rows[report.DUPLICATES] == [
-            {"path": "cyan/copy.png", "same_as": "cyan/0.png", "splits": ["test", "train"]}
+            {
+                **{"path": "cyan/copy.png", "same_as": "cyan/0.png", "line": 62, "same_as_line": 2},
+                "splits": ["test", "train"],
+            }
         ]
         assert run.counts.in_several_splits == 1
 
@@ -138,7 +141,7 @@ class TestManifest:
         rows = [*rows_of(), {"path": "cyan/0.png", "label": "yellow"}]
         with pytest.raises(
             BadInputError,
-            match=r"identical images have different labels: cyan/0\.png \(cyan\) = cyan/0\.png \(yellow\)",
+            match=r"images have different labels: cyan/0\.png \(cyan, line 2\) = cyan/0\.png \(yellow, line 62\)",
         ):
             ingest(table(tmp_path / "m.csv", rows), tmp_path / "run", source="manifest", root=str(photos))
 

@@ -8,13 +8,17 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import encode, flat
 from ingesting import ingest
+from PIL import Image
 
-from components.image_example_gen import data_warnings
+from components.image_example_gen import data_warnings, sources
 from components.image_example_gen.quarantine import BadImagesError
+from components.image_example_gen.sources.readers import RawImage
+from config.data import IngestionConfig
 from config.errors import BadInputError
 
 IMAGES = 24
@@ -95,6 +99,42 @@ def test_weights_that_are_all_0_stop_the_run(photos, tmp_path):
         ingest(folder=tmp_path / "run", **data)
 
 
+def test_weights_of_a_class_that_are_all_0_stop_the_run(photos, tmp_path):
+    data = manifest(photos, tmp_path, weight=lambda i: (1e-60, 2)[i % 2])  # 1e-60 is 0 in an example
+    with pytest.raises(BadInputError, match=r"the weights of all images of \['0'\] in the train split are 0"):
+        ingest(folder=tmp_path / "run", **data)
+
+
+def test_one_image_in_two_rows_is_named_with_its_lines_and_must_have_one_weight(photos, tmp_path):
+    data = manifest(photos, tmp_path, weight=lambda i: 1)
+    rows = data["path"].read_text()
+    data["path"].write_text(rows + rows.splitlines()[3] + "\n")
+    run = ingest(folder=tmp_path / "run", **data)
+    assert run.rows["duplicates.jsonl"] == [{"path": "3.png", "same_as": "3.png", "line": 25, "same_as_line": 4}]
+    data["path"].write_text(rows + rows.splitlines()[3].replace('"weight": 1', '"weight": 5') + "\n")
+    with pytest.raises(BadImagesError, match=r"different weights: 3\.png \(1\.0, line 4\) = 3\.png \(5\.0, line 25\)"):
+        ingest(folder=tmp_path / "run 2", **data)
+
+
+def test_look_alikes_with_different_labels_are_listed_and_group_says_what_is_missing(tmp_path):
+    """In `near`, each image is another one saved anew; one of them is under `far`, too."""
+    coarse = np.random.default_rng(3).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    motif = np.asarray(Image.fromarray(coarse).resize((64, 64), Image.Resampling.BICUBIC))
+    files = {f"near/{quality}.jpg": encode(motif, "JPEG", quality=quality) for quality in range(88, 96)}
+    files |= {f"far/{i}.png": encode(flat("cyan", (24, 24), seed=i)) for i in range(12)} | {"far/x.png": encode(motif)}
+    for name, encoded in files.items():
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "photos" / name).write_bytes(encoded)
+    run = ingest(tmp_path / "photos", tmp_path / "run", **SHARES)
+    (row,) = run.rows["near_duplicates.jsonl"]
+    assert row["images_of_labels"] == {"far": 1, "near": 8}
+    assert row["examples"] == {"far": "far/x.png", "near": "near/88.jpg"}
+    assert run.counts.look_alikes == 9
+    with pytest.raises(BadInputError, match=r"near_duplicates: group keeps .* so the 8 images of 'near' count as 1"):
+        group = {"near_duplicates": "group", "allow_untested_classes": False}
+        ingest(tmp_path / "photos", tmp_path / "run 2", **SHARES, **group)
+
+
 def test_all_images_under_two_labels_are_in_the_error(photos, tmp_path):
     data = manifest(photos, tmp_path)
     rows = data["path"].read_text().splitlines()
@@ -135,3 +175,28 @@ def test_names_that_look_alike_are_warned_of_even_if_the_run_stops(tmp_path, cap
     with caplog.at_level(logging.WARNING, "regraft"), pytest.raises(BadInputError, match="no image of 'Cat'"):
         ingest(tmp_path / "photos", tmp_path / "run 2", allow_untested_classes=False, **SHARES, stratified=True)
     assert "'Cat' and 'cat'" in caplog.text
+
+
+def test_text_is_no_index_and_a_file_of_zlib_is_named(photos, tmp_path):
+    """By the source's reader alone."""
+    data = records(photos, tmp_path, y=lambda i: [b"0", b"a", 1][i % 3])
+    packed = tmp_path / "packed.tfrecord"
+    with tf.io.TFRecordWriter(str(packed), "ZLIB") as writer:
+        writer.write(b"content")
+    config = IngestionConfig(source="tfrecords", fields={"image": "img", "label": "y"}, classes=["a", "b"])
+
+    def read(path: Path) -> list[RawImage]:
+        source = sources.open_source(str(path), config)
+        return [image for item in source.items() for image in source.reader().images(item, str(tmp_path))]
+
+    text, name, index = read(data["path"])[:3]
+    assert (name.label, index.label, text.label) == ("a", "b", "")
+    assert text.rejection and text.rejection.detail == (
+        "the label '0' is not in data.classes; text is never an index: write the label as a whole number, or as the "
+        "name"
+    )
+    (whole,) = read(packed)
+    assert (
+        whole.rejection
+        and "compressed with ZLIB, which is not read; write it again with GZIP" in whole.rejection.detail
+    )

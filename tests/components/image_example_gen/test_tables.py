@@ -205,3 +205,12 @@ def test_a_table_of_which_too_much_is_rejected_is_refused_early(tmp_path):
 def test_a_file_of_another_kind_is_refused_with_what_to_do(tmp_path, name, hint):
     with pytest.raises(BadInputError, match=rf"must end with \.csv, \.jsonl, \.ndjson; .*{hint}.*Received: '.*{name}'"):
         labels(tmp_path / name, "path,label\n1.jpg,red\n")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"path": "2.jpg", "label": "a", "label": "b"}', '{"path": "2.jpg", "label": "a", "x": {"label": 1, "label": 1}}'],
+)
+def test_a_key_that_an_object_has_twice_is_refused_with_its_line(tmp_path, line):
+    with pytest.raises(BadInputError, match=r"m\.jsonl: line 2: the key 'label' is in one object twice"):
+        labels(tmp_path / "m.jsonl", f'{{"path": "1.jpg", "label": "red"}}\n{line}\n')
