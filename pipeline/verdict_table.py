@@ -69,7 +69,8 @@ def serving_check_lines(check: Mapping[str, Any]) -> Iterator[str]:
         ready = f"loads in {measured['load_seconds']:.1f} s"
         if "warm_up_seconds" in measured:  # runs of 0.4 and before did not warm the model up
             first_ms = 1000 * (measured["first_answer_seconds"] - measured["load_seconds"])
-            ready += f", of which {measured['warm_up_seconds']:.1f} s warm-up; the first answer takes {first_ms:,.0f} ms"
+            ready += f", of which {measured['warm_up_seconds']:.1f} s warm-up"
+            ready += f"; the first answer takes {first_ms:,.0f} ms"
         yield (
             f"serving check: the model {ready}; one image takes "
             f"{measured['p50_ms']:.3g} ms (p50), {measured['p99_ms']:.3g} ms (p99); "
