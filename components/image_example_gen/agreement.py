@@ -19,6 +19,7 @@ from components.image_example_gen import comparison, jpeg_scans, near_duplicates
 from components.image_example_gen.quarantine import Reason, UnusableError
 from config.errors import one_line, op_message
 from modules.data import decoding, features
+from modules.data.decoders import png
 
 # TensorFlow names the function, and marks an assertion's message.
 _AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:assertion failed: \[(.*)\])?")
@@ -78,10 +79,21 @@ def decode(encoded: bytes, image: PIL.Image.Image, format_name: str, max_pixels:
 def transcode_to_png(encoded: bytes) -> bytes:
     """Pillow's picture of a file as PNG: upright, RGB or 16 bits of grey, transparency on a white background.
 
+    Of a PNG that only the graph decodes rightly, the file without the chunks that keep TensorFlow from it.
+
     Raises:
       UnusableError: if Pillow cannot decode the image.
     """
+    if _only_the_graph_knows(encoded):
+        return png_repair.without_odd_chunks(encoded)
     return reference.to_png(reference.load(encoded))
+
+
+def _only_the_graph_knows(encoded: bytes) -> bool:
+    if not encoded.startswith(png.MAGIC):
+        return False
+    with reference.open_image(encoded) as image:
+        return reference.loses_bits(encoded, image)
 
 
 def _decode_jpeg(encoded: bytes, image: PIL.Image.Image, max_pixels: int) -> Decoded | None:
@@ -124,7 +136,7 @@ def _decode_exactly(encoded: bytes, image: PIL.Image.Image, format_name: str, ma
         if format_name == "PNG":  # if more than metadata is damaged, this fails, too
             _run_graph(png_repair.without_odd_chunks(encoded), max_pixels)
         return None
-    if format_name == "PNG" and reference.loses_bits(encoded, image):  # only the graph knows the picture
+    if reference.loses_bits(encoded, image):  # only the graph knows the picture
         return _describe(pixels)
     top = reference.load_top(encoded, image) if format_name == "PNG" else None
     if top is None:
@@ -137,6 +149,8 @@ def _decode_exactly(encoded: bytes, image: PIL.Image.Image, format_name: str, ma
 
 
 def _decode_transcoded(encoded: bytes, max_pixels: int) -> Decoded:
+    if _only_the_graph_knows(encoded):
+        return _describe(_run_graph(transcode_to_png(encoded), max_pixels))._replace(transcoded=True)
     picture = reference.load(encoded)
     pixels = _run_graph(reference.to_png(picture), max_pixels)
     if not comparison.same_pixels(PIL.Image.fromarray(pixels), reference.as_rgb(picture)):

@@ -18,7 +18,7 @@ import PIL
 import PIL.ExifTags
 import PIL.Image
 
-from components.image_example_gen import comparison, png_repair
+from components.image_example_gen import comparison, deep_colour, png_repair
 from components.image_example_gen.quarantine import Reason, UnusableError
 from config.errors import one_line
 from modules.data.decoders import png, sixteen_bits, transparency
@@ -31,7 +31,6 @@ with contextlib.suppress(ImportError):  # present if the extra `heif` is install
 # `IngestionConfig.max_pixels` applies instead, before anything is decoded.
 PIL.Image.MAX_IMAGE_PIXELS = None
 PIL.Image.init()  # loads all readers now; otherwise several threads would load them at the same time
-warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged metadata, which decide nothing
 
 MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
 """Modes of Pillow that become RGB, beside those of `SIXTEEN_BITS`."""
@@ -53,6 +52,8 @@ _IN_XMP = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 _TOP = 32  # rows of a PNG that are compared
 _OPAQUE = (0, 2, 3)  # colour types of a PNG: grey, RGB, palette
 _LEAST_SIDE = 16  # pixels of a JPEG that is decoded at a fraction of its size
+_PHOTOMETRIC = 262  # tag of TIFF: 0 means that white is 0
+_PILLOWS_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 def open_image(encoded: bytes) -> PIL.Image.Image:
@@ -63,12 +64,22 @@ def open_image(encoded: bytes) -> PIL.Image.Image:
     """
     if not encoded:
         raise UnusableError(Reason.NOT_AN_IMAGE, "the file is empty")
+    _silence_pillow()
     try:
         return PIL.Image.open(io.BytesIO(encoded))
     except Exception as error:  # Pillow's readers raise errors of any type
         if encoded.startswith(png.MAGIC) and (repaired := png_repair.without_odd_chunks(encoded)) != encoded:
             return open_image(repaired)
         raise UnusableError(*_reason(encoded, error)) from None
+
+
+def _silence_pillow() -> None:
+    """Its warnings are about damaged metadata, which decide nothing.
+
+    Each time, since other libraries put filters before this one, or restore the filters that were there earlier.
+    """
+    if warnings.filters[0] != _PILLOWS_WARNINGS:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _reason(encoded: bytes, error: Exception) -> tuple[Reason, str]:
@@ -87,10 +98,15 @@ def load(encoded: bytes) -> PIL.Image.Image:
       an image of mode RGB, or of 16 bits of grey, upright.
 
     Raises:
-      UnusableError: if Pillow cannot decode the image, or its pixels cannot become RGB.
+      UnusableError: if Pillow cannot decode the image, or its pixels cannot become RGB, or too few bits of them are
+        left.
     """
     with open_image(encoded) as image:
-        return decode(image)
+        cut = deep_colour.is_cut(encoded, image)
+        picture = decode(image)
+        if cut:
+            deep_colour.check(image)
+        return picture
 
 
 def decode(image: PIL.Image.Image, upright: bool = True) -> PIL.Image.Image:
@@ -175,17 +191,20 @@ def load_top(encoded: bytes, image: PIL.Image.Image) -> PIL.Image.Image | None:
 
 
 def loses_bits(encoded: bytes, image: PIL.Image.Image) -> bool:
-    """Whether Pillow's picture lacks what a PNG holds: in colour, of which 12 of 16 bits are used.
+    """Whether Pillow's picture lacks what a PNG of 16 bits holds: transparency, or colours of 12 bits.
 
-    Pillow has no mode for 16 bits in colour. It keeps the upper eight, and compares a transparent colour with these.
+    Pillow has no mode for 16 bits in colour or with opacity. It keeps the upper eight, and compares a transparent
+    colour with these. Which bits are in use is decided before transparency is composed, see `sixteen_bits.to_eight`.
 
     Args:
       encoded: the file.
       image: the same, open.
     """
-    if encoded[12:16] != b"IHDR" or encoded[24] != 16 or encoded[25] == 0:
+    if image.format != "PNG" or encoded[12:16] != b"IHDR" or encoded[24] != 16:
         return False
-    return "transparency" in image.info or bool(np.max(image.convert("RGB").getextrema()) < 16)
+    if image.has_transparency_data or "transparency" in image.info:
+        return True
+    return encoded[25] != 0 and bool(np.max(decode(image, upright=False).getextrema()) < 16)
 
 
 def as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
@@ -207,12 +226,12 @@ def to_png(image: PIL.Image.Image) -> bytes:
 
 def _on_background(image: PIL.Image.Image) -> PIL.Image.Image:
     """RGB, or 16 bits of grey as they are."""
+    white_is_zero = image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC, 0) == 0  # type: ignore[attr-defined]
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
     if image.mode in SIXTEEN_BITS:
         values = np.asarray(image).astype(np.uint16)
-        key = image.info.get("transparency")
-        if isinstance(key, int):
-            values = np.where(values == key, np.uint16(257 * transparency.BACKGROUND), values)
+        if white_is_zero:  # the values in use decide on the depth, and Pillow inverts only 8 bits
+            return PIL.Image.fromarray(255 - sixteen_bits.to_eight_bits(values)).convert("RGB")
         return PIL.Image.fromarray(values)
     if not image.has_transparency_data:
         return image.convert("RGB")

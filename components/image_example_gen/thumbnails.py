@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 
-import PIL.Image
 import PIL.ImageOps
 
 from components.image_example_gen import reference
@@ -17,7 +16,7 @@ def make_thumbnail(encoded: bytes, side: int, max_pixels: int) -> bytes | None:
     # Pillow decodes the first part of a truncated JPEG once an end marker is added.
     for content in (encoded, encoded + b"\xff\xd9"):
         with contextlib.suppress(Exception):
-            with PIL.Image.open(io.BytesIO(content)) as image:
+            with reference.open_image(content) as image:
                 known = image.format in (*features.FORMATS, "MPO", *features.TRANSCODED_FORMATS)
                 if not known or image.mode not in reference.MODES or image.width * image.height > max_pixels:
                     return None

@@ -16,6 +16,9 @@ def to_eight(image: tf.Tensor) -> tf.Tensor:
     12, and any other 16. No depth in between is guessed: pictures of one camera, of which some are darker, would be
     scaled differently.
 
+    Only visible pixels count: colours that nobody sees, such as 65535 for pixels without data, decide nothing. Opacity
+    has its own highest value, and the same rule: devices that write 12 bits of colour may write opacity in 12 or in 16.
+
     Args:
       image: uint16 [height, width, 4], RGB and opacity.
 
@@ -23,13 +26,18 @@ def to_eight(image: tf.Tensor) -> tf.Tensor:
       uint8 of the same shape.
     """
     colour, opacity = tf.cast(image[:, :, :3], tf.int32), tf.cast(image[:, :, 3:], tf.int32)
-    highest = tf.reduce_max(colour)
-    divisor = tf.where(highest <= _EIGHT_BITS, 1, tf.where(highest <= _TWELVE_BITS, 16, 256))
-    return tf.cast(tf.concat([colour // divisor, opacity // 256], axis=-1), tf.uint8)
+    opacity //= _divisor(opacity)
+    colour //= _divisor(tf.where(opacity > 0, colour, 0))
+    return tf.cast(tf.concat([tf.minimum(colour, _EIGHT_BITS), opacity], axis=-1), tf.uint8)
+
+
+def _divisor(values: tf.Tensor) -> tf.Tensor:
+    highest = tf.reduce_max(values)
+    return tf.where(highest <= _EIGHT_BITS, 1, tf.where(highest <= _TWELVE_BITS, 16, 256))
 
 
 def to_eight_bits(values: np.ndarray) -> np.ndarray:
-    """The same in NumPy.
+    """The same in NumPy, of an opaque image.
 
     Args:
       values: uint16 [height, width], grey.

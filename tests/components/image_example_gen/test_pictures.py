@@ -3,6 +3,7 @@
 The files are those on which decoders are known to disagree, see `variants`.
 """
 
+import functools
 import io
 import struct
 import time
@@ -115,13 +116,13 @@ def test_masks_that_pillow_does_not_know_are_quarantined_but_served_rightly(name
 def test_a_picture_on_which_the_decoders_disagree_is_written_as_pillow_sees_it(monkeypatch):
     """Were the graph to decode wrongly, with swapped colours for instance, the example would hold a PNG."""
 
-    def swapped(encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
+    def swapped(original, encoded: tf.Tensor, max_pixels: int) -> tf.Tensor:
         image = original(encoded, max_pixels)
         is_png = tf.equal(tf.strings.substr(encoded, 0, 4), b"\x89PNG")
         return tf.cond(is_png, lambda: image, lambda: image[:, :, ::-1])
 
-    original = decoding.decode
-    monkeypatch.setattr(decoding, "decode", swapped)
+    for name in ("decode", "decode_jpeg"):
+        monkeypatch.setattr(decoding, name, functools.partial(swapped, getattr(decoding, name)))
     agreement._graph.cache_clear()
     try:
         for name in ("jpeg-RGB", "bmp-24", "gif", "jpeg-exif-6"):
