@@ -25,6 +25,7 @@ from config.trunk_features import TrunkFeaturesConfig
 SHARE = st.floats(0, 1, exclude_max=True)
 POSITIVE = st.floats(1e-9, 1e9)
 NAME = st.text(min_size=1, max_size=5)
+CLASS = st.text("abcé犬☃", min_size=1, max_size=5)  # with one spelling each
 
 
 def some(required: dict | None = None, **optional: st.SearchStrategy) -> st.SearchStrategy[dict]:
@@ -75,7 +76,7 @@ TRAINING = some(
     loss=some(
         label_smoothing=SHARE,
         focal_gamma=st.none() | st.floats(0, 9),
-        class_weights=st.none() | st.just("balanced") | st.dictionaries(NAME, POSITIVE, max_size=3),
+        class_weights=st.none() | st.just("balanced") | st.dictionaries(CLASS, POSITIVE, max_size=3),
     ),
     replicas=st.just("auto") | st.integers(1, 8),
     head=phases(),
@@ -96,9 +97,9 @@ INGESTION = some(
 )
 GATE = some(
     min_accuracy=SHARE,
-    min_recall=st.none() | SHARE | st.dictionaries(NAME, SHARE, max_size=3),
+    min_recall=st.none() | SHARE | st.dictionaries(CLASS, SHARE, max_size=3),
     judge=some(accuracy=st.sampled_from(["value", "lower"])),
-    slices=st.lists(some({"feature": st.just("image/label"), "min_accuracy": SHARE}, value=NAME), max_size=2),
+    slices=st.lists(some({"feature": st.just("image/label"), "min_accuracy": SHARE}, value=CLASS), max_size=2),
 )
 BEAM = st.one_of(
     some({"runner": st.just("local")}, workers=st.none() | st.integers(1, 1024)),

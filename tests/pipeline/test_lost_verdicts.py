@@ -1,5 +1,6 @@
 """History and explain, when the files of a run were deleted or damaged."""
 
+import datetime
 import io
 
 import pytest
@@ -7,7 +8,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from config.errors import BadInputError
 from pipeline import history
-from pipeline.run_metadata import StageRecord
+from pipeline.run_metadata import RunRecord, StageRecord
 
 
 def stages(folder) -> dict[str, StageRecord]:
@@ -25,7 +26,8 @@ def stages(folder) -> dict[str, StageRecord]:
 def test_a_verdict_that_is_gone_is_said_and_the_outcome_stays(tmp_path, content):
     if content is not None:
         (tmp_path / "verdict.json").write_text(content)
-    run = history._past_run(3, "2026-11-26T10:00:00", stages(tmp_path), is_running=False)
+    record = RunRecord(datetime.datetime(2026, 11, 26, 10, tzinfo=datetime.UTC), stages(tmp_path))
+    run = history._past_run(3, record, is_running=False)
     assert run.outcome == "gate only: would be blessed", "as ML Metadata has it"
     history.print_history([run], io.StringIO())
     with pytest.raises(BadInputError, match=r"^run 3: the file of its verdict was deleted or damaged; gate only"):

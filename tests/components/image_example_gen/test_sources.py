@@ -377,7 +377,7 @@ def test_folders_and_files_that_exist_are_not_taken_for_patterns(tmp_path):
         (tmp_path / name).write_bytes(b"x")
 
     def found(pattern: str) -> list[tuple[str, ...]]:
-        return [file.parts for file in filesystem.list_matching(f"{tmp_path}/{pattern}")]
+        return [file.parts for file in filesystem.list_matching(f"{tmp_path}/{pattern}").files]
 
     assert found("set[1]/*.tfrecord") == [("a.tfrecord",), ("b?.tfrecord",)]
     assert found("set[1]/b?.tfrecord") == [("b?.tfrecord",)]
