@@ -178,7 +178,7 @@ def _about_content(counts: Counts, folder: str) -> Iterator[str]:
     if counts.little_content:
         rows = report.read_rows(os.path.join(folder, report.LITTLE_CONTENT))
         yield (
-            f"{counts.little_content} images show next to nothing (one colour, or fewer than 8 grey levels): "
+            f"images that show next to nothing (one colour, or fewer than 8 grey levels): {counts.little_content}; "
             f"{listed([row['path'] for row in rows])}; look at them, and remove those that are blank by mistake; "
             f"{report.LITTLE_CONTENT} in the report lists all"
         )

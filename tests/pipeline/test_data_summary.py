@@ -135,7 +135,7 @@ def test_images_with_next_to_no_content_are_counted_with_examples(collect, tmp_p
     blank = dataclasses.replace(counts(red=100, yellow=100), little_content=7)
     summary = collect(blank, GateConfig(min_accuracy=0.5))
     (warning,) = summary.warnings
-    assert warning.startswith("7 images show next to nothing")
+    assert warning.startswith("images that show next to nothing (one colour, or fewer than 8 grey levels): 7; red/0")
     assert "red/0.png, red/1.png, red/2.png, red/3.png, red/4.png and 2 more" in warning
     assert data_summary.as_json(summary)["little_content"] == 7
 
