@@ -103,12 +103,13 @@ def _write_image(folder: Path, number: int) -> None:
 def _as_records(photos: Path, folder: Path) -> None:
     import tensorflow as tf
 
+    from modules.data import tf_example
+
     folder.mkdir()
     with tf.io.TFRecordWriter(str(folder / "all.gz"), "GZIP") as writer:
         for file in sorted(photos.rglob("*.jpg")):
             values = {"image/encoded": file.read_bytes(), "image/label": file.parent.name.encode()}
-            feature = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in values.items()}
-            writer.write(tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString())
+            writer.write(tf_example.serialize(values))
 
 
 def _measured(side: str, folder: Path) -> dict[str, float]:

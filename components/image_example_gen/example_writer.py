@@ -23,7 +23,7 @@ from components.image_example_gen import agreement, parallelism, report
 from components.image_example_gen.inspection import InspectedImage
 from components.image_example_gen.sources import readers
 from config.errors import BadInputError
-from modules.data import features
+from modules.data import features, tf_example
 
 _EXAMPLES_PER_SHARD = 1000
 # Images are compressed already. Compressing them again would save 2 % of the space, take twenty times as long to write,
@@ -123,13 +123,4 @@ def _serialize(image: InspectedImage) -> bytes:
         features.BRIGHTNESS: facts.brightness,
         features.WEIGHT: image.weight,
     }
-    example = tf.train.Example(features=tf.train.Features(feature={k: _feature(v) for k, v in values.items()}))
-    return bytes(example.SerializeToString(deterministic=True))
-
-
-def _feature(value: bytes | int | float) -> tf.train.Feature:
-    if isinstance(value, bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    if isinstance(value, float):
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+    return tf_example.serialize(values)

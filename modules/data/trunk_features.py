@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from config.errors import BadInputError
-from modules.data import features
+from modules.data import features, tf_example
 from modules.files import atomic_write
 
 MANIFEST = "manifest.json"
@@ -89,13 +89,14 @@ def folder_of(file_pattern: str) -> str | None:
 def encode(key: bytes, label: int, weight: float, activations: np.ndarray) -> bytes:
     """One image's features as a serialized tf.Example."""
     little_endian = activations.astype(activations.dtype.newbyteorder("<"), copy=False)
-    values = {
-        features.KEY: tf.train.Feature(bytes_list=tf.train.BytesList(value=[key])),
-        features.TRANSFORMED_LABEL: tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
-        features.WEIGHT: tf.train.Feature(float_list=tf.train.FloatList(value=[weight])),
-        ACTIVATIONS: tf.train.Feature(bytes_list=tf.train.BytesList(value=[little_endian.tobytes()])),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=values)).SerializeToString(deterministic=True)
+    return tf_example.serialize(
+        {
+            features.KEY: key,
+            features.TRANSFORMED_LABEL: label,
+            features.WEIGHT: weight,
+            ACTIVATIONS: little_endian.tobytes(),
+        }
+    )
 
 
 def decode(files: Sequence[str], manifest: Manifest, batch_size: int) -> tf.data.Dataset:

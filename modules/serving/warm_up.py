@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from modules.data import features
+from modules.data import features, tf_example
 from modules.serving import WARM_UP_FILE, signatures
 
 _JPEG_QUALITY = 90
@@ -35,14 +35,12 @@ def requests(pixels: np.ndarray, label: str) -> dict[str, dict[str, bytes]]:
       signature to input to the only element of its batch.
     """
     encoded = tf.io.encode_jpeg(tf.saturate_cast(tf.round(pixels), tf.uint8), quality=_JPEG_QUALITY).numpy()
-    values = {features.ENCODED: encoded, features.LABEL: label.encode("utf-8")}
-    feature = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in values.items()}
-    example = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString(deterministic=True)
+    serialized = tf_example.serialize({features.ENCODED: encoded, features.LABEL: label.encode("utf-8")})
     return {
-        signatures.SERVING_DEFAULT: {signatures.EXAMPLES: example},
+        signatures.SERVING_DEFAULT: {signatures.EXAMPLES: serialized},
         signatures.SERVE_IMAGES: {signatures.IMAGES: encoded},
         signatures.CLASS_NAMES: {signatures.UNUSED: b""},
-        signatures.TRUE_LABELS: {signatures.EXAMPLES: example},
+        signatures.TRUE_LABELS: {signatures.EXAMPLES: serialized},
     }
 
 

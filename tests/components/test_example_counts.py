@@ -8,7 +8,7 @@ from tfx.types import standard_artifacts
 
 from components import example_counts
 from components.evaluator import preconditions
-from modules.data import features
+from modules.data import features, tf_example
 
 
 @pytest.fixture
@@ -21,9 +21,7 @@ def examples(tmp_path):
         for number, keys in enumerate(shards):
             with tf.io.TFRecordWriter(str(tmp_path / f"Split-{split}" / f"{number}.gz"), "GZIP") as writer:
                 for key in keys:
-                    value = tf.train.Feature(bytes_list=tf.train.BytesList(value=[key.encode()]))
-                    example = tf.train.Example(features=tf.train.Features(feature={features.KEY: value}))
-                    writer.write(example.SerializeToString())
+                    writer.write(tf_example.serialize({features.KEY: key.encode()}))
     example_counts.record(artifact, {"train": 2, "eval": 0, "test": 5})
     return artifact
 

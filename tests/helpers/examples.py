@@ -16,7 +16,7 @@ from drawing import COLOURS, encode, flat
 
 from config.backbone import ImageInput
 from modules import preprocessing
-from modules.data import decoding, features
+from modules.data import decoding, features, tf_example
 
 IMAGE_INPUT = ImageInput(image_size=96, preprocessing="lite", interpolation="bicubic")
 
@@ -56,9 +56,7 @@ def example(name: str, seed: int | None = None, weight: float = 1.0) -> tf.train
     encoded = encode(flat(name, (40, 40), seed))
     key = hashlib.sha256(encoded).hexdigest()
     values = {features.ENCODED: encoded, features.LABEL: name.encode(), features.KEY: key.encode()}
-    feature = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in values.items()}
-    feature[features.WEIGHT] = tf.train.Feature(float_list=tf.train.FloatList(value=[weight]))
-    return tf.train.Example(features=tf.train.Features(feature=feature))
+    return tf_example.make({**values, features.WEIGHT: weight})
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ from components.pusher import executor as pusher
 from components.serving_directory import ServingDirectory
 from config.beam import BeamConfig
 from config.gate import GateConfig
-from modules.data import features
+from modules.data import features, tf_example
 from modules.serving import signatures, warm_up
 
 CLASSES = ("cyan", "magenta", "yellow")
@@ -50,8 +50,7 @@ class Photo:
             features.FORMAT: self.format.encode(),
             features.SIZE_BAND: self.size_band.encode(),
         }
-        feature = {k: tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for k, v in values.items()}
-        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+        return tf_example.serialize(values)
 
 
 def photos(per_class: int, classes: Sequence[str] = CLASSES, start: int = 0) -> list[Photo]:

@@ -27,6 +27,7 @@ from ingesting import Ingested, ingest
 from components.image_example_gen import report, splitting
 from config.beam import BeamConfig
 from config.errors import BadInputError
+from modules.data import tf_example
 
 SEED = np.random.default_rng(0)
 SHARES = {"splits": {"train": 2, "eval": 1, "test": 1}}
@@ -158,17 +159,7 @@ class TestManifest:
 
 
 def record(encoded: bytes, label: bytes | int, **more: bytes) -> bytes:
-    def feature(value: bytes | int | float) -> tf.train.Feature:
-        if isinstance(value, bytes):
-            return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-        if isinstance(value, float):
-            return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    values = {"img": encoded, "y": label, **more}
-    return tf.train.Example(
-        features=tf.train.Features(feature={name: feature(value) for name, value in values.items()})
-    ).SerializeToString()
+    return tf_example.serialize({"img": encoded, "y": label, **more})
 
 
 def write_records(file: Path, records: list[bytes], compression: str = "") -> Path:

@@ -20,6 +20,7 @@ from components.image_example_gen.quarantine import BadImagesError
 from components.image_example_gen.sources.readers import RawImage
 from config.data import IngestionConfig
 from config.errors import BadInputError
+from modules.data import tf_example
 
 IMAGES = 24
 SHARES = {"splits": {"train": 1, "eval": 1, "test": 1}}
@@ -49,19 +50,8 @@ def records(photos: Path, folder: Path, **features: Any) -> dict[str, Any]:
     with tf.io.TFRecordWriter(str(folder / "all.tfrecord")) as writer:
         for index in range(IMAGES):
             values = {"img": (photos / f"{index}.png").read_bytes(), **{name: f(index) for name, f in features.items()}}
-            example = tf.train.Example(
-                features=tf.train.Features(feature={name: _feature(value) for name, value in values.items()})
-            )
-            writer.write(example.SerializeToString())
+            writer.write(tf_example.serialize(values))
     return {"path": folder / "all.tfrecord", **TFRECORDS}
-
-
-def _feature(value: bytes | int | float) -> tf.train.Feature:
-    if isinstance(value, bytes):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-    if isinstance(value, float):
-        return tf.train.Feature(float_list=tf.train.FloatList(value=[value]))
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
 
 def test_labels_and_groups_that_are_not_a_number_are_missing(photos, tmp_path):

@@ -4,7 +4,7 @@ import tensorflow as tf
 from drawing import encode, flat, stripes
 from PIL import Image
 
-from modules.data import decoding
+from modules.data import decoding, tf_example
 from modules.serving import class_names
 
 CLASSES = ["cyan", "magenta", "yellow"]  # as in conftest.py
@@ -12,10 +12,7 @@ IMAGES = [encode(flat("cyan", (9, 30))), encode(stripes(64), "JPEG"), encode(fla
 
 
 def serialized(**values: bytes) -> bytes:
-    feature = {
-        name.replace("_", "/"): tf.train.Feature(bytes_list=tf.train.BytesList(value=[v])) for name, v in values.items()
-    }
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    return tf_example.serialize({name.replace("_", "/"): value for name, value in values.items()})
 
 
 @pytest.fixture(scope="module")
