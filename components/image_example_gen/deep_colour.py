@@ -13,9 +13,11 @@ import PIL.Image
 
 from components.image_example_gen.quarantine import Reason, UnusableError
 
+GREY = {"I;16", "I;16L", "I;16B", "I;16N"}
+"""Modes of Pillow with 16 bits of grey, in which nothing is cut."""
+
 _MOST = 16  # of 255: what 12 bits reach at most in 16, rounded
 _DECLARED = 12  # bits; with more, a file may be of a device that uses 12 of them
-_GREY_DEPTHS = ("I;16", "I;16L", "I;16B", "I;16N")  # modes in which nothing is cut
 _J2K_SIZE = b"\xff\x4f\xff\x51"  # the markers SOC and SIZ of JPEG 2000
 _DEEP_PNG = re.compile(rb"\x89PNG\r\n\x1a\n.{4}IHDR.{8}\x10", re.DOTALL)
 _BITS, _COMPRESSION, _PLANES, _PALETTE = 258, 259, 284, 320  # tags of TIFF
@@ -31,7 +33,7 @@ def is_cut(encoded: bytes, image: PIL.Image.Image) -> bool:
     Raises:
       UnusableError: if Pillow mixes the bytes up.
     """
-    if image.mode in _GREY_DEPTHS:
+    if image.mode in GREY:
         return False
     if image.format == "TIFF":
         return _is_cut_tiff(image)
@@ -52,7 +54,7 @@ def _is_cut_tiff(image: PIL.Image.Image) -> bool:
     tags = image.tag_v2  # type: ignore[attr-defined]
     if image.mode in ("P", "PA"):
         if max(tags.get(_PALETTE, (65535,))) < 1 << _DECLARED:
-            raise _unusable(image, "a palette of")
+            raise _unusable(image, "a palette of ")
         return False
     if max(tags.get(_BITS, (1,))) <= 8:
         return False
@@ -77,12 +79,12 @@ def check(image: PIL.Image.Image) -> None:
         opacity = values[:, :, -1]
         visible = values[:, :, :-1][opacity > 0]
     if opacity.max() <= _MOST or visible.max(initial=0) <= _MOST:
-        raise _unusable(image, "")
+        raise _unusable(image)
 
 
-def _unusable(image: PIL.Image.Image, what: str) -> UnusableError:
+def _unusable(image: PIL.Image.Image, what: str = "") -> UnusableError:
     detail = (
-        f"{image.format} with {what} 16 bits per channel, of which at most 12 are used; Pillow keeps the upper eight, "
+        f"{image.format} with {what}16 bits per channel, of which at most 12 are used; Pillow keeps the upper eight, "
         "in which next to nothing is left; save it as PNG"
     )
-    return UnusableError(Reason.UNSUPPORTED_FORMAT, detail.replace("with  ", "with "))
+    return UnusableError(Reason.UNSUPPORTED_FORMAT, detail)

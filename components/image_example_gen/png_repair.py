@@ -8,7 +8,7 @@ import zlib
 from modules.data.decoders import png
 
 _NEEDED_CHUNKS = (b"tRNS", b"eXIf")
-_NEEDED_TEXTS = (b"XML:com.adobe.xmp\0", b"Raw profile type exif\0")
+_NEEDED_TEXTS = (png.XMP, png.RAW_PROFILE)
 _MAX_METADATA = 1 << 20  # bytes
 
 

@@ -33,8 +33,7 @@ PIL.Image.MAX_IMAGE_PIXELS = None
 PIL.Image.init()  # loads all readers now; otherwise several threads would load them at the same time
 
 MODES = {"1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
-"""Modes of Pillow that become RGB, beside those of `SIXTEEN_BITS`."""
-SIXTEEN_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
+"""Modes of Pillow that become RGB, beside those of `deep_colour.GREY`."""
 
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _TRANSPOSE = {
@@ -111,7 +110,7 @@ def load(encoded: bytes) -> PIL.Image.Image:
 
 def decode(image: PIL.Image.Image, upright: bool = True) -> PIL.Image.Image:
     """As `load`, of an image that is open."""
-    if image.mode not in MODES and image.mode not in SIXTEEN_BITS:
+    if image.mode not in MODES and image.mode not in deep_colour.GREY:
         raise UnusableError(Reason.UNSUPPORTED_FORMAT, f"{image.format} with pixels of mode {image.mode!r}")
     try:
         image.load()
@@ -228,7 +227,7 @@ def _on_background(image: PIL.Image.Image) -> PIL.Image.Image:
     """RGB, or 16 bits of grey as they are."""
     white_is_zero = image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC, 0) == 0  # type: ignore[attr-defined]
     image = image.convert(_PREMULTIPLIED.get(image.mode, image.mode))
-    if image.mode in SIXTEEN_BITS:
+    if image.mode in deep_colour.GREY:
         values = np.asarray(image).astype(np.uint16)
         if white_is_zero:  # the values in use decide on the depth, and Pillow inverts only 8 bits
             return PIL.Image.fromarray(255 - sixteen_bits.to_eight_bits(values)).convert("RGB")

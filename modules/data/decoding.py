@@ -5,9 +5,9 @@ from __future__ import annotations
 import tensorflow as tf
 
 from config.image_facts import MAX_PIXELS as MAX_PIXELS
-from modules.data.decoders import bmp, gif, jpeg, orientation, png, webp
+from modules.data.decoders import Decoder, bmp, gif, jpeg, orientation, png, webp
 
-_OTHERS = (png, gif, bmp, webp)
+_OTHERS: tuple[Decoder, ...] = (png, gif, bmp, webp)
 
 
 def decode_and_resize(

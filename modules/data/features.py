@@ -2,7 +2,7 @@
 
 | feature           | type  | shape | value                                                         |
 |-------------------|-------|-------|---------------------------------------------------------------|
-| `image/encoded`   | bytes | [1]   | the file as found, or as PNG if it was no JPEG, PNG, GIF, BMP |
+| `image/encoded`   | bytes | [1]   | the file as found, or as PNG if decoders disagree about it    |
 | `image/label`     | bytes | [1]   | the class name, UTF-8                                         |
 | `image/key`       | bytes | [1]   | SHA-256 of the file's bytes, 64 lower-case hexadecimal digits |
 | `image/format`    | bytes | [1]   | as found: JPEG, PNG, GIF, BMP, WEBP, TIFF, …                  |

@@ -22,14 +22,9 @@ _REFUSED = (
 
 
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes a BMP of 24 or 32 bits per pixel, or of 8 bits with a palette; see `decoding.decode` for errors.
+    """Decodes a BMP of 24 or 32 bits per pixel, or of 8 bits with a palette; see `decoders.Decoder`.
 
-    Args:
-      encoded: string scalar.
-      max_pixels: most pixels that are decoded.
-
-    Returns:
-      uint8 [height, width, 3], and the orientation, int32 scalar 1: a BMP has no metadata.
+    The orientation is 1: a BMP has no metadata.
     """
     header, width, height = (reading.int32(encoded, at) for at in (14, 18, 22))
     bits, compression = reading.uint16s(encoded, 28, 1)[0], reading.int32(encoded, 30)

@@ -12,7 +12,7 @@ from modules.data.decoders import encoded as reading
 from modules.data.decoders import transparency
 
 MAGIC = b"GIF8"
-_SCREEN = 13  # bytes of the header and the screen's descriptor
+_SCREEN, _SCREEN_FLAGS = 13, 10  # bytes of the header and the screen's descriptor; where its flags are
 _EXTENSION, _DESCRIPTOR, _CONTROL = 0x21, 0x2C, 0xF9
 _IDENTITY = bytes(value for index in range(256) for value in (index,) * 3)
 _MAX_STEPS = 100_000  # from block to block; runs of blocks of one size are one step
@@ -20,17 +20,10 @@ _CUT = "the GIF ends before its first frame does"
 
 
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes the first frame of a GIF; see `decoding.decode` for errors.
+    """Decodes the first frame of a GIF; see `decoders.Decoder`. The pixels that count are those of the canvas.
 
     Pixels of the canvas that the frame leaves out are transparent if the frame has transparency. Otherwise they have
-    the palette's first colour, as in Pillow.
-
-    Args:
-      encoded: string scalar.
-      max_pixels: most pixels of the canvas.
-
-    Returns:
-      uint8 [height, width, 3], and the orientation, int32 scalar 1: a GIF has no EXIF.
+    the palette's first colour, as in Pillow. The orientation is 1: a GIF has no EXIF.
     """
     raw = tf.io.decode_raw(encoded, tf.uint8)
     at, transparent = _find_frame(encoded, raw)
@@ -38,7 +31,7 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     screen_width, screen_height = tf.unstack(reading.uint16s(encoded, 6, 2))
     canvas_width, canvas_height = tf.maximum(screen_width, left + width), tf.maximum(screen_height, top + height)
     flags = reading.uint8s(encoded, at + 9, 1)[0]
-    colours = tf.where(flags >= 128, 2 ** (1 + (flags & 7)), 0)
+    colours = _colours(flags)
     data = at + 10 + 3 * colours
     end = _end_of_blocks(raw, data + 1)
     bounded = reading.within_bound(encoded, canvas_height, canvas_width, max_pixels)
@@ -49,17 +42,17 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     indices = tf.cast(tf.io.decode_gif(alone)[0, :, :, 0], tf.int32)
     below, beside = canvas_height - top - height, canvas_width - left - width
     on_canvas = tf.pad(indices, [[top, below], [left, beside]], constant_values=tf.maximum(transparent, 0))
+    shared = _colours(reading.uint8s(encoded, _SCREEN_FLAGS, 1)[0])
     palette = tf.cond(
-        colours > 0, lambda: _palette(encoded, at + 10, colours), lambda: _palette(encoded, _SCREEN, _colours(encoded))
+        colours > 0, lambda: _palette(encoded, at + 10, colours), lambda: _palette(encoded, _SCREEN, shared)
     )
     is_transparent = tf.equal(tf.range(256), transparent)[:, tf.newaxis]
     palette = tf.where(is_transparent, tf.constant(transparency.BACKGROUND, tf.uint8), palette)
     return tf.gather(palette, on_canvas), tf.constant(1)
 
 
-def _colours(encoded: tf.Tensor) -> tf.Tensor:
-    """Entries of the palette that all frames share; 0 if there is none."""
-    flags = reading.uint8s(encoded, 10, 1)[0]
+def _colours(flags: tf.Tensor) -> tf.Tensor:
+    """Entries of the palette of a frame, or of all frames; 0 if there is none."""
     return tf.where(flags >= 128, 2 ** (1 + (flags & 7)), 0)
 
 
@@ -81,7 +74,7 @@ def _find_frame(encoded: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
         has_index = tf.logical_and(tf.equal(label, _CONTROL), tf.equal(flags & 1, 1))
         return _end_of_blocks(raw, at + 2), tf.where(has_index, index, transparent)
 
-    start = _SCREEN + 3 * _colours(encoded)
+    start = _SCREEN + 3 * _colours(reading.uint8s(encoded, _SCREEN_FLAGS, 1)[0])
     at, transparent = tf.while_loop(more, step, (start, tf.constant(-1)), maximum_iterations=_MAX_STEPS)
     is_frame = tf.equal(reading.uint8s(encoded, at, 1)[0], _DESCRIPTOR)
     return reading.checked(at, is_frame, "the GIF has no frame, or is damaged before it"), transparent

@@ -42,15 +42,7 @@ class Segments(NamedTuple):
 
 
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes a JPEG; see `decoding.decode` for errors.
-
-    Args:
-      encoded: string scalar.
-      max_pixels: most pixels that are decoded.
-
-    Returns:
-      uint8 [height, width, 3], as stored, and the orientation, int32 scalar, 1 to 8.
-    """
+    """Decodes a JPEG; see `decoders.Decoder`."""
     segments = find_segments(encoded)
     height, width = tf.unstack(reading.uint16s(encoded, segments.frame + 5, 2, little=False))
     channels = reading.uint8s(encoded, segments.frame + 9, 1)[0]

@@ -11,10 +11,10 @@ from modules.data.decoders import orientation, sixteen_bits, transparency
 
 MAGIC = b"\x89PNG\r\n\x1a\n"
 _GREY_ALPHA, _RGB_ALPHA = 4, 6  # colour types
-_RAW_PROFILE, _XMP = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"  # keywords; ImageMagick writes the first
+RAW_PROFILE, XMP = b"Raw profile type exif\0", b"XML:com.adobe.xmp\0"  # keywords; ImageMagick writes the first
 # What is looked for in a chunk, and where from the chunk's start: 4 is its type, 8 its content.
-_SOUGHT = ((4, b"eXIf"), (4, b"tRNS"), (8, _RAW_PROFILE), (8, _XMP))
-_WINDOW = 8 + max(map(len, (_RAW_PROFILE, _XMP)))
+_SOUGHT = ((4, b"eXIf"), (4, b"tRNS"), (8, RAW_PROFILE), (8, XMP))
+_WINDOW = 8 + max(map(len, (RAW_PROFILE, XMP)))
 # Zlib makes at most 1032 times as much of its input. Metadata that say more than how the picture is turned are long,
 # but seldom compressed.
 _MAX_COMPRESSED = 1 << 17
@@ -35,15 +35,7 @@ class Chunks(NamedTuple):
 
 
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes a PNG; see `decoding.decode` for errors.
-
-    Args:
-      encoded: string scalar.
-      max_pixels: most pixels that are decoded.
-
-    Returns:
-      uint8 [height, width, 3], as stored, and the orientation, int32 scalar, 1 to 8.
-    """
+    """Decodes a PNG; see `decoders.Decoder`."""
     width, height = (reading.int32(encoded, at, little=False) for at in (16, 20))
     bits, colour_type = tf.unstack(reading.uint8s(encoded, 24, 2))
     chunks = find_chunks(encoded)
@@ -72,7 +64,7 @@ def read_orientation(encoded: tf.Tensor, chunks: Chunks) -> tf.Tensor:
     def from_metadata() -> tf.Tensor:
         in_chunk, in_text = lambda: _body(encoded, chunks.exif), lambda: _profile(encoded, chunks.raw_profile)
         block = tf.cond(chunks.exif > 0, in_chunk, in_text)
-        return orientation.orientation(block, _text(encoded, chunks.xmp, len(_XMP)))
+        return orientation.orientation(block, _text(encoded, chunks.xmp, len(XMP)))
 
     return tf.cond(chunks.exif + chunks.raw_profile + chunks.xmp > 0, from_metadata, lambda: tf.constant(1))
 
@@ -105,7 +97,7 @@ def _profile(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
     """The EXIF block that a text chunk holds as hexadecimal digits, behind three lines; empty if there is none."""
 
     def block() -> tf.Tensor:
-        text = tf.strings.regex_replace(_text(encoded, at, len(_RAW_PROFILE)), r"^(?:[^\n]*\n){3}", "")
+        text = tf.strings.regex_replace(_text(encoded, at, len(RAW_PROFILE)), r"^(?:[^\n]*\n){3}", "")
         digits = tf.strings.lower(tf.strings.regex_replace(text, r"[^0-9a-fA-F]", ""))
         digits = tf.strings.substr(digits, 0, tf.strings.length(digits) // 2 * 2)
         values = tf.cast(tf.io.decode_raw(digits, tf.uint8), tf.int32)

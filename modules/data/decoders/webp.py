@@ -16,15 +16,7 @@ _REFUSED = "an animated WebP is not supported; save its first frame as an image 
 
 
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes a WebP that is not animated; see `decoding.decode` for errors.
-
-    Args:
-      encoded: string scalar.
-      max_pixels: most pixels that are decoded.
-
-    Returns:
-      uint8 [height, width, 3], as stored, and the orientation, int32 scalar, 1 to 8.
-    """
+    """Decodes a WebP that is not animated; see `decoders.Decoder`."""
     kind = tf.strings.substr(encoded, _CHUNKS, 4)
     extended = tf.equal(kind, _EXTENDED)
     flags = tf.where(extended, reading.uint8s(encoded, 20, 1)[0], 0)
