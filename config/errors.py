@@ -46,6 +46,12 @@ def one_line(error: object, limit: int = 300) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def shortened(error: Exception, limit: int = 300) -> str:
+    """All of an error's message on one line, cut to `limit` characters: another library may say the cause anywhere."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else f"{text[:limit]} …"
+
+
 def listed(names: Iterable[str], most: int = 5) -> str:
     """The names separated by commas; the number of the others after the first `most`."""
     shown = list(names)

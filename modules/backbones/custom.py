@@ -5,11 +5,10 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from config.errors import BackboneError
+from config.errors import BackboneError, shortened
 from modules.backbones import keras_file, layer_cut
 
 _SIGNATURE = "serving_default"
-_SHOWN = 300  # characters of another library's message
 
 
 def from_saved_model(directory: str, image_size: int) -> keras.Model:
@@ -31,7 +30,7 @@ def from_saved_model(directory: str, image_size: int) -> keras.Model:
     try:
         loaded = tf.saved_model.load(directory)
     except Exception as error:  # TensorFlow's loader raises what it meets: OSError, ValueError, DecodeError, …
-        raise BackboneError(f"{directory}: can't be loaded as a SavedModel ({_short(error)})") from None
+        raise BackboneError(f"{directory}: can't be loaded as a SavedModel ({shortened(error)})") from None
     endpoint = _endpoint(loaded, directory, image_size)
     try:
         layer = keras.layers.TFSMLayer(directory, call_endpoint=endpoint, name="saved_model")
@@ -40,7 +39,7 @@ def from_saved_model(directory: str, image_size: int) -> keras.Model:
     except Exception as error:  # the user's graph may raise anything
         raise BackboneError(
             f"{directory}: can't be used on images of {image_size}x{image_size} as a SavedModel feature extractor "
-            f"({_short(error)})"
+            f"({shortened(error)})"
         ) from None
     outputs = list(given.values()) if isinstance(given, dict) else [given]
     if len(outputs) != 1 or not outputs[0].dtype.is_floating or outputs[0].shape.rank not in (2, 4):
@@ -121,7 +120,9 @@ def from_keras_model(path: str, layer: str, image_size: int) -> keras.Model:
     except BackboneError as error:
         raise BackboneError(f"{path}: {error}") from None
     except Exception as error:  # a layer may refuse images of this size with an error of any type
-        raise BackboneError(f"{path}: can't be used on images of {image_size}x{image_size} ({_short(error)})") from None
+        raise BackboneError(
+            f"{path}: can't be used on images of {image_size}x{image_size} ({shortened(error)})"
+        ) from None
 
 
 def _with_float_features(backbone: keras.Model, layer: str) -> keras.Model:
@@ -139,8 +140,3 @@ def _with_float_features(backbone: keras.Model, layer: str) -> keras.Model:
 
 def _shape(shape: object) -> str:
     return "[" + ", ".join("any" if side is None else str(side) for side in shape) + "]"  # type: ignore[attr-defined]
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"

@@ -9,9 +9,8 @@ from typing import Any
 
 import keras
 
-from config.errors import BackboneError
+from config.errors import BackboneError, shortened
 
-_SHOWN = 300  # characters of another library's message
 _EXPORT = (
     "where its code is, export the part up to backbone.layer with keras.Model(…).export(folder), and set "
     "backbone.saved_model to that folder"
@@ -30,7 +29,7 @@ def load(path: str) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # Keras raises what a file makes it meet: OSError, ValueError, TypeError, KeyError, …
-        raise BackboneError(f"{path}: {_reason(path)}{_short(error)})") from None
+        raise BackboneError(f"{path}: {_reason(path)}{shortened(error)})") from None
 
 
 def _reason(path: str) -> str:
@@ -88,8 +87,3 @@ def _is_foreign(found: dict[str, Any]) -> bool:
     is_own = module.split(".")[0] in ("keras", "builtins") and "module" in found
     known = keras.saving.get_registered_object(found.get("registered_name") or found["class_name"])
     return not is_own and known is None and not found["class_name"].startswith("__")
-
-
-def _short(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
