@@ -36,6 +36,8 @@ from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, tempo
 if TYPE_CHECKING:
     from typing import TextIO
 
+    from tfx.orchestration import pipeline as tfx_pipeline
+
     from pipeline.stage_runner import LocalRunner
 
 
@@ -81,20 +83,11 @@ def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
         return _compile(config_path, workspace)
 
     def work(session: Session) -> ExitCode:
-        from pipeline import pipeline, summary
+        from pipeline import summary
 
         folder = session.folder
         runner = session.runner(on_start=lambda: folder.summary.unlink(missing_ok=True))
-        runner.run(
-            pipeline.create_pipeline(
-                session.config,
-                str(folder.artifacts),
-                session.push_directory,
-                str(folder.training_state),
-                folder.connection(),
-                bless_anyway=bless_anyway,
-            )
-        )
+        runner.run(_create_pipeline(session, bless_anyway))
         result = summary.collect(session.config, config_path, session.push_directory, runner.records, runner.times)
         summary.write_json(result, folder.summary)
         summary.print_summary(result, session.terminal)
@@ -111,21 +104,31 @@ def _is_only_compiled() -> bool:
 
 def _compile(config_path: str, workspace: str) -> ExitCode:
     """Gives the tfx CLI the pipeline; leaves nothing in the workspace."""
-    from pipeline import pipeline, stage_runner
-
     try:
         config = loading.load(config_path)
         folder = RunFolder(workspace, config.name)
         _check_images(config, config_path, folder)
-        push_directory = config.push.directory or str(folder.serving)
-        made = pipeline.create_pipeline(
-            config, str(folder.artifacts), push_directory, str(folder.training_state), folder.connection()
-        )
+        session = Session(config, config_path, folder, sys.stdout)
+        made = _create_pipeline(session)
     except BadInputError as error:
         print(error, file=sys.stderr)
         return ExitCode.BAD_INPUT
-    stage_runner.LocalRunner(folder, {}, on_start=lambda: None).run(made)
+    session.runner().run(made)
     return ExitCode.OK
+
+
+def _create_pipeline(session: Session, bless_anyway: str = "") -> tfx_pipeline.Pipeline:
+    from pipeline import pipeline
+
+    folder = session.folder
+    return pipeline.create_pipeline(
+        session.config,
+        str(folder.artifacts),
+        session.push_directory,
+        str(folder.training_state),
+        folder.connection(),
+        bless_anyway=bless_anyway,
+    )
 
 
 def judge(config_path: str, workspace: str, model: str) -> ExitCode:

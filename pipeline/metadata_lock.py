@@ -20,7 +20,6 @@ _log = logging.getLogger("regraft.runner")
 
 PATIENCE_SECONDS = 600.0
 _SECONDS_PER_RETRY = 5.0  # ML Metadata's client tries again after 2 s on average, and each try waits for 3 s
-MOST_RETRIES = int(PATIENCE_SECONDS / _SECONDS_PER_RETRY)
 _POLL_SECONDS = 0.5
 _REPORT_SECONDS = 60.0
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -35,7 +34,7 @@ class MetadataLockedError(MetadataError):
     """Another program locked the database for too long; the message names both."""
 
 
-def retries(patience: float) -> int:
+def retries(patience: float = PATIENCE_SECONDS) -> int:
     """How often ML Metadata's client tries again in so many seconds; at least once."""
     return max(1, int(patience / _SECONDS_PER_RETRY))
 
@@ -108,18 +107,26 @@ class _Reports(logging.Handler):
 
 def is_locked(database: Path, to_write: bool = True) -> bool:
     """Whether another program keeps this one from writing, or from reading. Other problems of the file are no lock."""
-    mode = "rw" if to_write else "ro"
     try:
-        connection = sqlite3.connect(
-            f"file:{quote(str(database))}?mode={mode}", uri=True, timeout=0, isolation_level=None
-        )
-        with contextlib.closing(connection):
+        with contextlib.closing(connect(database, "rw" if to_write else "ro", timeout=0)) as connection:
+            connection.isolation_level = None
             connection.execute("BEGIN EXCLUSIVE" if to_write else "BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             connection.execute("ROLLBACK")
     except sqlite3.Error as error:
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in _BUSY
     return False
+
+
+def connect(database: Path, mode: str, timeout: float = 5.0) -> sqlite3.Connection:
+    """Opens a SQLite file that must exist.
+
+    Args:
+      database: the file.
+      mode: `ro` or `rw`, https://www.sqlite.org/uri.html.
+      timeout: how long to wait for a lock; seconds.
+    """
+    return sqlite3.connect(f"file:{quote(str(database))}?mode={mode}", uri=True, timeout=timeout)
 
 
 def _holders(database: Path) -> list[str]:

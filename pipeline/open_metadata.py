@@ -7,7 +7,6 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote
 
 from ml_metadata import errors, metadata_store
 from ml_metadata.proto import metadata_store_pb2
@@ -87,12 +86,8 @@ def _finish_rollback(database: Path) -> None:
 
 
 def _look_into(database: Path, mode: str) -> None:
-    with contextlib.closing(_connect(database, mode)) as connection:
+    with contextlib.closing(metadata_lock.connect(database, mode)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-
-
-def _connect(database: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{quote(str(database))}?mode={mode}", uri=True)
 
 
 def _refuse_damaged(database: Path) -> None:
@@ -100,7 +95,7 @@ def _refuse_damaged(database: Path) -> None:
         if not file.read(1):
             raise BadInputError(f"{display_path(database)}: the file is empty; {ADVICE_DAMAGED}")
     try:
-        with contextlib.closing(_connect(database, "ro")) as connection:
+        with contextlib.closing(metadata_lock.connect(database, "ro")) as connection:
             found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
     except sqlite3.OperationalError:  # not damaged

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import metadata_lock
+from pipeline.workspace import ADVICE_DAMAGED
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ _CAUSES = (
     _cause(
         r"database disk image is malformed|file is not a database|subset of tables in MLMD",
         "the database is damaged",
-        "restore it from a backup, or delete it: then every stage runs again, and pushed versions stay",
+        ADVICE_DAMAGED,
     ),
     _cause(
         r"readonly database|read-only database|unable to open database file|read-only file system",

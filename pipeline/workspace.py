@@ -60,7 +60,7 @@ class RunFolder:
         connection = metadata_store_pb2.ConnectionConfig()
         connection.sqlite.filename_uri = str(self.metadata)
         connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        connection.retry_options.max_num_retries = metadata_lock.MOST_RETRIES
+        connection.retry_options.max_num_retries = metadata_lock.retries()
         return connection
 
     def new_log(self) -> Path:

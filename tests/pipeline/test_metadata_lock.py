@@ -6,21 +6,11 @@ import contextlib
 import logging
 import re
 import sqlite3
-import subprocess
-import sys
 
 import pytest
+from locking import locked
 
 from pipeline import metadata_lock
-
-PROGRAM = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute(sys.argv[2])
-connection.execute("SELECT * FROM t").fetchall()
-print("locked", flush=True)
-sys.stdin.readline()
-"""
 
 
 @pytest.fixture
@@ -29,15 +19,6 @@ def database(tmp_path):
     with contextlib.closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE t(x)")
     return path
-
-
-@contextlib.contextmanager
-def locked(database, how):
-    """Another process: locks of one process do not stand in its own way."""
-    command = [sys.executable, "-c", PROGRAM, str(database), how]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "locked\n"
-        yield process
 
 
 @pytest.mark.parametrize("how", ["BEGIN", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])

@@ -14,6 +14,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from locking import locked
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
@@ -23,14 +24,6 @@ from regraft import cli
 
 COMMANDS = (["history"], ["explain"], ["clean", "--dry-run"], ["clean"])
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-LOCK = """
-import sqlite3, sys
-connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute(sys.argv[2])
-connection.execute("SELECT * FROM MLMDEnv").fetchall()
-print("locked", flush=True)
-sys.stdin.readline()
-"""
 
 
 class Runs:
@@ -152,14 +145,6 @@ def test_a_dry_run_of_clean_changes_no_file(folder):
     assert content(folder.path) == before
     folder.metadata.chmod(0o400)
     assert call(["clean", "--dry-run"], folder.path).output == result.output
-
-
-@contextlib.contextmanager
-def locked(database, how="BEGIN EXCLUSIVE"):
-    command = [sys.executable, "-c", LOCK, str(database), how]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "locked\n"
-        yield process
 
 
 @each_command
