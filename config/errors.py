@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 
 _GRAPH = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:\w+\](?: name: \S*)?")
+_CHECKED = "StringToNumberOp could not correctly convert string: "  # before the messages of decoders.encoded.checked
 
 
 class ExitCode(enum.IntEnum):
@@ -69,7 +70,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def op_message(message: str) -> str:
     """The message of a TensorFlow error, without the description of the graph around it."""
     before_node = graph_free(message).strip().splitlines()
-    return before_node[-1] if before_node else message
+    return before_node[-1].removeprefix(_CHECKED) if before_node else message
 
 
 def graph_free(text: str) -> str:

@@ -8,7 +8,6 @@ missing.
 from __future__ import annotations
 
 import functools
-import re
 from typing import NamedTuple
 
 import numpy as np
@@ -21,8 +20,6 @@ from config.errors import one_line, op_message
 from modules.data import decoding, features
 from modules.data.decoders import png
 
-# TensorFlow names the function, and marks an assertion's message.
-_AROUND_MESSAGE = re.compile(r"^(?:\{\{.*?\}\} )*(?:assertion failed: \[(.*)\])?")
 _UNUSABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.ResourceExhaustedError,
@@ -173,5 +170,4 @@ def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
         return _graph(max_pixels, encoded.startswith(jpeg_scans.MAGIC))(tf.constant(encoded)).numpy()
     except _UNUSABLE as error:
-        message = _AROUND_MESSAGE.sub(r"\1", op_message(error.message))
-        raise UnusableError(Reason.TRUNCATED, one_line(message or error)) from None
+        raise UnusableError(Reason.TRUNCATED, one_line(op_message(error.message) or error)) from None

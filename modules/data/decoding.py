@@ -45,13 +45,16 @@ def decode_and_resize(
 
 
 def _resize_with_pad(image: tf.Tensor, image_size: int, interpolation: str) -> tf.Tensor:
-    """As tf.image.resize_with_pad, which fails where the shorter side would have less than one pixel."""
+    """As tf.image.resize_with_pad, which fails where the shorter side would have less than one pixel.
+
+    tf.image.pad_to_bounding_box holds assertions, see `encoded.checked`.
+    """
     sides = tf.cast(tf.shape(image)[:2], tf.float64)
-    fitting = tf.maximum(1.0, sides * image_size / tf.reduce_max(sides))
+    fitting = tf.maximum(tf.constant(1.0, tf.float64), sides * image_size / tf.reduce_max(sides))
     height, width = tf.unstack(tf.cast(tf.floor(fitting), tf.int32))
     top, left = tf.unstack(tf.cast(tf.floor((image_size - fitting) / 2), tf.int32))
     resized = tf.image.resize(image, [height, width], method=interpolation, antialias=True)
-    return tf.image.pad_to_bounding_box(resized, top, left, image_size, image_size)
+    return tf.pad(resized, [[top, image_size - height - top], [left, image_size - width - left], [0, 0]])
 
 
 def _central_square(image: tf.Tensor) -> tf.Tensor:

@@ -35,7 +35,6 @@ EXAMPLES, IMAGES, UNUSED = "examples", "images", "unused"
 PROBABILITIES = "probabilities"
 LABEL = "label"
 SCORE = "score"
-_NO_CLASS = -1  # index of a label that is no class, as in the transform graph
 
 
 def export(
@@ -92,12 +91,9 @@ class _ServedModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES)], autograph=False)
     def true_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The transform graph knows the index too, but its image part would run even if only the label is asked for.
-        spec = {features.LABEL: tf.io.FixedLenFeature([], tf.string)}
-        label = tf.io.parse_example(examples, spec)[features.LABEL]
-        is_class = tf.equal(label[:, tf.newaxis], tf.constant([self._class_names]))
-        index = tf.argmax(tf.cast(is_class, tf.int64), axis=-1)
-        return {LABEL: tf.where(tf.reduce_any(is_class, axis=-1), index, tf.constant(_NO_CLASS, tf.int64))}
+        spec = {features.LABEL: tf.io.FixedLenFeature([1], tf.string)}
+        transformed = self._transform(tf.io.parse_example(examples, spec))
+        return {LABEL: transformed[features.TRANSFORMED_LABEL]}
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         image = self._transform({features.ENCODED: encoded[:, tf.newaxis]})[features.TRANSFORMED_IMAGE]

@@ -39,10 +39,12 @@ def int32(encoded: tf.Tensor, at: tf.Tensor | int, little: bool = True) -> tf.Te
 def checked(value: tf.Tensor, holds: tf.Tensor, message: str) -> tf.Tensor:
     """The same value; using it raises InvalidArgumentError with the message unless the condition holds.
 
-    An assertion that nothing depends on could be pruned from the graph.
+    The operations of tf.debugging have state, and run even where nothing depends on the value: to look up a label, as
+    Transform and Evaluator do, every image would be decoded. An operation that fails to read a number says what it
+    read (`config.errors.op_message` takes that apart). Its result must be used, or TensorFlow leaves it out.
     """
-    with tf.control_dependencies([tf.debugging.Assert(holds, [message])]):
-        return tf.identity(value)
+    zero = tf.strings.to_number(tf.where(holds, "0", message))
+    return tf.where(tf.equal(zero, 0), value, tf.zeros_like(value))
 
 
 def within_bound(encoded: tf.Tensor, height: tf.Tensor, width: tf.Tensor, max_pixels: int) -> tf.Tensor:

@@ -5,12 +5,23 @@ import pytest
 import tensorflow as tf
 from drawing import encode, flat, stripes
 from PIL import Image
+from tensorflow.python.framework import op_def_registry
 
 from modules.data import decoding
 
 
 def decode(encoded: bytes) -> np.ndarray:
     return decoding.decode(tf.constant(encoded)).numpy()
+
+
+def graph(*options) -> tf.types.experimental.ConcreteFunction:
+    """As Transform traces it, which is stricter than eager execution."""
+    function = tf.function(lambda images: decoding.decode_and_resize(images, *options), autograph=False)
+    return function.get_concrete_function(tf.TensorSpec([None], tf.string))
+
+
+def resized(images: tf.Tensor, *options) -> tf.Tensor:
+    return graph(*options)(images)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +80,7 @@ def test_what_is_no_whole_image_raises(encoded):
 
 def test_images_of_all_sizes_are_resized_in_one_batch_and_keep_their_colours():
     images = [encode(flat("cyan", (10, 90))), encode(flat("magenta", (200, 20)), "JPEG", quality=95)]
-    batch = decoding.decode_and_resize(tf.constant(images), 32).numpy()
+    batch = resized(tf.constant(images), 32).numpy()
     assert batch.shape == (2, 32, 32, 3) and batch.dtype == np.float32
     np.testing.assert_allclose(batch[0], np.broadcast_to((0, 255, 255), (32, 32, 3)), atol=1e-3)
     np.testing.assert_allclose(batch[1], np.broadcast_to((255, 0, 255), (32, 32, 3)), atol=4)
@@ -80,7 +91,7 @@ def test_images_of_all_sizes_are_resized_in_one_batch_and_keep_their_colours():
 def test_a_side_has_at_least_one_pixel_whatever_the_shape(aspect, interpolation):
     shapes = [(8, 1000), (1000, 8), (1, 3000), (3000, 1), (1, 1)]
     images = tf.constant([encode(flat("cyan", shape)) for shape in shapes])
-    batch = decoding.decode_and_resize(images, 32, aspect, interpolation).numpy()
+    batch = resized(images, 32, aspect, interpolation).numpy()
     assert batch.shape == (len(shapes), 32, 32, 3)
     for image in batch:
         np.testing.assert_allclose(image[15, 15], (0, 255, 255), atol=1e-3)
@@ -90,7 +101,7 @@ def test_a_side_has_at_least_one_pixel_whatever_the_shape(aspect, interpolation)
 def test_padding_is_that_of_tensorflow_wherever_tensorflow_has_one(shape):
     image = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
     expected = tf.image.resize_with_pad(image, 32, 32, method="bilinear", antialias=True)
-    batch = decoding.decode_and_resize(tf.constant([encode(image)]), 32, "pad").numpy()
+    batch = resized(tf.constant([encode(image)]), 32, "pad").numpy()
     np.testing.assert_allclose(batch[0], expected, atol=1e-3)
 
 
@@ -98,5 +109,14 @@ def test_shrinking_averages_instead_of_picking_pixels():
     """Without antialiasing, one-pixel stripes would come out as stripes or as one flat value of 0 or 255."""
     image = np.zeros((256, 256, 3), np.uint8)
     image[:, ::2] = 255
-    batch = decoding.decode_and_resize(tf.constant([encode(image)]), 32).numpy()
+    batch = resized(tf.constant([encode(image)]), 32).numpy()
     np.testing.assert_allclose(batch[0, 4:-4, 4:-4], 127.5, atol=10)
+
+
+@pytest.mark.parametrize("aspect", ["resize", "crop", "pad"])
+def test_the_graph_has_no_operation_with_state(aspect):
+    """Such operations run even if their result is not wanted: Transform's analysis would decode every image."""
+    definition = graph(32, aspect).graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    found = {name: op_def_registry.get(name) for name in {node.op for node in nodes}}
+    assert [name for name, operation in found.items() if operation is not None and operation.is_stateful] == []
