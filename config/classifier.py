@@ -10,7 +10,7 @@ from config.augmentation import MIXING, AugmentationConfig
 from config.backbone import BackboneConfig
 from config.head import HeadConfig
 from config.section import Section
-from config.training import TrainingConfig
+from config.training import HeadPhaseConfig, TrainingConfig
 from config.trunk_features import TrunkFeaturesConfig
 
 
@@ -22,6 +22,11 @@ class ClassifierConfig(Section):
     training: TrainingConfig = TrainingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     trunk_features: TrunkFeaturesConfig = TrunkFeaturesConfig()
+
+    @property
+    def needs_kept_features(self) -> bool:
+        """Whether training cannot read images instead of kept activations."""
+        return self.trunk_features.mode == "cached" or self.head.kind == "logistic"
 
     @property
     def reason_for_pixels(self) -> str:
@@ -48,6 +53,32 @@ class ClassifierConfig(Section):
             raise ValueError(
                 "trunk_features.mode: cached needs views above 1 for augmented images, or mode pixels. Found: "
                 f"augmentation.{next(iter(active))} and one view"
+            )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _logistic_fits(self) -> Self:
+        """A head of kind logistic is computed from kept features, without steps of an optimizer."""
+        if self.head.kind != "logistic":
+            return self
+        training = self.training
+        if training.fine_tune is not None:
+            raise ValueError("training.fine_tune: head.kind logistic has no phase 2; set training.fine_tune: null")
+        defaults, loss = TrainingConfig.model_fields, training.loss
+        unused = {
+            "training.head": training.head != HeadPhaseConfig(),
+            **{
+                f"training.{field}": getattr(training, field) != defaults[field].default
+                for field in ("batch_size", "precision", "replicas")
+            },
+            "training.loss.focal_gamma": loss.focal_gamma is not None,
+        }
+        if wrong := next((field for field, is_set in unused.items() if is_set), None):
+            raise ValueError(f"{wrong}: is not used by head.kind logistic; leave it out")
+        if self.reason_for_pixels:
+            raise ValueError(
+                f"head.kind: logistic needs kept features, but {self.reason_for_pixels}; set trunk_features.mode: auto "
+                "and, if images are augmented, trunk_features.views above 1"
             )
         return self
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import Field
@@ -15,15 +15,27 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "hidden": ("units",),
     "conv": ("filters", "kernel", "batch_norm"),
     "custom": ("function",),
+    "logistic": ("blocks", "penalty"),
 }
+# Options of the other kinds that mean nothing for kind logistic, which has its own pooling and penalty.
+_NOT_LOGISTIC = ("pooling", "dropout", "l2", "initializer")
+
+
+def _penalty(value: Any) -> str | float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not (value == "auto" or (is_number and 0 < value < float("inf"))):
+        raise ValueError("auto, or a number above 0, is allowed")
+    return value
 
 
 class HeadConfig(Section):
     """What is put on top of the backbone; docs/heads.md says what each kind is for."""
 
-    kind: Literal["dense", "hidden", "conv", "custom"] = "conv"
+    kind: Literal["dense", "hidden", "conv", "custom", "logistic"] = "conv"
     """`dense`: pooling, dropout, the classes. `hidden`: pooling, one hidden layer, dropout, the classes. `conv`
-    (default): convolution blocks, pooling, dropout, the classes. `custom`: a function of yours, then the classes."""
+    (default): convolution blocks, pooling, dropout, the classes. `custom`: a function of yours, then the classes.
+    `logistic`: logistic regression on the pooled features of all blocks of the backbone, fitted to its optimum; it
+    needs `training.fine_tune: null`."""
     pooling: Literal["average", "max", "gem"] = "average"
     """How a feature map becomes a vector: `average` (default), `max`, or `gem`, the generalised mean with a learned
     power."""
@@ -39,6 +51,14 @@ class HeadConfig(Section):
     function: str | None = None
     """custom: `package.module.function`. It takes the features, a Keras tensor [batch, height, width, channels] or
     [batch, features], and gives a Keras tensor [batch, units]."""
+    blocks: Literal["all", "last"] = "all"
+    """logistic: the feature maps of the backbone that are pooled, each by its average: those at the ends of `all`
+    (default) blocks, or the `last` one. A backbone that is a SavedModel has only the last."""
+    penalty: Annotated[float | str, pydantic.PlainValidator(_penalty)] = "auto"
+    """logistic: a number p above 0: minimised is the mean cross-entropy + p/2 · the sum of squares of the kernel, on
+    features of mean 0 and deviation 1. So the number of images does not matter; scikit-learn's C is 1/(images · p).
+    `auto` (default) chooses p: by the loss on eval if eval has 1,000 images or more, else by 5-fold cross-validation on
+    the training split."""
     dropout: float = Field(0.3, ge=0, lt=1, allow_inf_nan=False)
     """Fraction of the last features that is dropped in training (not in `custom`); 0 to below 1; default 0.3."""
     l2: float = Field(0.0, ge=0, allow_inf_nan=False)
@@ -53,7 +73,8 @@ class HeadConfig(Section):
 
     def unused_fields(self) -> dict[str, str]:
         """The options of other kinds of heads."""
-        return {
+        not_used = dict.fromkeys(_NOT_LOGISTIC if self.kind == "logistic" else (), "is no option of kind logistic")
+        return not_used | {
             option: f"is an option of kind {kind}. Received: kind={self.kind!r}"
             for kind, options in OPTIONS.items()
             if kind != self.kind
@@ -65,6 +86,11 @@ class HeadConfig(Section):
         if self.kind == "custom" and not self.function:
             raise ValueError("kind custom needs function. Received: none")
         return self
+
+    @property
+    def pooled_blocks(self) -> str | None:
+        """`all` or `last` if the head takes pooled features of blocks of the backbone; None if it takes its output."""
+        return self.blocks if self.kind == "logistic" else None
 
     @property
     def fixed_pooling(self) -> str | None:

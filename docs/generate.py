@@ -10,12 +10,13 @@ from typing import Any
 
 import yaml
 
+from config.backbone import DEFAULT_BACKBONE
 from config.backbone_table import BACKBONES, NONE, BackboneRow
 from config.head import OPTIONS, HeadConfig
 from config.run import RunConfig
 from config.section import Section, section_of
 from modules import heads
-from modules.backbones import builders
+from modules.backbones import blocks, builders
 
 if typing.TYPE_CHECKING:
     import keras
@@ -80,7 +81,11 @@ PAGES = {"configuration.md": configuration, "backbones.md": backbones_page, "hea
 def _parameters(kind: str) -> str:
     if kind == "custom":
         return "yours"
-    model = heads.build(HeadConfig.model_validate({"kind": kind}), _FEATURES, 3, seed=0)
+    config = HeadConfig.model_validate({"kind": kind})
+    features = _FEATURES
+    if config.pooled_blocks:
+        features = blocks.pooled(builders.build(DEFAULT_BACKBONE, SIZE, NONE), config.pooled_blocks).output_shape[1:]
+    model = heads.build(config, features, 3, seed=0)
     return f"{model.count_params():,}"
 
 

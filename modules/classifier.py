@@ -10,7 +10,7 @@ from keras import layers, ops
 
 from config.classifier import ClassifierConfig
 from modules import heads
-from modules.backbones import builders
+from modules.backbones import blocks, builders
 
 
 class InferenceMode(layers.Layer):
@@ -37,7 +37,8 @@ class Classifier:
 
     Attributes:
       model: preprocessed images, float32 [batch, image_size, image_size, 3], to the head's output.
-      backbone: the part of it whose layers are frozen and unfrozen.
+      backbone: the part of it whose layers are frozen and unfrozen; with the pooling of its blocks, if the head takes
+        that.
       head: the part of it that is new.
     """
 
@@ -56,7 +57,7 @@ def build(config: ClassifierConfig, classes: Sequence[str]) -> Classifier:
     Raises:
       BadInputError: if the backbone or the head cannot be built; names the field that is at fault.
     """
-    backbone = builders.load(config.backbone)
+    backbone = blocks.pooled(builders.load(config.backbone), config.head.pooled_blocks)
     head = heads.build(config.head, tuple(backbone.output.shape[1:]), len(classes), config.training.seed)
     return Classifier(join(backbone, head), backbone, head)
 

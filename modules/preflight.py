@@ -27,7 +27,7 @@ def check(config: ClassifierConfig, classes: Sequence[str]) -> None:
     losses.class_weights(training.loss.class_weights, sorted(classes), [1] * len(classes))
     built = classifier.build(config, classes)
     first, _ = trunk.cut_backbone(built.backbone, training.layers_to_fine_tune)
-    required = config.trunk_features.mode == trunk_features.CACHED
+    required = config.needs_kept_features
     if reason := trunk.reason_not_to_keep(first, required):
         trunk_features.raise_if_required(reason, required, config.trunk_features.views)
     keras.utils.clear_session()

@@ -1,4 +1,4 @@
-"""Trainer's module file: puts a head on the backbone, fits it in two phases, exports the served model."""
+"""Trainer's module file: puts a head on the backbone, fits it, exports the served model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.files import atomic_write
 from modules.serving import reference_predictions, signatures, warm_up
-from modules.training import augmentation, devices, losses, phases
+from modules.training import augmentation, devices, logistic_phase, losses, phases
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
 
@@ -86,7 +86,7 @@ class TrainingRun:
         self._serving_model = fn_args.serving_model_dir
 
     def fit(self) -> keras.Model:
-        """Builds the classifier, fits both phases, and writes their history.
+        """Builds the classifier, fits its phases or its head of kind logistic, and writes their history.
 
         Returns:
           the trained classifier.
@@ -95,25 +95,38 @@ class TrainingRun:
         with devices.precision(training.precision), self.strategy.scope():
             built = classifier.build(self.config, self.classes)
             self._report(built)
-            batches = self._batches()
-            train = self.data.splits[0]
-            output, loss = self.config.head.output, training.loss
             log = TrainingLog(self.model_run / run_name(built.backbone.name, self.config.head.kind))
-            fitting = phases.Fitting(
-                backbone=built.backbone,
-                phase_data=self._phase_data(built, batches),
-                images=train.images,
-                steps=batches.steps(train.images),
-                compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
-                training=training,
-                log=log,
-                state=self.state,
-            )
-            history = phases.fit(fitting)
+            fit = self._fit_logistic if self.config.head.kind == "logistic" else self._fit_phases
+            history = fit(built, log)
             log.close()
         content = {**self.data.description(self.config.reason_for_pixels), "phases": history}
         atomic_write(self.model_run / HISTORY, json.dumps(content, indent=2) + "\n")
         return built.model
+
+    def _fit_phases(self, built: Classifier, log: TrainingLog) -> list[dict[str, Any]]:
+        batches, train = self._batches(), self.data.splits[0]
+        output, loss = self.config.head.output, self.config.training.loss
+        fitting = phases.Fitting(
+            backbone=built.backbone,
+            phase_data=self._phase_data(built, batches),
+            images=train.images,
+            steps=batches.steps(train.images),
+            compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
+            training=self.config.training,
+            log=log,
+            state=self.state,
+        )
+        return phases.fit(fitting)
+
+    def _fit_logistic(self, built: Classifier, log: TrainingLog) -> list[dict[str, Any]]:
+        if self.data.features is None or self.data.manifest is None:
+            raise TrainingError(
+                "head.kind: logistic needs kept features, and Trainer was given none; run TrunkFeatures"
+            )
+        training_data.refuse_other_weights(self.data.manifest, built.backbone)
+        if self.data.manifest.views > 1:
+            augmentation.write_sheet(self._views(self.data.manifest.views), self.model_run / SHEET)
+        return logistic_phase.fit(built.head, self.data.features, self._class_weights(), self.config, log)
 
     def export(self, trained: keras.Model) -> None:
         """Writes the served model with its warm-up requests, and what the model in memory answers to a few images.
@@ -130,15 +143,19 @@ class TrainingRun:
 
     def _batches(self) -> Batches:
         training, train = self.config.training, self.data.splits[0]
-        weights = losses.class_weights(training.loss.class_weights, self.classes, train.counts)
         size = min(training.batch_size, train.images)
         return Batches(
             seed=training.seed,
             size=size,
-            labels=losses.Labels(len(self.classes), self.config.head.output, weights, by_example=train.weighted),
+            labels=losses.Labels(
+                len(self.classes), self.config.head.output, self._class_weights(), by_example=train.weighted
+            ),
             # A replica that gets no image of a last, smaller batch has no mean loss.
             drop_remainder=0 < train.images % size < self.strategy.num_replicas_in_sync,
         )
+
+    def _class_weights(self) -> list[float] | None:
+        return losses.class_weights(self.config.training.loss.class_weights, self.classes, self.data.splits[0].counts)
 
     def _phase_data(self, built: Classifier, batches: Batches) -> Callable[[str], phases.PhaseData]:
         train, evaluation = self.data.images

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 
 import keras
 import tensorflow as tf
+from keras.src.ops.node import Node
 from tensorflow.python.framework import convert_to_constants
 
 from config.training import Layers
@@ -93,7 +94,7 @@ def cut(model: keras.Model, changing: Collection[str]) -> tuple[keras.Model, ker
       trunk and tail. They share the model's layers, and `tail(trunk(x))` is `model(x)`. A cut at the input gives a
       trunk that does nothing; a cut at the output gives a tail that does nothing.
     """
-    at = _last_single_tensor(model, changing)
+    *_, (_, at) = single_tensors(model, changing)
     return _between(model.input, at, f"{model.name}_trunk"), _between(at, model.output, f"{model.name}_tail")
 
 
@@ -104,15 +105,26 @@ def _between(first: keras.KerasTensor, last: keras.KerasTensor, name: str) -> ke
     return keras.Model(first, last, name=name)
 
 
-def _last_single_tensor(model: keras.Model, changing: Collection[str]) -> keras.KerasTensor:
-    """Walks the graph from its input: where a single tensor is still to be used, everything behind depends on it."""
+def single_tensors(
+    model: keras.Model, changing: Collection[str] = ()
+) -> Iterator[tuple[Node | None, keras.KerasTensor]]:
+    """Walks the graph from its input: where a single tensor is still to be used, everything behind depends on it.
+
+    Args:
+      model: functional, with one input and one output.
+      changing: names of the layers at the first of which the walk ends.
+
+    Yields:
+      each of these tensors, the model's input first, and the node that made it, None for the input; one may come again
+      after nodes that only made others.
+    """
     nodes = [node for depth in sorted(model._nodes_by_depth, reverse=True) for node in model._nodes_by_depth[depth]]
     uses: dict[int, int] = {id(model.output): 1}
     for node in nodes:
         for tensor in node.arguments.keras_tensors:
             uses[id(tensor)] = uses.get(id(tensor), 0) + 1
-    live: dict[int, keras.KerasTensor] = {}
-    found = model.input
+    live: dict[int, tuple[Node, keras.KerasTensor]] = {}
+    yield None, model.input
     for node in nodes:
         if node.operation.name in changing:
             break
@@ -120,7 +132,6 @@ def _last_single_tensor(model: keras.Model, changing: Collection[str]) -> keras.
             uses[id(tensor)] -= 1
             if not uses[id(tensor)]:
                 live.pop(id(tensor), None)
-        live |= {id(tensor): tensor for tensor in node.outputs if uses.get(id(tensor))}
+        live |= {id(tensor): (node, tensor) for tensor in node.outputs if uses.get(id(tensor))}
         if len(live) == 1:
-            (found,) = live.values()
-    return found
+            yield from live.values()

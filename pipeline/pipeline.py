@@ -316,11 +316,12 @@ def _recipe(config: RunConfig) -> Recipe:
         backbone=config.backbone,
         layers=config.training.layers_to_fine_tune,
         pooling=None if config.training.fine_tune else config.head.fixed_pooling,
+        blocks=config.head.pooled_blocks,
         dtype=kept.dtype,
         views=kept.views,
         augmentation=config.augmentation if several else None,
         seed=config.training.seed if several else None,
-        required=kept.mode == "cached",
+        required=config.needs_kept_features,
     )
 
 

@@ -167,6 +167,7 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
             "epochs": len(record["epochs"]),
             "best_eval_loss": record["best_eval_loss"],
             "rolled_back": record["rolled_back"],
+            **{name: record[name] for name in ("penalty", "chosen_by") if name in record},
         }
         for record in history["phases"]
     ]

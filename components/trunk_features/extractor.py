@@ -15,7 +15,7 @@ from config.backbone import BackboneConfig
 from config.section import Section
 from config.training import Layers
 from modules import pooling, trunk
-from modules.backbones import builders
+from modules.backbones import blocks, builders
 from modules.data import features, transform_graph
 from modules.data.normalization import PREPROCESSING
 from modules.data.trunk_features import CACHED, PIXELS, Manifest, raise_if_required
@@ -31,6 +31,8 @@ class Recipe(Section):
     """`training.fine_tune.layers`; None if nothing of the backbone is fine-tuned."""
     pooling: str | None = None
     """`average` or `max` if the trunk ends with the head's pooling; see `HeadConfig.fixed_pooling`."""
+    blocks: str | None = None
+    """`all` or `last` if pooled features of the backbone's blocks are kept; see `HeadConfig.pooled_blocks`."""
     dtype: str = "float16"
     """Type of the activations that are kept: `float16` or `float32`."""
     views: int = 1
@@ -57,7 +59,7 @@ class Extractor:
           BadInputError: if the backbone cannot be built, or has no such layers.
         """
         keras.utils.clear_session()  # a layer to fine-tune has the same name here and in Trainer
-        backbone = builders.load(recipe.backbone)
+        backbone = blocks.pooled(builders.load(recipe.backbone), recipe.blocks)
         self._trunk, _ = trunk.cut_backbone(backbone, recipe.layers)
         self._pooled = recipe.pooling is not None and len(self._trunk.output.shape) == 4
         if self._pooled:

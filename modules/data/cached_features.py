@@ -24,6 +24,9 @@ class FeatureTable:
       images: number of examples.
       counts: number of examples of each class, by index.
       weighted: whether any example has a weight other than 1.
+      activations: [images, views, ...].
+      labels: int64 [images], indices of the classes.
+      weights: float32 [images], of the examples.
       held: bytes of memory that the activations take; none if they are mapped into it.
     """
 
@@ -36,7 +39,7 @@ class FeatureTable:
           weights: float32 [images], of the examples.
           classes: how many there are.
         """
-        self._activations, self._labels, self._weights = activations, labels, weights
+        self.activations, self.labels, self.weights = activations, labels, weights
         self.weighted = bool((weights != 1).any())
         self.images = len(labels)
         self.counts = np.bincount(labels, minlength=classes).tolist()
@@ -85,39 +88,39 @@ class FeatureTable:
         results = np.empty(self._shape_behind(tail), np.float32)
         run = tf.function(
             lambda batch: tail(batch, training=False),
-            input_signature=[tf.TensorSpec((None, *self._activations.shape[2:]), tf.float32)],
+            input_signature=[tf.TensorSpec((None, *self.activations.shape[2:]), tf.float32)],
             autograph=False,
         )
         for view in range(results.shape[1]):
             for start in range(0, self.images, _BATCH):
-                batch = self._activations[start : start + _BATCH, view]
+                batch = self.activations[start : start + _BATCH, view]
                 results[start : start + _BATCH, view] = run(tf.constant(batch, tf.float32))
-        return FeatureTable(results, self._labels, self._weights, len(self.counts))
+        return FeatureTable(results, self.labels, self.weights, len(self.counts))
 
     def _shape_behind(self, tail: keras.Model) -> tuple[int, ...]:
-        return (*self._activations.shape[:2], *tail.output.shape[1:])
+        return (*self.activations.shape[:2], *tail.output.shape[1:])
 
     def training_epoch(self, epoch: int, batches: Batches) -> tf.data.Dataset:
         rng = np.random.default_rng([batches.seed, epoch])
         order = rng.permutation(self.images)
-        views = rng.integers(self._activations.shape[1], size=self.images)
+        views = rng.integers(self.activations.shape[1], size=self.images)
         return self._batched(order, views, batches)
 
     def evaluation(self, batches: Batches) -> tf.data.Dataset:
         return self._batched(np.arange(self.images), np.zeros(self.images, int), batches.unweighted())
 
     def _batched(self, order: np.ndarray, views: np.ndarray, batches: Batches) -> tf.data.Dataset:
-        shape = self._activations.shape[2:]
+        shape = self.activations.shape[2:]
 
         def gather(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
-            return self._activations[rows, views].astype(np.float32, copy=False)
+            return self.activations[rows, views].astype(np.float32, copy=False)
 
         def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
             activations = tf.numpy_function(gather, (rows, views), tf.float32)
             activations = tf.ensure_shape(activations, (rows.shape[0], *shape))
             return activations, *batches.labels.encode(index, weight)
 
-        columns = (order, views, self._labels[order], self._weights[order])
+        columns = (order, views, self.labels[order], self.weights[order])
         rows_and_views = tf.data.Dataset.from_tensor_slices(columns)
         batched = rows_and_views.batch(batches.size, drop_remainder=batches.drop_remainder)
         return prefetched(batched.map(prepare), _READ_AHEAD)

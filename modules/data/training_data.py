@@ -147,7 +147,7 @@ class PhasesOnFeatures:
           OtherWeightsError: if the activations were computed with other weights than the backbone has.
         """
         before_cut, tail = trunk.cut_backbone(self.classifier.backbone, self.layers)
-        self._refuse_other_weights(before_cut)
+        refuse_other_weights(self.manifest, before_cut)
         head = self.classifier.head
         pooling, rest = trunk.cut_head(head)
         if self.manifest.pooled or self.layers is None:
@@ -167,12 +167,18 @@ class PhasesOnFeatures:
     def _data(self, trainee: keras.Model, train: FeatureTable, evaluation: FeatureTable) -> PhaseData:
         return _phase_data(trainee, train, evaluation, self.batches)
 
-    def _refuse_other_weights(self, before_cut: keras.Model) -> None:
-        if trunk.digest(before_cut) != self.manifest.weights:
-            raise OtherWeightsError(
-                f"the trunk features up to {self.manifest.cut} were computed with other weights than the backbone has "
-                "now; if its weight file was replaced in the meantime, run again"
-            )
+
+def refuse_other_weights(manifest: Manifest, before_cut: keras.Model) -> None:
+    """Compares a trunk with the one that the activations are of.
+
+    Raises:
+      OtherWeightsError: if the activations were computed with other weights than the trunk has.
+    """
+    if trunk.digest(before_cut) != manifest.weights:
+        raise OtherWeightsError(
+            f"the trunk features up to {manifest.cut} were computed with other weights than the backbone has now; if its "
+            "weight file was replaced in the meantime, run again"
+        )
 
 
 def _phase_data(trainee: keras.Model, train: Examples, evaluation: Examples, batches: Batches) -> PhaseData:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+
+from modules.training.logistic import Trial
 
 # Tag of a curve, and the figure of an epoch that it shows.
 SCALARS = {
@@ -17,7 +20,7 @@ SCALARS = {
     "accuracy/eval": "val_accuracy",
     "learning_rate": "learning_rate",
 }
-PHASE, PHASE_TEXT = "phase", "phase_text"
+PHASE, PHASE_TEXT, TRIAL = "phase", "phase_text", "trial"
 
 
 def run_name(backbone: str, head: str) -> str:
@@ -57,6 +60,18 @@ class TrainingLog:
             for tag, figure in SCALARS.items():
                 tf.summary.scalar(tag, figures[figure])
             tf.summary.scalar(PHASE, self._number)
+        self._writer.flush()
+
+    def trial(self, number: int, trial: Trial) -> None:
+        """Adds a penalty that was tried to fit a head of kind logistic.
+
+        Args:
+          number: counted from 1; the horizontal axis.
+          trial: its figures.
+        """
+        with self._writer.as_default(number):
+            for figure, value in dataclasses.asdict(trial).items():
+                tf.summary.scalar(f"{TRIAL}/{figure}", value)
         self._writer.flush()
 
     def rolled_back(self, phase: str, epoch: int) -> None:
