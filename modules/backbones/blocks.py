@@ -22,8 +22,8 @@ def pooled(backbone: keras.Model, blocks: str | None) -> keras.Model:
     """A backbone that gives the averages of feature maps as one vector.
 
     Args:
-      backbone: functional, from images to a feature map or a vector, which is left as it is.
-      blocks: `all`: of the maps at the ends of its blocks, see `ends`; `last`: of its output; None: the backbone itself.
+      backbone: functional, from images to a feature map, or to a vector, which is taken as it is.
+      blocks: `all`: of the maps at the ends of its blocks, see `ends`; `last`: of its output; None: nothing is pooled.
 
     Returns:
       a model of the same name and input, to float32 [batch, features].
@@ -42,11 +42,11 @@ def pooled(backbone: keras.Model, blocks: str | None) -> keras.Model:
 def ends(backbone: keras.Model) -> list[keras.KerasTensor]:
     """Feature maps at the ends of blocks, from the input on; the backbone's output is the last.
 
-    A block ends where a single tensor connects what is before with what is behind. Of such tensors in a row, those count
-    that are the smallest for a while: a bottleneck, or what is left after pooling. Gates (a tensor times a function of
-    itself) do not end a row. If there are more than MOST_FEATURES channels, each resolution keeps only its last ends, as
-    many as possible, but at least one. Networks whose cells take the outputs of two cells before them (NASNet) have
-    no single tensors between; only their first and last map count.
+    A block ends where a single tensor connects what is before with what is behind. Of such tensors in a row, those
+    count that are local minima of size: a bottleneck, or what is left after pooling. Gates (a tensor times a function
+    of itself) do not end a row. If there are more than MOST_FEATURES channels, each resolution keeps only its last
+    ends, as many as possible, but at least one. In networks whose cells take the outputs of two cells before them
+    (NASNet), no single tensor connects the cells; only the stem and the last map count.
     """
     rows: list[list[keras.KerasTensor]] = []
     learned = False  # pixels, scaled or not, are no features
@@ -56,12 +56,8 @@ def ends(backbone: keras.Model) -> list[keras.KerasTensor]:
         learned = learned or any(len(weight.shape) > 1 for weight in getattr(node.operation, "weights", ()))
         if not learned or len(tensor.shape) != 4:
             continue
-        is_gate = isinstance(node.operation, keras.layers.Multiply)
-        if (
-            rows
-            and any(one is rows[-1][-1] for one in node.input_tensors)
-            and (len(node.input_tensors) == 1 or is_gate)
-        ):
+        goes_on = len(node.input_tensors) == 1 or isinstance(node.operation, keras.layers.Multiply)
+        if rows and goes_on and any(one is rows[-1][-1] for one in node.input_tensors):
             rows[-1].append(tensor)
         else:
             rows.append([tensor])

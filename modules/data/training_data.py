@@ -176,8 +176,8 @@ def refuse_other_weights(manifest: Manifest, before_cut: keras.Model) -> None:
     """
     if trunk.digest(before_cut) != manifest.weights:
         raise OtherWeightsError(
-            f"the trunk features up to {manifest.cut} were computed with other weights than the backbone has now; if its "
-            "weight file was replaced in the meantime, run again"
+            f"the trunk features up to {manifest.cut} were computed with other weights than the backbone has now; if "
+            "its weight file was replaced in the meantime, run again"
         )
 
 

@@ -6,7 +6,7 @@ It minimises, over kernel and bias on standardised features,
 
 so that a penalty means the same for any number of images: scikit-learn's `C` is 1 / (images * penalty). The bias is
 free. L-BFGS works on the principal components of the features, each scaled by the curvature that it has at first. The
-penalty does not depend on the choice of coordinates, so this changes only the number of steps: tens instead of hundreds.
+penalty is the same in these coordinates, so this changes only the number of steps: tens instead of hundreds.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ class Fitted:
         return {name: getattr(self, name) for name in own} | {"trials": [asdict(trial) for trial in self.trials]}
 
 
+# Threads that share small products wait for each other: on a busy machine, two were 30 times slower than one.
+@threadpoolctl.threadpool_limits.wrap(limits=1, user_api="blas")
 def fit(
     train: Examples, evaluation: Examples, options: Options, on_trial: Callable[[Trial], None] = lambda trial: None
 ) -> Fitted:
@@ -151,7 +153,8 @@ def fit(
     """
     problem = _Problem(train, options)
     answers = _Answers(evaluation, options)
-    start, trials, penalty = problem.zeros(), [], options.penalty
+    start, penalty = problem.zeros(), options.penalty
+    trials: list[Trial] = []
     chosen_by = options.judge(len(evaluation.labels))
     if penalty is None:
         by_eval = chosen_by == EVAL
@@ -238,15 +241,13 @@ class _Problem:
             value = last[0] + penalty / 2 * float(np.vdot(solution[:-1], solution[:-1]))
             return value, (scale * gradient).ravel().astype(np.float64)
 
-        # Its products are too small to share: threads that wait for each other made it 30 times slower on a busy machine.
-        with threadpoolctl.threadpool_limits(1, user_api="blas"):
-            result = scipy.optimize.minimize(
-                objective,
-                (start / scale).ravel(),
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxiter": _ITERATIONS, "maxcor": _MEMORY, "gtol": _GRADIENT, "ftol": _LOSS},
-            )
+        result = scipy.optimize.minimize(
+            objective,
+            (start / scale).ravel(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": _ITERATIONS, "maxcor": _MEMORY, "gtol": _GRADIENT, "ftol": _LOSS},
+        )
         solution = scale * result.x.reshape(start.shape).astype(np.float32)
         loss, _ = self._loss(solution, weights)
         # Status 2: no step lowers the loss by more than the rounding of float32, which is the optimum too.
