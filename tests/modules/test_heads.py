@@ -146,3 +146,15 @@ def test_a_custom_head_that_keras_makes_no_model_of_is_named():
         heads.HeadError, match=r'own_layer_twice does not give a Keras model \(The name "mine" is used 2'
     ):
         heads.build(options, (4, 4, 3), 3, seed=0)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "logits"])
+def test_fitted_logits_give_the_same_probabilities_with_every_output(output):
+    rng = np.random.default_rng(0)
+    kernel, bias = rng.normal(size=(5, 2)).astype(np.float32), rng.normal(size=2).astype(np.float32)
+    features = rng.normal(size=(4, 5)).astype(np.float32)
+    head = heads.build(HeadConfig(kind="logistic", output=output), (5,), 2, seed=0)
+    heads.set_answer(head, kernel, bias)
+    exponentials = np.exp(features @ kernel + bias)
+    expected = exponentials / exponentials.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(classifier.probabilities(head(features), output), expected, atol=1e-6)
