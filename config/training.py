@@ -173,6 +173,9 @@ class TrainingConfig(Section):
     flip_averaging: Annotated[bool | str, pydantic.PlainValidator(_flip_averaging)] = False
     """Whether the served model averages its probabilities for an image and its mirror image, which takes twice the
     time: `true`, `false` (default), or `auto`, where that lowers the loss on eval by 1 % or more."""
+    temperature_scaling: bool = True
+    """Whether one number, fitted on eval, divides the served model's logits, so that its probabilities mean what they
+    say; the most probable class stays the same. Default true."""
     head: HeadPhaseConfig = HeadPhaseConfig()
     """Phase 1."""
     fine_tune: FineTuneConfig | None = FineTuneConfig()
