@@ -23,7 +23,7 @@ from benchmarks import plain_keras, trial
 from benchmarks.peak_memory import PeakMemory
 
 _FOLDS = 5
-_STRENGTHS = np.logspace(-6, 1, 15)  # C, the inverse of the penalty
+_STRENGTHS = np.logspace(-5, 0, 11)  # C, the inverse of the penalty
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ class Costs:
       training: seconds of what trains: feature extraction and fitting; without imports and the reading of data.
       whole: seconds from the start of the process to the trained model.
       peak_gib: highest resident memory of the process and its children up to the trained model.
-      rolled_back: whether phase 2 was rolled back; None if there was no phase 2.
+      rolled_back: whether phase 2 was rolled back; None if there was none, or it never is.
     """
 
     training: float
