@@ -38,7 +38,7 @@ def main() -> None:
         features = _Features(config)
         train, labels = features.of(options.folders / "train")
         fitted = _fit(train, labels, config["training"]["seed"])
-        costs = trial.Costs(time.monotonic() - start, trial.seconds_since_start(), peak.gib)
+        costs = trial.costs_so_far(time.monotonic() - start, peak.gib)
     test, _ = features.of(options.folders / "test")
     classes = sorted(folder.name for folder in (options.folders / "train").iterdir())
     trial.save(options.answers, classes, fitted.predict_proba(test), costs)

@@ -33,7 +33,7 @@ def main() -> None:
     with PeakMemory(interval=0.2) as peak:
         model, test, whole, seconds = _train(config, options.folders, options.model)
     if options.answers:
-        costs = trial.Costs(whole, trial.seconds_since_start(), peak.gib)
+        costs = trial.costs_so_far(whole, peak.gib)
         classes = sorted(folder.name for folder in (options.folders / "train").iterdir())
         trial.save(options.answers, classes, model.predict(test, verbose=0), costs)
     _, accuracy = model.evaluate(test, verbose=0)

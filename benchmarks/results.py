@@ -47,7 +47,7 @@ def is_done(results: Iterable[Result], trial: Mapping[str, Any]) -> bool:
 
 
 _COLUMNS = "method | seeds | accuracy | errors | log loss | balanced accuracy | calibration error"
-_COSTS = "training | whole | peak memory | rolled back"
+_COSTS = "training | whole | CPU | peak memory | rolled back"
 
 
 def tables(results: Sequence[Result]) -> str:
@@ -91,6 +91,7 @@ def _row(name: str, found: Sequence[Result], logistic: Mapping[int, Result]) -> 
         _spread(found, "calibration_error", 1, 3),
         f"{statistics.mean(result['training'] for result in found):.0f} s",
         f"{statistics.mean(result['whole'] for result in found):.0f} s",
+        f"{statistics.mean(result['cpu'] for result in found):.0f} s",
         f"{max(result['peak_gib'] for result in found):.1f} GiB",
         f"{sum(fine_tuned)} of {len(fine_tuned)}" if fine_tuned else "",
     ]

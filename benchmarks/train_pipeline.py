@@ -45,7 +45,7 @@ def main() -> None:
     outputs = runner.records[_LAST_STAGE].outputs
     phases = trainer.read_history(outputs["model_run"].uri).get("phases", [])
     fine_tuned = [phase["rolled_back"] for phase in phases if phase["phase"] == "fine_tune"]
-    costs = trial.Costs(training, trial.seconds_since_start(), peak.gib, any(fine_tuned) if fine_tuned else None)
+    costs = trial.costs_so_far(training, peak.gib, any(fine_tuned) if fine_tuned else None)
     model = tf.saved_model.load(path_utils.serving_model_path(outputs["model"].uri))
     files = trial.test_files(Path(config.data.path) / "test")
     trial.save(options.answers, class_names.read(model), _answers(model, files), costs)

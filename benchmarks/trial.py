@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,19 +21,22 @@ class Costs:
     Attributes:
       training: seconds of what trains: feature extraction and fitting; without imports and the reading of data.
       whole: seconds from the start of the process to the trained model.
+      cpu: seconds of CPU time of the process and its children that ended, up to the trained model.
       peak_gib: highest resident memory of the process and its children up to the trained model.
       rolled_back: whether phase 2 was rolled back; None if there was none, or it never is.
     """
 
     training: float
     whole: float
+    cpu: float
     peak_gib: float
     rolled_back: bool | None = None
 
 
-def seconds_since_start() -> float:
-    """Seconds since this process started."""
-    return time.time() - psutil.Process().create_time()
+def costs_so_far(training: float, peak_gib: float, rolled_back: bool | None = None) -> Costs:
+    """The costs of a process that has just trained a model."""
+    whole = time.time() - psutil.Process().create_time()
+    return Costs(training, whole, sum(os.times()[:4]), peak_gib, rolled_back)
 
 
 def test_files(folder: Path) -> list[Path]:

@@ -15,6 +15,7 @@ MEASURED = {
     "images": 8,
     "training": 10.0,
     "whole": 20.0,
+    "cpu": 30.0,
     "peak_gib": 1.0,
     "rolled_back": None,
 }
@@ -80,17 +81,17 @@ def test_answers_are_scored_by_the_names_of_the_classes(tmp_path):
         (test / name).mkdir(parents=True)
         (test / name / "1.png").touch()
     answers = np.array([[0.1, 0.9], [0.8, 0.2]])
-    trial.save(tmp_path, ["b", "a"], answers, trial.Costs(1.0, 2.0, 0.5))
+    trial.save(tmp_path, ["b", "a"], answers, trial.Costs(1.0, 2.0, 3.0, 0.5))
     labels, probabilities, costs = trial.load(tmp_path, test)
     assert labels.tolist() == [1, 0]
     assert (probabilities == answers).all()
-    assert costs == trial.Costs(1.0, 2.0, 0.5, None)
+    assert costs == trial.Costs(1.0, 2.0, 3.0, 0.5, None)
 
 
 def test_a_missing_answer_is_an_error(tmp_path):
     (tmp_path / "test" / "a").mkdir(parents=True)
     (tmp_path / "test" / "a" / "1.png").touch()
-    trial.save(tmp_path, ["a"], np.zeros((0, 1)), trial.Costs(1.0, 2.0, 0.5))
+    trial.save(tmp_path, ["a"], np.zeros((0, 1)), trial.Costs(1.0, 2.0, 3.0, 0.5))
     with pytest.raises(ValueError, match="0 answers for 1 test images"):
         trial.load(tmp_path, tmp_path / "test")
 
