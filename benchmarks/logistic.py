@@ -7,9 +7,11 @@ log loss in a stratified cross-validation. It is called by benchmarks/accuracy.p
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from pathlib import Path
 
+import joblib
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,6 +20,7 @@ from sklearn.linear_model import LogisticRegressionCV
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from benchmarks import plain_keras, trial
 from benchmarks.peak_memory import PeakMemory
@@ -66,7 +69,9 @@ class _Features:
 def _fit(features: np.ndarray, labels: np.ndarray, seed: int) -> Pipeline:
     folds = StratifiedKFold(min(_FOLDS, int(np.bincount(labels).min())), shuffle=True, random_state=seed)
     regression = LogisticRegressionCV(Cs=_STRENGTHS, cv=folds, scoring="neg_log_loss", max_iter=1000)
-    return make_pipeline(StandardScaler(), regression).fit(features, labels)
+    # Two threads of BLAS on one fold wait for each other: on a busy machine it takes 50 times as long.
+    with threadpool_limits(1, "blas"), joblib.parallel_config("threading", n_jobs=os.cpu_count()):
+        return make_pipeline(StandardScaler(), regression).fit(features, labels)
 
 
 if __name__ == "__main__":
