@@ -38,6 +38,11 @@ class _Case:
     folder: Path
     draw: subsets.Draw
 
+    def __str__(self) -> str:
+        images = f"{self.draw.per_class} images per class" if self.draw.per_class else "all images"
+        tail = f", 1:{self.draw.long_tail:g}" if self.draw.long_tail > 1 else ""
+        return f"{self.data}, {images}{tail}, seed {self.draw.seed}"
+
     def result(self, method: str, overlay: dict[str, Any] | None) -> results.Result:
         """What names a trial of this case."""
         return {
@@ -81,7 +86,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--long-tail", type=_ratio, default=1.0, help="20 or 1:20: the smallest class has a twentieth")
     parser.add_argument("--test-images", type=int, default=None, help="of a test part; default: all")
     parser.add_argument(
-        "--methods", nargs="+", choices=methods.NAMES, help=f"of {', '.join(methods.NAMES)}; default: all"
+        "--methods", nargs="+", choices=methods.NAMES, help="default: all; with --config: only those of --config"
     )
     parser.add_argument(
         "--config", type=_overlay, action="append", default=[], metavar="NAME=FILE",
@@ -121,10 +126,12 @@ def _measure(case: _Case, chosen: list[str], overlays: dict[str, dict[str, Any]]
     missing = [name for name in chosen if not results.is_done(done, wanted[name])]
     if not missing:
         return
-    splits = subsets.draw(case.folder, case.draw)
-    for name in missing:
-        described = ", ".join(f"{key} {value}" for key, value in wanted[name].items() if value and key != "overlay")
-        _say(f"{described}, seed {case.draw.seed} …" if not case.draw.seed else f"{described} …")
+    try:
+        splits = subsets.draw(case.folder, case.draw)
+    except ValueError as error:
+        raise SystemExit(f"--data: {error}") from None
+    for number, name in enumerate(missing, 1):
+        _say(f"{case}: {name}, {number} of {len(missing)} …")
         result = {**wanted[name], **_run(name, overlays.get(name, {}), splits, case.draw.seed)}
         results.append(file, result)
         _say(

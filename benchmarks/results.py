@@ -15,6 +15,8 @@ Result = dict[str, Any]
 
 CASE = ("data", "per_class", "long_tail", "test_images")  # what methods must have in common to be compared
 _KEY = (*CASE, "seed", "method", "overlay")
+_SCORES = ("method", "seeds", "accuracy", "errors", "log loss", "balanced accuracy", "calibration error")
+_COLUMNS = (*_SCORES, "training", "whole", "CPU", "peak memory", "rolled back")
 
 
 def overlay_digest(overlay: Mapping[str, Any] | None) -> str:
@@ -46,10 +48,6 @@ def is_done(results: Iterable[Result], trial: Mapping[str, Any]) -> bool:
     return any(all(result[name] == trial[name] for name in _KEY) for result in results)
 
 
-_COLUMNS = "method | seeds | accuracy | errors | log loss | balanced accuracy | calibration error"
-_COSTS = "training | whole | CPU | peak memory | rolled back"
-
-
 def tables(results: Sequence[Result]) -> str:
     """One Markdown table per case: mean ± standard deviation over the seeds.
 
@@ -66,8 +64,8 @@ def _table(case: tuple, results: Sequence[Result]) -> str:
     images = f"{per_class} images per class" if per_class else "all images"
     tail = f", long-tailed 1:{long_tail:g}" if long_tail != 1 else ""
     tested = "/".join(str(count) for count in sorted({result["images"] for result in results}))
-    columns = f"| {_COLUMNS} | {_COSTS} |"
-    lines = [f"**{data}**, {images}{tail}, {tested} test images", "", columns, "|---" * (columns.count("|") - 1) + "|"]
+    lines = [f"**{data}**, {images}{tail}, {tested} test images", ""]
+    lines += [f"| {' | '.join(_COLUMNS)} |", "|---" * len(_COLUMNS) + "|"]
     methods: dict[tuple[str, str], list[Result]] = {}
     for result in results:
         methods.setdefault((result["method"], result["overlay"]), []).append(result)
