@@ -31,7 +31,8 @@ class Draw:
       per_class: images of each class for train and eval together; None: all.
       long_tail: the largest class has this many times the images of the smallest, the others lie between on an
         exponential curve; the seed draws the order of the classes. 1: all classes have the same number.
-      test_images: images of the test part, the same for every seed; None: all. Data without a test part uses all.
+      test_images: images of the test part, of each class the same number, the same for every seed; None: all. Data
+        without a test part uses all.
     """
 
     seed: int
@@ -52,8 +53,10 @@ def draw(folder: Path, wanted: Draw) -> dict[str, Split]:
       train, eval and test.
 
     Raises:
-      ValueError: if a class has too few images.
+      ValueError: if a class has too few images, or what is wanted is impossible.
     """
+    if wanted.long_tail != 1 and wanted.per_class is None:
+        raise ValueError("a long tail needs the number of images of the largest class; add --per-class")
     if (folder / TRAIN).is_dir() and (folder / TEST).is_dir():
         pool, test = _by_class(folder / TRAIN), _by_class(folder / TEST)
         test = _take_each(test, wanted.test_images // len(test), 0) if wanted.test_images else test
@@ -160,6 +163,8 @@ def _take(files: Files, count: int | None, name: str, seed: int) -> Files:
         return files
     if count > len(files):
         raise ValueError(f"{name}: {count} images are wanted of {len(files)}; use fewer images per class")
+    if count < 1:
+        raise ValueError(f"{name}: no image is wanted of {len(files)}; use at least one image per class")
     generator = np.random.default_rng([seed, *name.encode()])
     return sorted(files[index] for index in generator.permutation(len(files))[:count])
 

@@ -68,6 +68,19 @@ def test_too_many_images_per_class_are_refused(parts):
         subsets.draw(parts, Draw(0, per_class=41))
 
 
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Draw(0, per_class=18, test_images=1), "cat: no image is wanted of 10"),
+        (Draw(0, per_class=1), "train: has no image of cat, dog"),
+        (Draw(0, long_tail=20), "add --per-class"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(parts, wanted, message):
+    with pytest.raises(ValueError, match=message):
+        subsets.draw(parts, wanted)
+
+
 def test_a_long_tail_falls_exponentially_in_an_order_that_the_seed_draws():
     classes = ["a", "b", "c"]
     found = subsets.class_counts(classes, Draw(0, per_class=100, long_tail=25))
