@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.methods import LOGISTIC
+from benchmarks.methods import LOGISTIC, NAMES
 
 Result = dict[str, Any]
 
@@ -71,7 +71,10 @@ def _table(case: tuple, results: Sequence[Result]) -> str:
         methods.setdefault((result["method"], result["overlay"]), []).append(result)
     logistic = {result["seed"]: result for result in results if result["method"] == LOGISTIC}
     repeated = {name for name, _ in methods if sum(name == other for other, _ in methods) > 1}
-    for (name, digest), found in methods.items():
+    known_first = sorted(
+        methods.items(), key=lambda item: NAMES.index(item[0][0]) if item[0][0] in NAMES else len(NAMES)
+    )
+    for (name, digest), found in known_first:
         shown = f"{name} ({digest})" if name in repeated else name  # a name whose overlay was changed
         lines.append(_row(shown, found, logistic))
     return "\n".join(lines) + "\n"

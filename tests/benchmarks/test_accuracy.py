@@ -66,12 +66,13 @@ def test_tables_show_mean_spread_and_errors_relative_to_the_same_seeds(tmp_path)
         named = accuracy._Case("drawn", tmp_path, Draw(seed, per_class)).result(method, None)
         return {**named, **MEASURED, "accuracy": value, "rolled_back": rolled_back}
 
-    measured = [result("logistic", seed, value) for seed, value in ((0, 0.8), (1, 0.9))]
-    measured += [result("good", seed, value, seed == 1) for seed, value in ((0, 0.9), (1, 0.95), (2, 0.4))]
+    measured = [result("good", seed, value, seed == 1) for seed, value in ((0, 0.9), (1, 0.95), (2, 0.4))]
+    measured += [result("logistic", seed, value) for seed, value in ((0, 0.8), (1, 0.9))]
     table = results.tables([*measured, result("plain", 0, 0.5, per_class=100)])
     assert "| logistic | 2 | 85.0 ± 7.1 % | 1.00 |" in table
     assert "| good | 3 | 75.0 ± 30.4 % | 0.50 |" in table
     assert "| 1 of 3 |" in table
+    assert table.index("| logistic |") < table.index("| good |"), "in the order of the methods, not of the trials"
     assert table.count("**drawn**") == 2, "one table per case"
 
 
