@@ -41,7 +41,7 @@ def test_name_and_data_are_enough(tmp_path):
 
 
 def test_the_default_weights_are_the_chosen_backbones(tmp_path):
-    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "imagenet"
+    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "bundled"
     assert load(tmp_path, MINIMAL + "backbone: {image_size: 96}").backbone.weights == "bundled"
 
 
