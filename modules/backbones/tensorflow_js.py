@@ -21,7 +21,7 @@ from config.backbone_table import TENSORFLOW_JS
 from config.errors import BadInputError
 from modules import files
 
-_STORED = {
+_STORED: dict[str, np.dtype[Any]] = {
     "float32": np.dtype("<f4"),
     "float16": np.dtype("<f2"),
     "int32": np.dtype("<i4"),
@@ -65,7 +65,7 @@ def load(path: str | Path) -> dict[str, SavedLayer]:
     content = _read(path)
     try:
         topology = dict(_layers(content.get("modelTopology")))
-        saved = {name: SavedLayer(epsilon=config.get("epsilon")) for name, config in topology.items()}
+        saved = {name: SavedLayer(epsilon=_epsilon(config)) for name, config in topology.items()}
         for group in content["weightsManifest"]:
             for name, array in _weights(group, Path(path)):
                 saved.setdefault(_layer_of(name, topology), SavedLayer()).arrays.append(array)
@@ -122,7 +122,7 @@ def _shards(group: dict[str, Any], path: Path) -> list[Path]:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
             raise TensorFlowJsError(f"{path}: names the file {name!r}, which is not below its folder; put it there")
         if not (path.parent / name).is_file():
-            raise TensorFlowJsError(f"{path}: the file {name}, with a part of the weights, is missing; put it beside")
+            raise TensorFlowJsError(f"{path}: {name}, with a part of the weights, is missing; put it beside this file")
     return [path.parent / name for name in names]
 
 
@@ -150,7 +150,7 @@ def _elements(weight: dict[str, Any]) -> int:
     return math.prod(weight["shape"])
 
 
-def _stored(weight: dict[str, Any]) -> np.dtype:
+def _stored(weight: dict[str, Any]) -> np.dtype[Any]:
     """How a weight's elements are stored."""
     name = weight.get("quantization", weight)["dtype"]
     if name not in _STORED:
@@ -176,6 +176,10 @@ def _layers(topology: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _layers(layer)
         else:
             yield layer["config"].get("name", layer.get("name")), layer["config"]
+
+
+def _epsilon(config: dict[str, Any]) -> float | None:
+    return None if config.get("epsilon") is None else float(config["epsilon"])
 
 
 def _layer_of(weight: str, topology: dict[str, dict[str, Any]]) -> str:

@@ -156,7 +156,7 @@ def test_shards_that_are_missing_or_cut_short_are_named(tmp_path):
     message = refusal(network(), path)
     assert "group1-shard1of4.bin, group1-shard2of4.bin" in message and "bytes of weights are expected" in message
     second.unlink()
-    assert "the file group1-shard2of4.bin, with a part of the weights, is missing" in refusal(network(), path)
+    assert "group1-shard2of4.bin, with a part of the weights, is missing" in refusal(network(), path)
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,7 @@ def test_shards_that_are_missing_or_cut_short_are_named(tmp_path):
         ("model", {"format": "graph-model"}, "is a TensorFlow.js graph model"),
         ("model", {"weightsManifest": None}, "has no weightsManifest"),
         ("model", {"modelTopology": {"config": {"layers": [1]}}}, "description of the weights is damaged"),
+        ("layer", {"epsilon": "small"}, "description of the weights is damaged"),
         ("group", {"paths": None}, "does not list its files"),
         ("group", {"paths": ["../x.bin"]}, "'../x.bin', which is not below its folder"),
         ("group", {"paths": ["/x.bin"]}, "'/x.bin', which is not below its folder"),
@@ -178,7 +179,8 @@ def test_a_model_that_can_not_be_read_is_refused_in_words(tmp_path, of, change, 
     path = layers_model.write(network(), tmp_path)
     content = json.loads(path.read_text())
     group = content["weightsManifest"][0]
-    {"model": content, "group": group, "weight": group["weights"][-1]}[of].update(change)
+    layer = content["modelTopology"]["model_config"]["config"]["layers"][-1]["config"]
+    {"model": content, "layer": layer, "group": group, "weight": group["weights"][-1]}[of].update(change)
     path.write_text(json.dumps(content))
     assert message in refusal(network(), path)
 
