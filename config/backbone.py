@@ -87,7 +87,7 @@ class BackboneConfig(ImageInput):
         else:
             filled, defaults = dict(section), {"interpolation": "bilinear"}
             defaults |= {"preprocessing": "unit"} if section.get("keras_model") is None else {}
-        return {**defaults, **filled}
+        return {**filled, **{name: value for name, value in defaults.items() if filled.get(name) is None}}
 
     @pydantic.field_validator("name")
     @classmethod

@@ -55,6 +55,7 @@ def test_the_default_preprocessing_is_what_the_chosen_weights_were_trained_with(
         ("name: MobileNetV2, weights: model.json", "tf"),
         ("name: MobileNetV2, weights: bundled, preprocessing: unit", "unit"),
         ("weights: bundled", "lite"),
+        ("name: MobileNetV2, weights: null, preprocessing: null", "torch"),
     ):
         assert load(tmp_path, MINIMAL + f"backbone: {{{fields}}}").backbone.preprocessing == expected, fields
 
