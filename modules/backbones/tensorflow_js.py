@@ -69,6 +69,8 @@ def load(path: str | Path) -> dict[str, SavedLayer]:
         for group in content["weightsManifest"]:
             for name, array in _weights(group, Path(path)):
                 saved.setdefault(_layer_of(name, topology), SavedLayer()).arrays.append(array)
+    except TensorFlowJsError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise TensorFlowJsError(
             f"{path}: its description of the weights is damaged ({error}); convert the model again"

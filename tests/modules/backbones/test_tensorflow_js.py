@@ -138,6 +138,7 @@ def refusal(model: keras.Model, path) -> str:
     with pytest.raises((tensorflow_js.TensorFlowJsError, weight_files.WeightFileError)) as caught:
         weight_files.load(model, path)
     assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).count(str(path)) == 1, "one error, not one inside of another"
     return str(caught.value)
 
 
