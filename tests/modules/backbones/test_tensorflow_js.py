@@ -173,7 +173,7 @@ def test_shards_that_are_missing_or_cut_short_are_named(tmp_path):
         ("group", {"weights": None}, "description of the weights is damaged"),
         ("weight", {"dtype": "string"}, "elements of type string"),
         ("weight", {"shape": [-1]}, "the shape [-1]"),
-        ("weight", {"quantization": {"dtype": "uint8", "scale": 1.0}}, "description of the weights is damaged"),
+        ("weight", {"quantization": {"dtype": "float32", "scale": 1.0}}, "description of the weights is damaged"),
     ],
 )
 def test_a_model_that_can_not_be_read_is_refused_in_words(tmp_path, of, change, message):
