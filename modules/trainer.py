@@ -23,7 +23,7 @@ from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.files import atomic_write
-from modules.serving import reference_predictions, signatures, warm_up
+from modules.serving import flip_averaging, reference_predictions, signatures, warm_up
 from modules.training import augmentation, devices, losses, phases
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
@@ -201,7 +201,10 @@ class TrainingRun:
             model = classifier.build(self.config, self.classes).model
             model.set_weights(trained.get_weights())
         answer = classifier.probabilities(model.output, self.config.head.output)
-        return keras.Model(model.input, answer, name="classifier")
+        served = keras.Model(model.input, answer, name="classifier")
+        one_hot = losses.Labels(len(self.classes), "softmax")
+        batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
+        return flip_averaging.chosen(served, training.flip_averaging, self.data.images[1].evaluation(batches))
 
 
 def _identity(fn_args: Any) -> dict[str, Any]:
