@@ -41,8 +41,23 @@ def test_name_and_data_are_enough(tmp_path):
 
 
 def test_the_default_weights_are_the_chosen_backbones(tmp_path):
-    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "imagenet"
+    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "bundled"
     assert load(tmp_path, MINIMAL + "backbone: {image_size: 96}").backbone.weights == "bundled"
+
+
+def test_the_default_preprocessing_is_what_the_chosen_weights_were_trained_with(tmp_path):
+    (tmp_path / "model.json").touch()
+    for fields, expected in (
+        ("name: MobileNetV2", "torch"),
+        ("name: MobileNetV2, weights: bundled", "torch"),
+        ("name: MobileNetV2, weights: imagenet", "tf"),
+        ("name: MobileNetV2, weights: none", "tf"),
+        ("name: MobileNetV2, weights: model.json", "tf"),
+        ("name: MobileNetV2, weights: bundled, preprocessing: unit", "unit"),
+        ("weights: bundled", "lite"),
+        ("name: MobileNetV2, weights: null, preprocessing: null", "torch"),
+    ):
+        assert load(tmp_path, MINIMAL + f"backbone: {{{fields}}}").backbone.preprocessing == expected, fields
 
 
 def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
