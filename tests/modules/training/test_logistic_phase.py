@@ -48,7 +48,7 @@ def test_the_served_model_answers_as_the_fit_did(transform_output, example_files
     probabilities = signatures["serving_default"](examples)["probabilities"].numpy()
     labels = signatures["true_labels"](examples)["label"].numpy()
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
-    np.testing.assert_allclose(loss, record["best_eval_loss"], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(loss, record["eval_loss"], rtol=1e-3, atol=1e-5)
 
 
 def test_without_kept_features_it_is_refused(transform_output, example_files, tmp_path):  # noqa: F811
