@@ -1,12 +1,16 @@
 """L2-regularised multinomial logistic regression, fitted to its optimum on features that are computed once.
 
-It minimises, over kernel and bias on standardised features,
+It minimises, over kernel and bias,
 
     weighted mean of the cross-entropy + penalty / 2 * sum of the squares of the kernel
 
 so that a penalty means the same for any number of images: scikit-learn's `C` is 1 / (images * penalty). The bias is
-free. L-BFGS works on the principal components of the features, each scaled by the curvature that it has at first. The
-penalty is the same in these coordinates, so this changes only the number of steps: tens instead of hundreds.
+free. Features are centred, and each block of them is divided by the root of its mean variance. Within a block they keep
+their relative sizes: standardising each feature would enlarge the weak ones, which are mostly noise. The blocks before
+the last are multiplied by a weight, which is chosen together with the penalty.
+
+L-BFGS works in coordinates in which the curvature is about 1 in all directions at first: tens of steps instead of
+hundreds. With fewer examples than features, there are only as many coordinates as examples.
 """
 
 from __future__ import annotations
@@ -24,24 +28,26 @@ import threadpoolctl
 
 from config import interruption
 
-CROSS_VALIDATION, EVAL, GIVEN = "cross_validation", "eval", "given"  # what chose the penalty
+CROSS_VALIDATION, EVAL, GIVEN = "cross_validation", "eval", "given"  # what chose the penalty and the weight
 
-# The penalty is chosen on eval if it has as many images; on fewer, the noise of its loss decides.
+# Eval judges if it has as many images; on fewer, the noise of its loss would decide.
 ENOUGH_FOR_EVAL = 1000
 FOLDS = 5
-PENALTIES = (10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)  # the strongest first
-_STEP = 10**0.5  # beside the best of them, the penalties that are stronger and weaker by this factor are tried too
-_GAIN = (
-    0.01  # share by which a weaker penalty must lower the loss: where nothing is at stake, the stronger one is safer
-)
+_ENOUGH_FOR_FOLDS = 2000  # images; no more folds are held out than it takes to measure as many
+
+WEIGHTS = (0.0, 0.3, 1.0)  # of the blocks before the last
+_FIRST_PENALTY, _LEAST_PENALTY, _LARGEST_PENALTY = 0.1, 1e-6, 1e3
+_STEPS = (10.0, 10**0.5)  # factors between penalties: the second refines what the first found
+# Share by which a weaker penalty, or more weight on earlier blocks, must lower the loss: where nothing is at stake,
+# less is safer.
+_GAIN = 0.01
 
 _CHUNK = 4096  # rows
 _ITERATIONS = 1000
 _MEMORY = 20  # pairs that L-BFGS keeps
-_GRADIENT = 1e-5  # largest component of the gradient at the optimum, in the scaled coordinates
-_LOSS = 1e-9  # smallest relative change of the loss
-_LEAST_VARIANCE = 1e-6  # of a principal component, as a share of the largest
-_LEAST_DEVIATION = 1e-3  # of a feature, as a share of its mean: less is the rounding of float16
+_GRADIENT = 1e-5  # largest component of the gradient at the optimum, in the coordinates of the fit
+_LOSS, _LOSS_OF_TRIAL = 1e-9, 1e-6  # smallest relative change of the loss, in the last fit and in trials
+_JITTER = 1e-9  # added to the diagonal of the Gram matrix, as a share of its mean
 _SMALLEST = 1e-7  # a probability below it counts as this, as in Keras's losses
 
 
@@ -66,29 +72,37 @@ class Options:
 
     Attributes:
       classes: how many there are.
+      blocks: how many of the features are of each block, from the backbone's input on; empty for one block.
       penalty: strength of the L2 penalty, above 0; None to choose it.
       label_smoothing: share of each label that is spread over all classes, also where the loss is measured.
       seed: of the folds.
     """
 
     classes: int
+    blocks: tuple[int, ...] = ()
     penalty: float | None = None
     label_smoothing: float = 0.0
     seed: int = 0
 
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What the weight of the earlier blocks is chosen from."""
+        return WEIGHTS if len(self.blocks) > 1 else WEIGHTS[:1]
+
     def judge(self, eval_images: int) -> str:
-        """What chooses the penalty, where eval has this many images."""
-        if self.penalty is not None:
+        """What chooses penalty and weight, where eval has this many images."""
+        if self.penalty is not None and len(self.weights) == 1:
             return GIVEN
         return EVAL if eval_images >= ENOUGH_FOR_EVAL else CROSS_VALIDATION
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A penalty that was tried.
+    """A penalty and a weight that were tried.
 
     Attributes:
-      penalty: its value.
+      penalty: strength of the L2 penalty.
+      weight: of the blocks before the last.
       loss: mean cross-entropy of the examples that it was fitted on, weighted; over all folds.
       val_loss: of those that it was not fitted on, unweighted.
       val_accuracy: share of them whose most probable class is the true one.
@@ -97,6 +111,7 @@ class Trial:
     """
 
     penalty: float
+    weight: float
     loss: float
     val_loss: float
     val_accuracy: float
@@ -109,11 +124,12 @@ class Fitted:
     """A head: `features @ kernel + bias` are the logits.
 
     Attributes:
-      kernel: float32 [features, classes], for features as they are: their standardisation is in it.
+      kernel: float32 [features, classes], for features as they are: scales and weights of the blocks are in it.
       bias: float32 [classes].
       penalty: the one that was used.
+      weight: of the blocks before the last; 0 if only the last one is used.
       chosen_by: `given`, `eval` or `cross_validation`.
-      trials: those penalties that were tried, in this order.
+      trials: what was tried, in this order.
       figures: `loss` and `accuracy` on the training examples, `val_loss` and `val_accuracy` on eval.
       iterations: of L-BFGS in the last fit.
       converged: whether the last fit reached its optimum.
@@ -122,6 +138,7 @@ class Fitted:
     kernel: np.ndarray
     bias: np.ndarray
     penalty: float
+    weight: float
     chosen_by: str
     figures: dict[str, float]
     iterations: int
@@ -130,7 +147,7 @@ class Fitted:
 
     def record(self) -> dict[str, Any]:
         """All but kernel and bias, for the history; JSON-serialisable."""
-        own = ("penalty", "chosen_by", "iterations", "converged")
+        own = ("penalty", "weight", "chosen_by", "iterations", "converged")
         return {name: getattr(self, name) for name in own} | {"trials": [asdict(trial) for trial in self.trials]}
 
 
@@ -141,114 +158,201 @@ def fit(
 ) -> Fitted:
     """Fits a head on the training examples. The same arguments give the same head.
 
-    With no penalty in the options, those of PENALTIES are tried, the strongest first, until one does not lower the loss
-    by a hundredth; then one on each side of the best. It is the loss on eval if eval has ENOUGH_FOR_EVAL images, else
-    that of cross-validation over the training examples; the head is then fitted on all of these.
+    What the options leave open is chosen by the loss on eval if eval has ENOUGH_FOR_EVAL images, else by that of
+    cross-validation over the training examples; see `_search`. The head is then fitted on all training examples.
 
     Args:
       train: examples to fit, of at least two classes.
       evaluation: examples with one view; at least one. They are never fitted.
       options: how.
-      on_trial: called after each penalty that was tried.
+      on_trial: called after each penalty and weight that were tried.
     """
-    problem = _Problem(train, options)
-    answers = _Answers(evaluation, options)
-    start, penalty = problem.zeros(), options.penalty
-    trials: list[Trial] = []
+    problem, answers = _Problem(train, options), _Answers(evaluation, options)
     chosen_by = options.judge(len(evaluation.labels))
-    if penalty is None:
-        by_eval = chosen_by == EVAL
-        judge = _OnEval(problem, answers) if by_eval else _CrossValidation(problem, options.seed)
-        trials, penalty, start = _search(judge, on_trial)
-    optimum = problem.fit(penalty, problem.weights, start)
-    kernel, bias = problem.on_features(optimum.solution)
-    loss, accuracy = problem.measured(optimum.solution)
-    val_loss, val_accuracy = answers.measured(kernel, bias)
+    trials: list[Trial] = []
+    if chosen_by == GIVEN:
+        penalty, weight, start = options.penalty or 0.0, options.weights[0], None
+    else:
+        judge = _OnEval(problem, answers) if chosen_by == EVAL else _CrossValidation(problem, options.seed)
+
+        def attempt(weight: float, penalty: float) -> _Attempt:
+            made = judge(weight, penalty)
+            trials.append(made.trial)
+            on_trial(made.trial)
+            return made
+
+        best = _search(attempt, options)
+        penalty, weight, start = best.trial.penalty, best.trial.weight, best.solution
+    coordinates = problem.coordinates(weight)
+    optimum = coordinates.fit(penalty, problem.weights, start, _LOSS)
+    kernel, bias = coordinates.on_features(optimum.solution)
+    loss, accuracy = _summary(*problem.measured(coordinates, optimum.solution))
+    val_loss, val_accuracy = _summary(*answers.measured(kernel, bias))
     figures = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
-    return Fitted(kernel, bias, penalty, chosen_by, figures, optimum.iterations, optimum.converged, trials)
+    return Fitted(kernel, bias, penalty, weight, chosen_by, figures, optimum.iterations, optimum.converged, trials)
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    trial: Trial
+    losses: np.ndarray  # of each image that was measured
+    solution: np.ndarray
+
+
+def _search(attempt: Callable[[float, float], _Attempt], options: Options) -> _Attempt:
+    """The best penalty for each weight, then the best weight.
+
+    Penalties become weaker as long as each lowers the loss by _GAIN, or else stronger as long as each lowers it. The
+    search begins in large steps; for the next weight, in small ones from the best penalty so far. A larger weight must
+    lower the loss by _GAIN, and by more than one standard error of the difference.
+    """
+    best: _Attempt | None = None
+    for weight in options.weights:
+        if options.penalty is not None:
+            found = attempt(weight, options.penalty)
+        elif best is None:
+            found = attempt(weight, _FIRST_PENALTY)
+            for step in _STEPS:
+                found = _climb(attempt, found, step)
+        else:
+            found = _climb(attempt, attempt(weight, best.trial.penalty), _STEPS[-1])
+        if best is None or _pays(found.losses, best.losses):
+            best = found
+    assert best is not None  # there is at least one weight
+    return best
+
+
+def _climb(attempt: Callable[[float, float], _Attempt], start: _Attempt, step: float) -> _Attempt:
+    """Goes weaker in steps, or else stronger, while it helps."""
+    best = start
+    for factor, share in ((1 / step, 1 - _GAIN), (step, 1.0)):
+        while _LEAST_PENALTY <= (penalty := float(f"{best.trial.penalty * factor:.3g}")) <= _LARGEST_PENALTY:
+            made = attempt(best.trial.weight, penalty)
+            if not made.trial.val_loss < best.trial.val_loss * share:
+                break
+            best = made
+        if best is not start:
+            break
+    return best
+
+
+def _pays(losses: np.ndarray, before: np.ndarray) -> bool:
+    """Whether losses of the same images are lower by more than chance, and by enough to matter."""
+    gains = before - losses
+    return bool(gains.mean() > max(_GAIN * before.mean(), gains.std() / np.sqrt(len(gains))))
 
 
 @dataclass(frozen=True)
 class _Optimum:
-    solution: np.ndarray  # [components + 1, classes], the bias last
+    solution: np.ndarray  # [coordinates + 1, classes], the bias last
     loss: float  # without the penalty
     iterations: int
     converged: bool
 
 
 class _Problem:
-    """The training examples in the coordinates in which they are fitted.
+    """The training examples.
 
     Attributes:
-      rows: float32 [images * views, components]: principal components of the standardised features.
-      weights: float32 [images * views]; their sum is 1.
+      labels: int64 [images].
+      targets: float32 [images * views, classes].
+      weights: float32 [images * views].
+      views: of each image.
+      options: how it is solved.
     """
 
     def __init__(self, train: Examples, options: Options):
-        images, views, _ = train.features.shape
-        self._options, self._views = options, views
-        self._features = train.features.reshape(images * views, -1)
-        self.labels = train.labels
-        self._targets = _targets(np.repeat(train.labels, views), options)
+        images, self.views, width = train.features.shape
+        self.options, self.labels = options, train.labels
+        self.targets = _targets(np.repeat(train.labels, self.views), options)
         own = np.ones(images, np.float32) if train.weights is None else train.weights
-        self.weights = np.repeat(own, views).astype(np.float32)
-        self._mean, self._deviation = _moments(self._features)
-        self._to_components, self._variances = self._principal_components()
-        self.rows = np.empty((len(self._features), len(self._variances)), np.float32)
-        for part in _chunks(len(self._features)):
-            np.matmul(self._standardized(part), self._to_components, out=self.rows[part])
+        self.weights = np.repeat(own, self.views).astype(np.float32)
+        self._features = train.features.reshape(images * self.views, width)
+        self._mean, self._scale = _moments(self._features, options.blocks or (width,))
+        self._coordinates: tuple[float, _Coordinates] | None = None
 
-    def _standardized(self, part: slice) -> np.ndarray:
-        return (self._features[part].astype(np.float32) - self._mean) / self._deviation
+    def coordinates(self, weight: float) -> _Coordinates:
+        """Those of a weight of the earlier blocks; they are kept until another weight is asked for."""
+        if self._coordinates is None or self._coordinates[0] != weight:
+            self._coordinates = None  # frees memory
+            last = self.options.blocks[-1] if self.options.blocks else len(self._scale)
+            scale = self._scale.copy()
+            scale[:-last] *= weight
+            first = 0 if weight else len(scale) - last
+            rows = np.empty((len(self._features), len(scale) - first), np.float32)
+            for part in _chunks(len(rows)):
+                rows[part] = (self._features[part, first:] - self._mean[first:]) * scale[first:]
+            self._coordinates = weight, _Coordinates(rows, self.targets, self._mean, scale)
+        return self._coordinates[1]
 
-    def _principal_components(self) -> tuple[np.ndarray, np.ndarray]:
-        """Directions, float32 [features, components], and the variance along each. All that the examples span."""
-        count, width = self._features.shape
-        if count < width:  # of as many rows as examples; their products tell all
-            rows = self._standardized(slice(None))
-            variances, left = scipy.linalg.eigh(rows.astype(np.float64) @ rows.T / count, overwrite_a=True)
-            known = variances > _LEAST_VARIANCE * variances[-1]
-            variances, left = variances[known], left[:, known]
-            return (rows.T @ (left / np.sqrt(variances * count))).astype(np.float32), variances.astype(np.float32)
-        covariance = np.zeros((width, width), np.float64)
-        for part in _chunks(count):
-            rows = self._standardized(part)
-            covariance += rows.T @ rows
-        variances, directions = scipy.linalg.eigh(covariance.astype(np.float32) / count, overwrite_a=True)
-        return directions.astype(np.float32), np.maximum(variances, 0).astype(np.float32)
+    def measured(
+        self, coordinates: _Coordinates, solution: np.ndarray, images: np.ndarray | slice = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """See `_measured`; of the images themselves, which are the first of their views."""
+        logits = coordinates.logits(solution)[:: self.views]
+        return _measured(logits[images], self.labels[images], self.options)
 
-    def zeros(self) -> np.ndarray:
-        return np.zeros((self.rows.shape[1] + 1, self._options.classes), np.float32)
 
-    def fit(self, penalty: float, weights: np.ndarray, start: np.ndarray) -> _Optimum:
+class _Coordinates:
+    """The coordinates in which the examples are fitted: the features, or as many as there are examples.
+
+    With fewer examples than features, the kernel is a sum of examples, and the rows of the Cholesky factor of their
+    Gram matrix have the products, and so the fits and norms, that the examples have.
+    """
+
+    def __init__(self, examples: np.ndarray, targets: np.ndarray, mean: np.ndarray, scale: np.ndarray):
+        """Factorises what all fits share.
+
+        Args:
+          examples: float32 [examples, features]: centred and scaled; the last ones of the features, if not all.
+          targets: float32 [examples, classes].
+          mean: float32 [all features].
+          scale: float32 [all features].
+        """
+        count, width = examples.shape
+        self._targets, self._mean, self._scale = targets, mean, scale
+        self._rows, self._examples, self._factor = examples, examples, None
+        if count < width:
+            gram = _products(examples.T)
+            gram.flat[:: count + 1] += _JITTER * gram.trace() / count + np.finfo(np.float32).tiny
+            self._factor = scipy.linalg.cholesky(gram, lower=True, overwrite_a=True)
+            self._rows = self._factor.astype(np.float32)
+        self._moment = _products(self._rows) / count
+
+    def fit(self, penalty: float, weights: np.ndarray, start: np.ndarray | None, least_change: float) -> _Optimum:
         """Fits some of the examples, those whose weight is above 0.
 
         Args:
           penalty: of the kernel.
-          weights: [images * views], at least 0.
-          start: a solution to begin with.
+          weights: [examples], at least 0.
+          start: a solution to begin with; None for zeros.
+          least_change: relative change of the loss at which the fit ends.
         """
         weights = weights / weights.sum(dtype=np.float64)
-        curvature = np.append(self._variances / self._options.classes + penalty, 1 / self._options.classes)
-        scale = (1 / np.sqrt(curvature)).astype(np.float32)[:, np.newaxis]
-        last = [0.0]
+        classes, width = self._targets.shape[1], len(self._moment)
+        curvature = self._moment / classes
+        curvature.flat[:: width + 1] += penalty
+        root = scipy.linalg.cholesky(curvature, lower=True, overwrite_a=True).astype(np.float32)
+        shape, bias_scale = (width + 1, classes), np.float32(np.sqrt(classes))
+
+        def solution_at(point: np.ndarray) -> np.ndarray:
+            point = point.reshape(shape).astype(np.float32)
+            kernel = scipy.linalg.solve_triangular(root, point[:-1], lower=True, trans="T", check_finite=False)
+            return np.vstack([kernel, bias_scale * point[-1:]])
 
         def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
             interruption.check()
-            solution = scale * point.reshape(start.shape).astype(np.float32)
-            last[0], gradient = self._loss(solution, weights)
+            solution = solution_at(point)
+            loss, gradient = self._loss(solution, weights)
             gradient[:-1] += penalty * solution[:-1]
-            value = last[0] + penalty / 2 * float(np.vdot(solution[:-1], solution[:-1]))
-            return value, (scale * gradient).ravel().astype(np.float64)
+            inner = scipy.linalg.solve_triangular(root, gradient[:-1], lower=True, check_finite=False)
+            value = loss + penalty / 2 * float(np.vdot(solution[:-1], solution[:-1]))
+            return value, np.vstack([inner, bias_scale * gradient[-1:]]).ravel().astype(np.float64)
 
-        result = scipy.optimize.minimize(
-            objective,
-            (start / scale).ravel(),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": _ITERATIONS, "maxcor": _MEMORY, "gtol": _GRADIENT, "ftol": _LOSS},
-        )
-        solution = scale * result.x.reshape(start.shape).astype(np.float32)
+        first = np.zeros(shape) if start is None else np.vstack([root.T @ start[:-1], start[-1:] / bias_scale])
+        options = {"maxiter": _ITERATIONS, "maxcor": _MEMORY, "gtol": _GRADIENT, "ftol": least_change}
+        result = scipy.optimize.minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
+        solution = solution_at(result.x)
         loss, _ = self._loss(solution, weights)
         # Status 2: no step lowers the loss by more than the rounding of float32, which is the optimum too.
         return _Optimum(solution, loss, int(result.nit), result.status in (0, 2))
@@ -258,28 +362,21 @@ class _Problem:
         logs = scipy.special.log_softmax(self.logits(solution), axis=1)
         loss = -float(weights @ np.einsum("ij,ij->i", self._targets, logs, dtype=np.float64))
         errors = ((np.exp(logs) - self._targets) * weights[:, np.newaxis]).astype(np.float32)
-        return loss, np.vstack([self.rows.T @ errors, errors.sum(axis=0)])
+        return loss, np.vstack([self._rows.T @ errors, errors.sum(axis=0)])
 
     def logits(self, solution: np.ndarray) -> np.ndarray:
-        return self.rows @ solution[:-1] + solution[-1]
-
-    def first_views(self, logits: np.ndarray) -> np.ndarray:
-        """Those rows that are the images themselves."""
-        return logits[:: self._views]
-
-    def of_images(self, chosen: np.ndarray) -> np.ndarray:
-        """[images] to [images * views]."""
-        return np.repeat(chosen, self._views)
-
-    def measured(self, solution: np.ndarray, images: np.ndarray | slice = slice(None)) -> tuple[float, float]:
-        """Loss and accuracy on the images themselves, unweighted."""
-        return _measured(self.first_views(self.logits(solution))[images], self.labels[images], self._options)
+        """float32 [examples, classes]."""
+        return self._rows @ solution[:-1] + solution[-1]
 
     def on_features(self, solution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel and bias for features as they are."""
-        kernel = (self._to_components @ solution[:-1]) / self._deviation[:, np.newaxis]
-        bias = solution[-1] - self._mean.astype(np.float64) @ kernel
-        return kernel.astype(np.float32), bias.astype(np.float32)
+        """Kernel and bias for all features as they are."""
+        inner = solution[:-1].astype(np.float64)
+        if self._factor is not None:
+            inner = self._examples.T @ scipy.linalg.solve_triangular(self._factor, inner, lower=True, trans="T")
+        kernel = np.zeros((len(self._scale), inner.shape[1]))
+        kernel[-len(inner) :] = inner
+        kernel *= self._scale[:, np.newaxis]
+        return kernel.astype(np.float32), (solution[-1] - self._mean.astype(np.float64) @ kernel).astype(np.float32)
 
 
 class _Answers:
@@ -288,81 +385,57 @@ class _Answers:
     def __init__(self, evaluation: Examples, options: Options):
         self._evaluation, self._options = evaluation, options
 
-    def measured(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[float, float]:
+    def measured(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `_measured`."""
         features = self._evaluation.features[:, 0]
         logits = np.concatenate([features[part].astype(np.float32) @ kernel + bias for part in _chunks(len(features))])
         return _measured(logits, self._evaluation.labels, self._options)
 
 
 class _OnEval:
-    """Judges a penalty by the loss on eval."""
+    """Judges by the loss on eval."""
 
     def __init__(self, problem: _Problem, answers: _Answers):
         self._problem, self._answers = problem, answers
-        self.solution = problem.zeros()
+        self._starts: dict[float, np.ndarray] = {}  # by weight
 
-    def __call__(self, penalty: float) -> Trial:
-        began = time.monotonic()
-        optimum = self._problem.fit(penalty, self._problem.weights, self.solution)
-        self.solution = optimum.solution
-        val_loss, val_accuracy = self._answers.measured(*self._problem.on_features(optimum.solution))
-        return Trial(penalty, optimum.loss, val_loss, val_accuracy, optimum.iterations, time.monotonic() - began)
+    def __call__(self, weight: float, penalty: float) -> _Attempt:
+        began, problem = time.monotonic(), self._problem
+        coordinates = problem.coordinates(weight)
+        optimum = coordinates.fit(penalty, problem.weights, self._starts.get(weight), _LOSS_OF_TRIAL)
+        self._starts[weight] = optimum.solution
+        losses, hits = self._answers.measured(*coordinates.on_features(optimum.solution))
+        seconds = time.monotonic() - began
+        trial = Trial(penalty, weight, optimum.loss, *_summary(losses, hits), optimum.iterations, seconds)
+        return _Attempt(trial, losses, optimum.solution)
 
 
 class _CrossValidation:
-    """Judges a penalty by the loss on training images that were not fitted; each is once among them.
+    """Judges by the loss on training images that were not fitted; each is at most once among them.
 
-    Means and deviations, which know no labels, are those of all training examples.
+    Means and scales of features, which know no labels, are those of all training examples.
     """
 
     def __init__(self, problem: _Problem, seed: int):
         self._problem = problem
         self._fold_of = _folds(problem.labels, seed)
-        self._solutions = [problem.zeros() for _ in range(FOLDS)]
+        self._held_out = min(FOLDS, -(-FOLDS * _ENOUGH_FOR_FOLDS // len(self._fold_of)))
+        self._starts: dict[tuple[float, int], np.ndarray] = {}  # by weight and fold
 
-    @property
-    def solution(self) -> np.ndarray:
-        return np.mean(self._solutions, axis=0)
-
-    def __call__(self, penalty: float) -> Trial:
+    def __call__(self, weight: float, penalty: float) -> _Attempt:
         began, problem = time.monotonic(), self._problem
-        sums, losses, iterations = np.zeros(2), [], 0
-        for fold, start in enumerate(self._solutions):
+        coordinates = problem.coordinates(weight)
+        optima, measured = [], []
+        for fold in range(self._held_out):
             held_out = self._fold_of == fold
-            weights = problem.weights * ~problem.of_images(held_out)
-            optimum = problem.fit(penalty, weights, start)
-            self._solutions[fold] = optimum.solution
-            sums += np.array(problem.measured(optimum.solution, held_out)) * held_out.sum()
-            losses.append(optimum.loss)
-            iterations += optimum.iterations
-        val_loss, val_accuracy = (sums / len(self._fold_of)).tolist()
-        return Trial(penalty, float(np.mean(losses)), val_loss, val_accuracy, iterations, time.monotonic() - began)
-
-
-def _search(
-    judge: _OnEval | _CrossValidation, on_trial: Callable[[Trial], None]
-) -> tuple[list[Trial], float, np.ndarray]:
-    """Tries penalties, each from the solution of the one before; gives the trials, the best penalty, its solution."""
-    trials: list[Trial] = []
-    best: tuple[float, float, np.ndarray] = (np.inf, np.nan, judge.solution)
-
-    def gains(penalty: float) -> bool:
-        nonlocal best
-        trial = judge(penalty)
-        trials.append(trial)
-        on_trial(trial)
-        better = trial.val_loss < best[0] * (1 - _GAIN if penalty < best[1] else 1)
-        if better or len(trials) == 1:
-            best = (trial.val_loss, penalty, judge.solution)
-        return better or len(trials) == 1
-
-    for penalty in PENALTIES:
-        if not gains(penalty):
-            break
-    middle = best[1]
-    for penalty in (middle / _STEP, middle * _STEP):
-        gains(float(f"{penalty:.3g}"))
-    return trials, best[1], best[2]
+            weights = problem.weights * ~np.repeat(held_out, problem.views)
+            optima.append(coordinates.fit(penalty, weights, self._starts.get((weight, fold)), _LOSS_OF_TRIAL))
+            self._starts[weight, fold] = optima[-1].solution
+            measured.append(problem.measured(coordinates, optima[-1].solution, held_out))
+        losses, hits = (np.concatenate(part) for part in zip(*measured, strict=True))
+        loss, iterations = float(np.mean([one.loss for one in optima])), sum(one.iterations for one in optima)
+        trial = Trial(penalty, weight, loss, *_summary(losses, hits), iterations, time.monotonic() - began)
+        return _Attempt(trial, losses, np.mean([one.solution for one in optima], axis=0))
 
 
 def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -382,23 +455,37 @@ def _targets(labels: np.ndarray, options: Options) -> np.ndarray:
     return targets
 
 
-def _measured(logits: np.ndarray, labels: np.ndarray, options: Options) -> tuple[float, float]:
+def _measured(logits: np.ndarray, labels: np.ndarray, options: Options) -> tuple[np.ndarray, np.ndarray]:
+    """Loss of each image, and whether its most probable class is the true one."""
     logs = np.maximum(scipy.special.log_softmax(logits.astype(np.float64), axis=1), np.log(_SMALLEST))
-    losses = -np.einsum("ij,ij->i", _targets(labels, options), logs)
-    return float(losses.mean()), float((logits.argmax(axis=1) == labels).mean())
+    return -np.einsum("ij,ij->i", _targets(labels, options), logs), logits.argmax(axis=1) == labels
 
 
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each feature, float32 [features]; a feature that does not vary has a deviation of 1."""
+def _summary(losses: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
+    """Mean loss and accuracy."""
+    return float(losses.mean()), float(hits.mean())
+
+
+def _moments(features: np.ndarray, blocks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean of each feature, and 1 by the root of its block's mean variance (0 if it has none); float32 [features]."""
     count, width = features.shape
     mean, variance = np.zeros(width), np.zeros(width)
     for part in _chunks(count):
         mean += features[part].sum(axis=0, dtype=np.float64) / count
     for part in _chunks(count):
         variance += np.square(features[part] - mean).sum(axis=0) / count
-    deviation = np.sqrt(variance)
-    deviation[deviation <= np.maximum(_LEAST_DEVIATION * np.abs(mean), np.finfo(np.float32).tiny)] = np.inf
-    return mean.astype(np.float32), deviation.astype(np.float32)
+    sizes = [np.sqrt(block.mean()) for block in np.split(variance, np.cumsum(blocks)[:-1])]
+    scale = [1 / size if size > np.finfo(np.float32).tiny else 0.0 for size in sizes]
+    return mean.astype(np.float32), np.repeat(scale, blocks).astype(np.float32)
+
+
+def _products(rows: np.ndarray) -> np.ndarray:
+    """Each column times each, float64 [columns, columns]: in float32, the small eigenvalues would be rounding."""
+    products = np.zeros((rows.shape[1], rows.shape[1]))
+    for part in _chunks(len(rows)):
+        exact = rows[part].astype(np.float64)
+        products += exact.T @ exact
+    return products
 
 
 def _chunks(count: int) -> list[slice]:
