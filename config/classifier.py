@@ -69,7 +69,7 @@ class ClassifierConfig(Section):
             "training.head": training.head != HeadPhaseConfig(),
             **{
                 f"training.{field}": getattr(training, field) != defaults[field].default
-                for field in ("batch_size", "precision", "replicas")
+                for field in ("precision", "replicas")
             },
             "training.loss.focal_gamma": loss.focal_gamma is not None,
         }

@@ -53,12 +53,13 @@ class HeadConfig(Section):
     [batch, features], and gives a Keras tensor [batch, units]."""
     blocks: Literal["all", "last"] = "all"
     """logistic: the feature maps of the backbone that are pooled, each by its average: those at the ends of `all`
-    (default) blocks, or the `last` one. A backbone that is a SavedModel has only the last."""
+    (default) blocks, or the `last` one. With `all`, the weight of the blocks before the last is chosen from 0, 0.3 and
+    1, so only the last one counts where the others do not help. A backbone that is a SavedModel has only the last."""
     penalty: Annotated[float | str, pydantic.PlainValidator(_penalty)] = "auto"
     """logistic: a number p above 0: minimised is the mean cross-entropy + p/2 · the sum of squares of the kernel, on
-    features of mean 0 and deviation 1. So the number of images does not matter; scikit-learn's C is 1/(images · p).
-    `auto` (default) chooses p: by the loss on eval if eval has 1,000 images or more, else by 5-fold cross-validation on
-    the training split."""
+    centred features, each block divided by the root of its mean variance. So the number of images does not matter;
+    scikit-learn's C is 1/(images · p). `auto` (default) chooses p: by the loss on eval if eval has 1,000 images or
+    more, else by 5-fold cross-validation on the training split."""
     dropout: float = Field(0.3, ge=0, lt=1, allow_inf_nan=False)
     """Fraction of the last features that is dropped in training (not in `custom`); 0 to below 1; default 0.3."""
     l2: float = Field(0.0, ge=0, allow_inf_nan=False)

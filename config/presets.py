@@ -9,7 +9,7 @@ Quality = Literal["fast", "good", "best"]
 
 # Section to fields to values, in place of the defaults. `good` is the defaults themselves.
 _PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"head": {"kind": "logistic"}, "training": {"fine_tune": None}},
+    "fast": {"head": {"kind": "logistic"}, "training": {"fine_tune": None, "loss": {"label_smoothing": 0.0}}},
     "good": {},
     "best": {
         "backbone": {"image_size": 224},

@@ -18,6 +18,7 @@ import tensorflow_transform as tft
 from config.classifier import ClassifierConfig
 from config.errors import BadInputError
 from modules import classifier, heads
+from modules.backbones import blocks
 from modules.classifier import Classifier
 from modules.data import training_data, transform_graph, trunk_features
 from modules.data.input_pipeline import Batches
@@ -128,7 +129,8 @@ class TrainingRun:
         training_data.refuse_other_weights(self.data.manifest, built.backbone)
         if self.data.manifest.views > 1:
             augmentation.write_sheet(self._views(self.data.manifest.views), self.model_run / SHEET)
-        return logistic_phase.fit(built.head, self.data.features, self._class_weights(), self.config, log)
+        widths = blocks.widths(built.backbone)
+        return logistic_phase.fit(built.head, widths, self.data.features, self._class_weights(), self.config, log)
 
     def export(self, trained: keras.Model) -> None:
         """Writes the served model with its warm-up requests, and what the model in memory answers to a few images.

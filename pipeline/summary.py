@@ -168,7 +168,7 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
             "eval_loss": record["eval_loss"],
             "rolled_back": record["rolled_back"],
             "reason": record["reason"],
-            **{name: record[name] for name in ("penalty", "chosen_by") if name in record},
+            **{name: record[name] for name in ("penalty", "weight", "chosen_by") if name in record},
         }
         for record in history["phases"]
     ]

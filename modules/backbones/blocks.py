@@ -39,6 +39,17 @@ def pooled(backbone: keras.Model, blocks: str | None) -> keras.Model:
     return keras.Model(backbone.input, joined, name=backbone.name)
 
 
+def widths(backbone: keras.Model) -> tuple[int, ...]:
+    """How many features are of each block, from the input on.
+
+    Args:
+      backbone: as `pooled` gives it, with blocks.
+    """
+    if not any(layer.name == FEATURES for layer in backbone.layers):
+        return (backbone.output.shape[-1],)
+    return tuple(tensor.shape[-1] for tensor in backbone.get_layer(FEATURES).input)
+
+
 def ends(backbone: keras.Model) -> list[keras.KerasTensor]:
     """Feature maps at the ends of blocks, from the input on; the backbone's output is the last.
 

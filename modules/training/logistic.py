@@ -36,7 +36,7 @@ FOLDS = 5
 _ENOUGH_FOR_FOLDS = 2000  # images; no more folds are held out than it takes to measure as many
 
 WEIGHTS = (0.0, 0.3, 1.0)  # of the blocks before the last
-_FIRST_PENALTY, _LEAST_PENALTY, _LARGEST_PENALTY = 0.1, 1e-6, 1e3
+_FIRST_PENALTY, _LEAST_PENALTY, _LARGEST_PENALTY = 0.1, 1e-5, 1e3
 _STEPS = (10.0, 10**0.5)  # factors between penalties: the second refines what the first found
 # Share by which a weaker penalty, or more weight on earlier blocks, must lower the loss: where nothing is at stake,
 # less is safer.
@@ -46,7 +46,7 @@ _CHUNK = 4096  # rows
 _ITERATIONS = 1000
 _MEMORY = 20  # pairs that L-BFGS keeps
 _GRADIENT = 1e-5  # largest component of the gradient at the optimum, in the coordinates of the fit
-_LOSS, _LOSS_OF_TRIAL = 1e-9, 1e-6  # smallest relative change of the loss, in the last fit and in trials
+_LOSS, _LOSS_OF_TRIAL = 1e-9, 1e-6  # smallest change of the loss (relative above 1), in the last fit and in trials
 _JITTER = 1e-9  # added to the diagonal of the Gram matrix, as a share of its mean
 _SMALLEST = 1e-7  # a probability below it counts as this, as in Keras's losses
 
@@ -326,7 +326,7 @@ class _Coordinates:
           penalty: of the kernel.
           weights: [examples], at least 0.
           start: a solution to begin with; None for zeros.
-          least_change: relative change of the loss at which the fit ends.
+          least_change: of the loss; at a smaller one the fit ends.
         """
         weights = weights / weights.sum(dtype=np.float64)
         classes, width = self._targets.shape[1], len(self._moment)

@@ -24,6 +24,7 @@ _JUDGES = {logistic.EVAL: "eval", logistic.CROSS_VALIDATION: "cross-validation",
 
 def fit(
     head: keras.Model,
+    widths: tuple[int, ...],
     tables: tuple[FeatureTable, FeatureTable],
     class_weights: Sequence[float] | None,
     config: ClassifierConfig,
@@ -33,6 +34,7 @@ def fit(
 
     Args:
       head: of kind logistic.
+      widths: how many of the features are of each block; see blocks.widths.
       tables: pooled features of the training and the eval split.
       class_weights: of the examples of each class, by index; None for 1.
       config: its sections `head` and `training`.
@@ -45,6 +47,7 @@ def fit(
     train, evaluation = tables
     options = Options(
         classes=len(train.counts),
+        blocks=widths,
         penalty=None if config.head.penalty == "auto" else float(config.head.penalty),
         label_smoothing=config.training.loss.label_smoothing,
         seed=config.training.seed,
@@ -55,8 +58,8 @@ def fit(
     def on_trial(trial: Trial) -> None:
         log.trial(next(numbers), trial)
         _log.info(
-            "  penalty %g: loss %.4f; %s loss %.4f, accuracy %.4f; %.1f s",
-            *(trial.penalty, trial.loss, _JUDGES[options.judge(evaluation.images)]),
+            "  weight of earlier blocks %g, penalty %g: loss %.4f; %s loss %.4f, accuracy %.4f; %.1f s",
+            *(trial.weight, trial.penalty, trial.loss, _JUDGES[options.judge(evaluation.images)]),
             *(trial.val_loss, trial.val_accuracy, trial.seconds),
         )
 
@@ -69,8 +72,9 @@ def fit(
     if not fitted.converged:
         _log.warning("  warning: the head has not reached its optimum after %d steps", fitted.iterations)
     _log.info(
-        "  head fitted with penalty %g, chosen by %s: loss %.4f, accuracy %.4f; eval loss %.4f, accuracy %.4f",
-        *(fitted.penalty, _JUDGES[fitted.chosen_by]),
+        "  head fitted with weight %g and penalty %g, chosen by %s: loss %.4f, accuracy %.4f; eval loss %.4f, "
+        "accuracy %.4f",
+        *(fitted.weight, fitted.penalty, _JUDGES[fitted.chosen_by]),
         *(fitted.figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")),
     )
     heads.set_answer(head, fitted.kernel, fitted.bias)

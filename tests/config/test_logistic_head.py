@@ -31,7 +31,6 @@ def test_a_logistic_head_survives_the_way_to_a_stage():
     [
         ({"training": {"fine_tune": {}}}, "training.fine_tune: .*set training.fine_tune: null"),
         ({"training": {"head": {"learning_rate": 0.1}}}, "training.head: is not used by head.kind logistic"),
-        ({"training": {"batch_size": 8}}, "training.batch_size: is not used"),
         ({"training": {"precision": "mixed_float16"}}, "training.precision: is not used"),
         ({"training": {"loss": {"focal_gamma": 2.0}}}, "training.loss.focal_gamma: is not used"),
         ({"trunk_features": {"mode": "pixels"}}, "head.kind: logistic needs kept features, .*set trunk_features.mode"),
@@ -46,6 +45,10 @@ def test_a_logistic_head_survives_the_way_to_a_stage():
 def test_what_a_logistic_head_does_not_use_is_refused(sections, message):
     with pytest.raises(pydantic.ValidationError, match=message):
         parsed(**sections)
+
+
+def test_a_batch_size_is_allowed_since_calibration_uses_it():
+    assert parsed(training={"batch_size": 8}).training.batch_size == 8
 
 
 def test_views_are_allowed():

@@ -27,6 +27,12 @@ def test_best_fills_in_what_the_file_does_not_set():
     assert (fine_tune.layers, fine_tune.epochs, config.training.seed) == (0.7, 3, 7)
 
 
+def test_fast_is_a_logistic_head_on_plain_labels_also_beside_fields_of_other_heads():
+    config = run_config(quality="fast", training={"batch_size": 64, "seed": 1})
+    assert (config.head.kind, config.training.fine_tune, config.training.loss.label_smoothing) == ("logistic", None, 0)
+    assert (config.training.batch_size, config.training.seed) == (64, 1)
+
+
 def test_fields_of_the_file_win():
     config = run_config(quality="best", backbone={"image_size": 96}, training={"fine_tune": None})
     assert (config.backbone.image_size, config.training.fine_tune) == (96, None)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import scipy.special
 from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from modules.training import logistic
 from modules.training.logistic import Examples, Options
@@ -14,11 +13,11 @@ PENALTY = 0.03
 
 
 def draw(count: int, width: int = 12, seed: int = 0, noise: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Overlapping clouds; features of very different sizes, and one that does not vary."""
+    """Overlapping clouds; features of different sizes, and one that does not vary."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % CLASSES
     features = np.random.default_rng(99).normal(size=(CLASSES, width))[labels] + noise * rng.normal(size=(count, width))
-    features = features * np.logspace(-2, 2, width) + 5
+    features = features * np.logspace(-0.5, 0.5, width) + 5
     features[:, 0] = 7
     return features.astype(np.float32), labels
 
@@ -27,13 +26,12 @@ def probabilities(fitted, features):
     return scipy.special.softmax(features @ fitted.kernel + fitted.bias, axis=1)
 
 
-def of_scikit_learn(features, labels, penalty, weights=None, wanted=None):
-    """Probabilities by the library, with the penalty as its C."""
-    scaler = StandardScaler().fit(features)
+def of_scikit_learn(features, labels, penalty, weights=None):
+    """Probabilities by the library, with the penalty as its C, on features divided by one number."""
+    scaled = (features - features.mean(axis=0)) / np.sqrt(features.astype(float).var(axis=0).mean())
     total = len(labels) if weights is None else weights.sum()
     model = LogisticRegression(C=1 / (total * penalty), tol=1e-8, max_iter=5000)
-    model.fit(scaler.transform(features.astype(float)), labels, sample_weight=weights)
-    return model.predict_proba(scaler.transform((features if wanted is None else wanted).astype(float)))
+    return model.fit(scaled, labels, sample_weight=weights).predict_proba(scaled)
 
 
 @pytest.mark.parametrize("count", [90, 9])  # 9: fewer images than features
@@ -52,8 +50,6 @@ def test_a_weight_counts_as_that_many_examples_and_the_scale_of_all_does_not_mat
     features, labels = draw(60)
     evaluation = Examples(features[:, np.newaxis], labels)
     weights = 1 + np.arange(60) % 2
-    # The standardisation is that of the images as they are, so it is taken out of the comparison.
-    features = StandardScaler().fit_transform(features).astype(np.float32)
     fitted, doubled = (
         logistic.fit(Examples(features[:, np.newaxis], labels, given), evaluation, Options(CLASSES, PENALTY))
         for given in (weights, 2 * weights)
@@ -119,6 +115,49 @@ def test_cross_validation_measures_images_that_were_not_fitted():
     fitted = logistic.fit(Examples(features, labels), Examples(features, labels), Options(CLASSES))
     weakest = min(fitted.trials, key=lambda trial: trial.penalty)
     assert weakest.loss < 0.8 and weakest.val_loss > 1.05 and weakest.val_accuracy < 0.6
+
+
+def two_blocks(helps: bool) -> tuple[np.ndarray, np.ndarray]:
+    """An earlier block, of large numbers, which tells the classes or is noise; and a last block that half tells them."""
+    rng = np.random.default_rng(4)
+    labels = np.arange(120) % CLASSES
+    means = np.eye(CLASSES)[labels]
+    earlier = 1000 * (3 * helps * means @ rng.normal(size=(CLASSES, 20)) + rng.normal(size=(120, 20)))
+    last = means + rng.normal(size=(120, CLASSES))
+    return np.concatenate([earlier, last], axis=1).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_earlier_blocks_count_only_where_they_help(helps):
+    features, labels = two_blocks(helps)
+    examples = Examples(features[:80, np.newaxis], labels[:80])
+    unseen = Examples(features[80:, np.newaxis], labels[80:])
+    fitted = logistic.fit(examples, unseen, Options(CLASSES, blocks=(20, CLASSES)))
+    only_last = logistic.fit(
+        Examples(examples.features[:, :, 20:], labels[:80]),
+        Examples(unseen.features[:, :, 20:], labels[80:]),
+        Options(CLASSES, blocks=(CLASSES,)),
+    )
+    assert {trial.weight for trial in fitted.trials} == set(logistic.WEIGHTS)
+    assert {trial.weight for trial in only_last.trials} == {0.0}
+    if helps:
+        assert fitted.weight > 0 and fitted.figures["val_loss"] < 0.5 * only_last.figures["val_loss"]
+    else:
+        assert fitted.weight == 0 and (fitted.kernel[:20] == 0).all()
+        np.testing.assert_allclose(fitted.kernel[20:], only_last.kernel, atol=1e-5)
+        assert fitted.penalty == only_last.penalty
+
+
+def test_the_sizes_of_blocks_do_not_matter():
+    features, labels = two_blocks(helps=True)
+    other_sizes = features * np.repeat([0.001, 50], [20, CLASSES]).astype(np.float32)
+    first, second = (
+        logistic.fit(Examples(given[:, np.newaxis], labels), Examples(given[:, np.newaxis], labels), options)
+        for options in [Options(CLASSES, blocks=(20, CLASSES), penalty=PENALTY)]
+        for given in (features, other_sizes)
+    )
+    assert first.chosen_by == logistic.CROSS_VALIDATION and {trial.penalty for trial in first.trials} == {PENALTY}
+    np.testing.assert_allclose(probabilities(first, features), probabilities(second, other_sizes), atol=1e-3)
 
 
 def test_the_same_seed_gives_the_same_head_and_another_one_other_folds():
