@@ -8,13 +8,17 @@ from pathlib import PurePath
 import pydantic
 from pydantic.fields import FieldInfo
 
+from config import search_space
 from config.beam import BeamConfig
 from config.classifier import ClassifierConfig
 from config.data import DataConfig
 from config.gate import GateConfig
 from config.kubeflow import KubeflowConfig
+from config.search_space import Space
 from config.section import is_uri
 from config.serving import PushConfig, ServingCheckConfig
+from config.training import Layers
+from config.tuner import TunerConfig
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -25,6 +29,7 @@ class RunConfig(ClassifierConfig):
     name: str
     """The pipeline's name: lower-case letters, digits and `-`, at most 63 (also a legal Kubernetes name)."""
     data: DataConfig
+    tuner: TunerConfig | None = None
     gate: GateConfig = GateConfig()
     serving_check: ServingCheckConfig = ServingCheckConfig()
     push: PushConfig = PushConfig()
@@ -60,3 +65,29 @@ class RunConfig(ClassifierConfig):
     def classifier(self) -> ClassifierConfig:
         """The sections that Trainer depends on."""
         return self.part(ClassifierConfig)
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_tuned(self) -> RunConfig:
+        if self.tuner is None:
+            return self
+        if reason := self.reason_for_pixels:
+            raise ValueError(f"tuner: needs kept activations, or each trial would run the whole backbone: {reason}")
+        space = search_space.of(self, self.tuner)
+        if not space:
+            raise ValueError(
+                "tuner: nothing is left to search, because the configuration sets every field that is searched by "
+                "default; name fields in tuner.search"
+            )
+        search_space.check(self, space)
+        search_space.deepest_layers(self, space)
+        return self
+
+    @property
+    def search_space(self) -> Space:
+        """What Tuner searches; empty without a section `tuner`."""
+        return search_space.of(self, self.tuner) if self.tuner else {}
+
+    @property
+    def trunk_layers(self) -> Layers | None:
+        """The layers of the backbone above the trunk: those that are fine-tuned or, in a search, may be."""
+        return search_space.deepest_layers(self, self.search_space)

@@ -52,6 +52,13 @@ def accuracy(output: str) -> keras.metrics.Metric:
     return keras.metrics.CategoricalAccuracy(name="accuracy")
 
 
+def log_loss(output: str) -> keras.metrics.Metric:
+    """The cross-entropy itself, whatever the loss in training is: what trials of different losses are compared by."""
+    if output == "sigmoid":
+        return keras.metrics.BinaryCrossentropy(name="log_loss")
+    return keras.metrics.CategoricalCrossentropy(name="log_loss", from_logits=output == "logits")
+
+
 def encode_labels(index: tf.Tensor, classes: int, output: str) -> tf.Tensor:
     """int64 [batch] class indices to the labels that the loss takes."""
     if output == "sigmoid":

@@ -51,7 +51,8 @@ def fn_args_of(
         custom_config=custom_config(config, state_directory),
         train_files=[files["train"] for files in (example_files, more) if files],
         eval_files=[files["eval"] for files in (example_files, more) if files],
-        transform_output=folder_of(transform_output),
+        transform_graph_path=folder_of(transform_output),
+        hyperparameters=None,
         serving_model_dir=str(folder / "Format-Serving"),
         model_run_dir=str(folder / "run"),
     )

@@ -1,0 +1,162 @@
+"""Tuner's module file: searches the values of a configuration with which Trainer trains best."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from typing import Any
+
+import keras
+import keras_tuner
+import tensorflow as tf
+import tensorflow_transform as tft
+from keras_tuner.engine import base_tuner
+
+from config import search_space
+from config.classifier import ClassifierConfig
+from config.errors import BadInputError
+from config.tuner import TunerConfig
+from modules.data import training_data, transform_graph
+from modules.data.training_data import TrainingData
+from modules.training import training_state
+from modules.tuning import oracle, results, rungs, values
+from modules.tuning.folds import Folds
+from modules.tuning.oracle import SuccessiveHalving
+from modules.tuning.trials import TrialRunner
+
+_log = logging.getLogger("regraft.tuner")
+
+
+class TuningError(BadInputError):
+    """A search is impossible with this data or configuration."""
+
+
+def tuner_fn(fn_args: Any) -> Any:
+    """Called by TFX Tuner, https://www.tensorflow.org/tfx/guide/tuner.
+
+    Args:
+      fn_args: as for trainer.run_fn, but `transform_graph_path` and `working_dir`; `custom_config` also has `tuner`, a
+        serialized TunerConfig, `space`, the values to try by path, and `layers`, by which the trunk was cut.
+
+    Returns:
+      a TunerFnResult.
+
+    Raises:
+      BadInputError: if a split is empty or incomplete, there are fewer than two classes, or activations are not kept.
+    """
+    from tfx.components.tuner.component import TunerFnResult  # takes seconds
+
+    return TunerFnResult(tuner=Tuner(fn_args), fit_kwargs={})
+
+
+class Tuner(base_tuner.BaseTuner):
+    """One search. An unfinished one with the same configuration and data is continued."""
+
+    def __init__(self, fn_args: Any):
+        """Reads the activations, and draws the values of all trials.
+
+        Args:
+          fn_args: see `tuner_fn`.
+        """
+        custom = fn_args.custom_config
+        self._config = ClassifierConfig.parse(custom["classifier"])
+        tuner, space, seed = TunerConfig.parse(custom["tuner"]), custom["space"], self._config.training.seed
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(seed)
+        tf.config.experimental.enable_op_determinism()
+        transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+        self._classes = transform_graph.class_names(transform_output)
+        if len(self._classes) < 2:
+            raise TuningError(f"a classifier needs two classes or more; the training split holds {self._classes}")
+        memory = int(self._config.trunk_features.memory_gib * 2**30)
+        data = training_data.read(fn_args, transform_output, self._classes, memory)
+        data.check_complete(custom.get("images", {}))
+        train, evaluation = _features(data)
+        cross_validated = evaluation.images < tuner.cross_validate_below
+        folds = Folds(train, evaluation, cross_validated, seed)
+        candidates = oracle.draw(self._config, space, tuner.trials, seed)
+        self._plan = rungs.plan(len(candidates), folds.images, _epochs(self._config), cross_validated)
+        self._candidates = candidates
+        remaining = max(memory - train.held - evaluation.held, memory // 4)
+        assert data.manifest is not None
+        self._runner = TrialRunner(self._config, self._classes, data.manifest, custom["layers"], folds, remaining)
+        scored = f"cross-validation over {train.images + evaluation.images} images" if cross_validated else "eval"
+        _log.info(
+            "  %d trials, scored by the log loss on %s; searched: %s",
+            *(len(candidates), scored, ", ".join(path for path, allowed in space.items() if len(allowed) > 1)),
+        )
+        super().__init__(
+            SuccessiveHalving(candidates, self._plan, None if tuner.minutes is None else 60 * tuner.minutes),
+            directory=custom["state_directory"] or fn_args.working_dir,
+            project_name=f"tuner-{training_state.digest(training_state.identity(fn_args))}",
+        )
+        if self.oracle.trials:
+            _log.info("  continuing after %d trainings of an unfinished search", len(self.oracle.end_order))
+
+    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> dict[str, float]:
+        """Called by keras-tuner for one candidate on one rung."""
+        start = time.monotonic()
+        held = trial.hyperparameters.values
+        config = search_space.applied(self._config, self._candidates[held[oracle.CANDIDATE]])
+        score = self._runner.score(config, self._plan[held[oracle.RUNG]])
+        seconds = time.monotonic() - start
+        self._report(held[oracle.RUNG], score, seconds)
+        return {oracle.OBJECTIVE: score, oracle.SECONDS: seconds}
+
+    def _try_run_and_update_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """As keras-tuner's, but an error ends the search, which can be continued; keras-tuner would swallow it."""
+        self._run_and_update_trial(trial, *fit_args, **fit_kwargs)
+        trial.status = "COMPLETED"
+
+    def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
+        """The values of the best trial alone, without the space: Trainer trains again if they change, and only then."""
+        best = keras_tuner.HyperParameters()
+        best.values = values.encoded(self._candidates[self.best])
+        return [best]
+
+    @property
+    def best(self) -> int:
+        """The number of the best trial, from 0.
+
+        Raises:
+          TuningError: if no trial has a finite loss.
+        """
+        try:
+            return int(self.oracle.best())
+        except LookupError:
+            raise TuningError(
+                "tuner: the loss of every trial became infinite; search smaller values of the learning rates"
+            ) from None
+
+    def results(self) -> dict[str, Any]:
+        """What `trials.json` holds."""
+        return results.collect(self.oracle, self._candidates, self._plan, self.best)
+
+    def discard(self) -> None:
+        """Deletes the state: the search has ended."""
+        shutil.rmtree(self.project_dir, ignore_errors=True)
+
+    def _report(self, rung: int, score: float, seconds: float) -> None:
+        """A line for a trial that has ended, with the time left if the others take as long, by their length."""
+        ended = [*self.oracle.scores(rung).values(), score]
+        visits = [step.share * step.folds for step in self._plan]
+        left = sum(visits[number] * step.trials for number, step in enumerate(self._plan) if number > rung)
+        left += visits[rung] * (self._plan[rung].trials - len(ended))
+        _log.info(
+            "  rung %d of %d, trial %d of %d: log loss %.4f in %.1f s; best %.4f; %s left",
+            *(rung + 1, len(self._plan), len(ended), self._plan[rung].trials, score, seconds, min(ended)),
+            f"about {seconds * left / visits[rung]:.0f} s",
+        )
+
+
+def _features(data: TrainingData) -> tuple[Any, Any]:
+    if data.features is None:
+        reason = data.manifest.reason if data.manifest else "there is no stage TrunkFeatures"
+        raise TuningError(f"tuner: needs kept activations, or each trial would run the whole backbone: {reason}")
+    return data.features
+
+
+def _epochs(config: ClassifierConfig) -> int:
+    training = config.training
+    return training.head.epochs + (training.fine_tune.epochs if training.fine_tune else 0)

@@ -1,0 +1,76 @@
+"""The plan of a search: successive halving, https://arxiv.org/abs/1502.07943.
+
+All trials run a short training, on a rung; the best quarter of them run a longer one on the next rung, and so on. Each
+training has a learning-rate schedule of its own length: half of a long schedule, with high rates to its end, would say
+little about the whole.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from config.classifier import ClassifierConfig
+from config.training import PhaseConfig
+
+ETA = 4  # one trial of so many goes on to the next rung
+FOLDS = 3
+# A search shall cost two trainings at most. All figures are image visits (images times epochs): the whole search in
+# multiples of one training's, and a trial's fixed cost (to compile two phases, and to score: 2 to 4 s on two CPU cores,
+# where a visit costs 5 ms) as the visits that it could make in that time.
+_WHOLE, _LEAST, _FIXED = 1.8, 0.5, 600
+_FIRST_RUNG = 0.5  # its share of all; the others divide the rest
+_SMALLEST_PER_CLASS = 8  # images
+
+
+@dataclass(frozen=True)
+class Rung:
+    """Trainings of one length.
+
+    Attributes:
+      trials: how many trials run it.
+      share: image visits of a trial, as a share of those of a whole training; above 0, at most 1.
+      folds: on how many folds a trial is scored; 1 without cross-validation.
+    """
+
+    trials: int
+    share: float
+    folds: int
+
+    def images(self, available: int, classes: int) -> int:
+        """How many training images are used; the share is split evenly between images and epochs."""
+        return min(available, max(_SMALLEST_PER_CLASS * classes, math.ceil(available * math.sqrt(self.share))))
+
+    def shortened(self, config: ClassifierConfig) -> ClassifierConfig:
+        """A configuration with fewer epochs in both phases."""
+        training = config.training
+        phases = {"head": training.head, "fine_tune": training.fine_tune}
+        shorter = {name: self._shortened(phase) for name, phase in phases.items() if phase is not None}
+        return config.model_copy(update={"training": training.model_copy(update=shorter)})
+
+    def _shortened(self, phase: PhaseConfig) -> PhaseConfig:
+        epochs = max(1, round(phase.epochs * math.sqrt(self.share)))
+        return phase.model_copy(update={"epochs": epochs, "warmup_epochs": min(phase.warmup_epochs, epochs - 1)})
+
+
+def plan(trials: int, images: int, epochs: int, cross_validated: bool) -> list[Rung]:
+    """The rungs of a search, the shortest trainings first.
+
+    Args:
+      trials: how many there are on the first rung.
+      images: that a trial can train on at most.
+      epochs: of both phases of a whole training.
+      cross_validated: whether the last rung is scored on all folds, and the others on one.
+    """
+    counts = [trials]
+    while counts[-1] > ETA:
+        counts.append(max(2, round(counts[-1] / ETA)))
+    folds = [1] * (len(counts) - 1) + [FOLDS if cross_validated else 1]
+    runs = [count * several for count, several in zip(counts, folds, strict=True)]
+    whole = max(_WHOLE - _FIXED * sum(runs) / (images * epochs), _LEAST)
+    others = (1 - _FIRST_RUNG) / max(1, len(counts) - 1)
+    parts = [_FIRST_RUNG, *[others] * (len(counts) - 1)] if len(counts) > 1 else [1.0]
+    return [
+        Rung(count, min(1.0, whole * part / run), several)
+        for count, part, run, several in zip(counts, parts, runs, folds, strict=True)
+    ]

@@ -1,0 +1,145 @@
+"""Runs one trial: the training that Trainer would run, shorter, on kept activations."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+from config.classifier import ClassifierConfig
+from config.training import Layers
+from modules import classifier
+from modules.backbones import builders
+from modules.classifier import Classifier
+from modules.data.input_pipeline import Batches
+from modules.data.training_data import PhasesOnFeatures
+from modules.data.trunk_features import Manifest
+from modules.training import callbacks, losses, phases
+from modules.training.tensorboard import NoLog
+from modules.training.training_state import TrainingState
+from modules.tuning.folds import Fold, Folds
+from modules.tuning.rungs import Rung
+
+_log = logging.getLogger("regraft.trainer")
+
+
+class TrialRunner:
+    """Runs trials on the same activations and backbone, whose weights are loaded once."""
+
+    def __init__(
+        self,
+        config: ClassifierConfig,
+        classes: Sequence[str],
+        manifest: Manifest,
+        layers: Layers | None,
+        folds: Folds,
+        memory: int,
+    ):
+        """Loads the backbone.
+
+        Args:
+          config: without any value of the search.
+          classes: class names by index.
+          manifest: how the activations were made.
+          layers: by which the trunk was cut; see PhasesOnFeatures.
+          folds: the activations.
+          memory: bytes that a rung's activations and the results of layers that do not train may take.
+        """
+        self._classes, self._manifest, self._layers, self._folds, self._memory = (
+            classes,
+            manifest,
+            layers,
+            folds,
+            memory,
+        )
+        self._backbone = builders.load(config.backbone)
+        self._weights = self._backbone.get_weights()
+        self._rung: Rung | None = None
+        self._data: dict[int, tuple[Fold, dict]] = {}
+
+    def score(self, config: ClassifierConfig, rung: Rung) -> float:
+        """The mean log loss over the folds of a rung; infinite if the loss of a training became so.
+
+        Args:
+          config: with the trial's values.
+          rung: how long the training is.
+        """
+        if rung != self._rung:
+            self._rung, self._data = rung, {}
+        with _quiet():
+            try:
+                return float(np.mean([self._score(rung.shortened(config), index) for index in range(rung.folds)]))
+            except callbacks.NonFiniteLossError:
+                return math.inf
+
+    def _score(self, config: ClassifierConfig, index: int) -> float:
+        keras.utils.clear_session()
+        keras.utils.set_random_seed(config.training.seed)
+        fold, results = self._fold(index)
+        self._backbone.set_weights(self._weights)
+        built = classifier.on_backbone(self._backbone, config, self._classes)
+        return best_log_loss(phases.fit(self._fitting(config, built, fold, results)))
+
+    def _fold(self, index: int) -> tuple[Fold, dict]:
+        """A fold, and the results of layers that do not train, which all trials of a rung share."""
+        if index not in self._data:
+            assert self._rung is not None
+            images = self._rung.images(self._folds.images, len(self._classes))
+            self._data[index] = self._folds.fold(index, images), {}
+        return self._data[index]
+
+    def _fitting(
+        self, config: ClassifierConfig, built: Classifier, fold: Fold, results: dict[str, Any]
+    ) -> phases.Fitting:
+        training, output = config.training, config.head.output
+        train = fold.train.drawing(config.trunk_features.drawn_views)
+        weights = losses.class_weights(training.loss.class_weights, self._classes, train.counts)
+        batches = Batches(
+            seed=training.seed,
+            size=min(training.batch_size, train.images),
+            labels=losses.Labels(len(self._classes), output, weights, by_example=train.weighted),
+            drop_remainder=False,
+        )
+        on_features = PhasesOnFeatures(
+            built, self._layers, self._manifest, train, fold.evaluation, batches, self._memory, results
+        )
+        return phases.Fitting(
+            backbone=built.backbone,
+            phase_data=on_features.of_phase(),
+            images=train.images,
+            steps=batches.steps(train.images),
+            compile_with=lambda: {
+                "loss": losses.make_loss(output, training.loss),
+                "metrics": [losses.accuracy(output), losses.log_loss(output)],
+            },
+            training=training,
+            log=NoLog(),
+            state=TrainingState(None, None),
+        )
+
+
+def best_log_loss(history: Sequence[dict[str, Any]]) -> float:
+    """The log loss on eval of the weights that a training ended with.
+
+    Args:
+      history: as phases.fit gives it.
+    """
+    record = next(record for record in reversed(history) if not record["rolled_back"])
+    best = min(record["epochs"], key=lambda figures: figures["val_loss"])
+    return float(best["val_log_loss"])
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No lines about epochs."""
+    level = _log.level
+    _log.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        _log.setLevel(level)
