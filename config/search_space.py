@@ -191,7 +191,7 @@ def _is_set(config: Section, path: str) -> bool:
 def _check(config: ClassifierConfig, path: str, values: list[Any]) -> None:
     if path not in searchable():
         raise ValueError(
-            f"tuner.search.{path}: cannot be searched; docs/tuning.md lists the fields{did_you_mean(path, searchable())}"
+            f"tuner.search.{path}: cannot be searched; docs/tuning.md says which can{did_you_mean(path, searchable())}"
         )
     if not values:
         raise ValueError(f"tuner.search.{path}: one value or more is expected. Received: none")
@@ -214,8 +214,8 @@ def _check_value(path: str, value: Any) -> None:
     for parent in parents:
         kind = section_of(kind.model_fields[parent].annotation) or kind
     field = kind.model_fields[name]
-    annotation = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation  # type: ignore[misc]
-    adapter = pydantic.TypeAdapter(annotation, config=pydantic.ConfigDict(strict=True))
+    annotation: Any = Annotated[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(annotation, config=pydantic.ConfigDict(strict=True))
     try:
         adapter.validate_json(json.dumps(value))
     except (pydantic.ValidationError, TypeError) as error:

@@ -120,7 +120,7 @@ def phases_on_images(
 
 @dataclass(frozen=True)
 class PhasesOnFeatures:
-    """Both phases run only the layers that they train, on the results of the layers before them, if these fit in memory.
+    """Both phases run only the layers that they train, if the results of the layers before these fit in memory.
 
     Attributes:
       classifier: the whole.
