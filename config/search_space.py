@@ -136,6 +136,11 @@ def used(config: ClassifierConfig, values: Values) -> dict[str, Any]:
     return {path: value for path, value in values.items() if path == LAYERS or _contains(content, path)}
 
 
+def of_phase_1(values: Values) -> dict[str, Any]:
+    """The values on which the head depends before phase 2 begins."""
+    return {path: value for path, value in values.items() if not path.startswith(FINE_TUNE)}
+
+
 def configured(config: ClassifierConfig, space: Space) -> dict[str, Any]:
     """The values that a configuration has of the fields that are searched."""
     found: dict[str, Any] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -94,8 +94,12 @@ class Fitting:
         return phase
 
 
-def fit(fitting: Fitting) -> list[dict[str, Any]]:
+def fit(fitting: Fitting, before: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
     """Fits both phases. An earlier, unfinished training with the same settings and data is continued.
+
+    Args:
+      fitting: what is fitted.
+      before: the record of phase 1, if the head was trained already.
 
     Returns:
       one record a phase: `phase`, `first_epoch` (from 1), `learning_rate`, `trainable_weights` (count),
@@ -106,7 +110,7 @@ def fit(fitting: Fitting) -> list[dict[str, Any]]:
       freezing.UnfreezeError: if the layers to fine-tune do not exist.
     """
     saved = fitting.state.load()
-    done: list[dict[str, Any]] = saved[0]["done"] if saved else []
+    done: list[dict[str, Any]] = saved[0]["done"] if saved else list(before)
     fitting.log.repeat(done)
     fine_tune = fitting.training.fine_tune
     freezing.freeze(fitting.backbone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,14 +13,14 @@ import pydantic
 
 from config import search_space
 from config.classifier import ClassifierConfig
-from config.search_space import Space
+from config.search_space import HEAD_KIND, Space
 from modules.tuning import values
-from modules.tuning.rungs import Rung
+from modules.tuning.rungs import TRIALS_PER_HEAD, Rung
 
 OBJECTIVE = "log_loss"
 SECONDS = "seconds"  # the metric that says how long a trial took
 CANDIDATE, RUNG = "tuner/candidate", "tuner/rung"  # as keras-tuner names what Hyperband notes with a trial's values
-_DRAWS = 200  # per trial, to find values that no other trial has
+_DRAWS = 50  # per trial, to find values that no other trial has
 
 
 class SuccessiveHalving(keras_tuner.Oracle):
@@ -103,15 +104,23 @@ def draw(config: ClassifierConfig, space: Space, trials: int, seed: int) -> list
       seed: another one gives other values.
 
     Returns:
-      values by path. Options that mean nothing beside the others are left out.
+      values by path. So many trials as TRIALS_PER_HEAD says have the same values of phase 1, where phase 2 has values
+      to search. Options that mean nothing beside the others are left out.
     """
     rng = np.random.default_rng(seed)
     found = [search_space.configured(config, space)]
     known = {json.dumps(found[0], sort_keys=True)}
-    for _ in range(_DRAWS * trials):
+    heads = [search_space.of_phase_1(found[0])]
+    for attempt in range(_DRAWS * trials):
         if len(found) == trials:
             break
-        chosen = {path: allowed[rng.integers(len(allowed))] for path, allowed in space.items()}
+        chosen = _random(space, rng)
+        own = search_space.of_phase_1(chosen)
+        if len(chosen) > len(own) and attempt < _DRAWS * trials // 2:  # else there are too few values for phase 2
+            number = len(found) % math.ceil(trials / TRIALS_PER_HEAD)
+            if number == len(heads):
+                heads.append({**own, **_in_turn(space, number)})
+            chosen = {**{path: value for path, value in chosen.items() if path not in own}, **heads[number]}
         try:
             used = search_space.used(config, chosen)
         except pydantic.ValidationError:  # values that are allowed alone, and not together
@@ -121,3 +130,13 @@ def draw(config: ClassifierConfig, space: Space, trials: int, seed: int) -> list
             known.add(text)
             found.append(used)
     return found
+
+
+def _random(space: Space, rng: np.random.Generator) -> dict[str, Any]:
+    return {path: allowed[rng.integers(len(allowed))] for path, allowed in space.items()}
+
+
+def _in_turn(space: Space, number: int) -> dict[str, Any]:
+    """A kind of head, so that each kind is tried as often as the others."""
+    kinds = space.get(HEAD_KIND)
+    return {HEAD_KIND: kinds[number % len(kinds)]} if kinds else {}

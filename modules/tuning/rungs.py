@@ -14,12 +14,13 @@ from config.classifier import ClassifierConfig
 from config.training import PhaseConfig
 
 ETA = 4  # one trial of so many goes on to the next rung
+TRIALS_PER_HEAD = 4  # on the first rung; phase 1 is trained once for them, and so can be longer
 FOLDS = 3
 # A search shall cost two trainings at most. All figures are image visits (images times epochs): the whole search in
-# multiples of one training's, and a trial's fixed cost (to compile two phases, and to score: 2 to 4 s on two CPU cores,
-# where a visit costs 5 ms) as the visits that it could make in that time.
-_WHOLE, _LEAST, _FIXED = 1.8, 0.5, 600
-_FIRST_RUNG = 0.5  # its share of all; the others divide the rest
+# multiples of one training's, and a trial's fixed cost (to compile and to score: 2 to 3 s on two CPU cores, where a
+# visit costs 5 ms) as the visits that it could make in that time.
+_WHOLE, _LEAST, _FIXED = 1.6, 0.5, 500
+_FIRST_RUNG = 0.5  # its share of all; of the rest, each rung has more than the one before it
 _SMALLEST_PER_CLASS = 8  # images
 
 
@@ -42,15 +43,20 @@ class Rung:
         return min(available, max(_SMALLEST_PER_CLASS * classes, math.ceil(available * math.sqrt(self.share))))
 
     def shortened(self, config: ClassifierConfig) -> ClassifierConfig:
-        """A configuration with fewer epochs in both phases."""
-        training = config.training
-        phases = {"head": training.head, "fine_tune": training.fine_tune}
-        shorter = {name: self._shortened(phase) for name, phase in phases.items() if phase is not None}
+        """A configuration with fewer epochs in both phases.
+
+        Phase 2 of a whole training begins with a head that is trained; so phase 1 is shortened less.
+        """
+        training, share = config.training, math.sqrt(self.share)
+        shorter: dict[str, PhaseConfig] = {"head": _shortened(training.head, min(1.0, TRIALS_PER_HEAD * share))}
+        if training.fine_tune is not None:
+            shorter["fine_tune"] = _shortened(training.fine_tune, share)
         return config.model_copy(update={"training": training.model_copy(update=shorter)})
 
-    def _shortened(self, phase: PhaseConfig) -> PhaseConfig:
-        epochs = max(1, round(phase.epochs * math.sqrt(self.share)))
-        return phase.model_copy(update={"epochs": epochs, "warmup_epochs": min(phase.warmup_epochs, epochs - 1)})
+
+def _shortened(phase: PhaseConfig, share: float) -> PhaseConfig:
+    epochs = max(1, round(phase.epochs * share))
+    return phase.model_copy(update={"epochs": epochs, "warmup_epochs": min(phase.warmup_epochs, epochs - 1)})
 
 
 def plan(trials: int, images: int, epochs: int, cross_validated: bool) -> list[Rung]:
@@ -68,8 +74,8 @@ def plan(trials: int, images: int, epochs: int, cross_validated: bool) -> list[R
     folds = [1] * (len(counts) - 1) + [FOLDS if cross_validated else 1]
     runs = [count * several for count, several in zip(counts, folds, strict=True)]
     whole = max(_WHOLE - _FIXED * sum(runs) / (images * epochs), _LEAST)
-    others = (1 - _FIRST_RUNG) / max(1, len(counts) - 1)
-    parts = [_FIRST_RUNG, *[others] * (len(counts) - 1)] if len(counts) > 1 else [1.0]
+    weights = range(1, len(counts))
+    parts = [_FIRST_RUNG, *((1 - _FIRST_RUNG) * weight / sum(weights) for weight in weights)] if weights else [1.0]
     return [
         Rung(count, min(1.0, whole * part / run), several)
         for count, part, run, several in zip(counts, parts, runs, folds, strict=True)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -16,6 +17,7 @@ from config.training import Layers
 from modules import classifier
 from modules.backbones import builders
 from modules.classifier import Classifier
+from modules.data.cached_features import FeatureTable
 from modules.data.input_pipeline import Batches
 from modules.data.training_data import PhasesOnFeatures
 from modules.data.trunk_features import Manifest
@@ -26,6 +28,23 @@ from modules.tuning.folds import Fold, Folds
 from modules.tuning.rungs import Rung
 
 _log = logging.getLogger("regraft.trainer")
+
+
+@dataclass(frozen=True)
+class _Head:
+    """A head after phase 1: the phase's record, and the weights."""
+
+    record: dict[str, Any]
+    weights: list[np.ndarray]
+
+
+@dataclass(frozen=True)
+class _FoldData:
+    """What the trials of a rung share: a fold, the results of layers that do not train, and heads after phase 1."""
+
+    fold: Fold
+    results: dict[str, tuple[FeatureTable, FeatureTable]] = field(default_factory=dict)
+    heads: dict[str, _Head] = field(default_factory=dict)
 
 
 class TrialRunner:
@@ -60,7 +79,7 @@ class TrialRunner:
         self._backbone = builders.load(config.backbone)
         self._weights = self._backbone.get_weights()
         self._rung: Rung | None = None
-        self._data: dict[int, tuple[Fold, dict]] = {}
+        self._data: dict[int, _FoldData] = {}
 
     def score(self, config: ClassifierConfig, rung: Rung) -> float:
         """The mean log loss over the folds of a rung; infinite if the loss of a training became so.
@@ -78,25 +97,39 @@ class TrialRunner:
                 return math.inf
 
     def _score(self, config: ClassifierConfig, index: int) -> float:
+        head = self._trained_head(config, index)
+        if config.training.fine_tune is None:
+            return best_log_loss([head.record])
+        built, data = self._started(config, index)
+        built.head.set_weights(head.weights)
+        return best_log_loss(phases.fit(self._fitting(config, built, data), [head.record]))
+
+    def _trained_head(self, config: ClassifierConfig, index: int) -> _Head:
+        """Phase 1, which trials share that differ in phase 2 alone."""
+        alone = config.model_copy(update={"training": config.training.model_copy(update={"fine_tune": None})})
+        heads, key = self._of_fold(index).heads, alone.serialized()
+        if key not in heads:
+            built, data = self._started(alone, index)
+            (record,) = phases.fit(self._fitting(alone, built, data))
+            heads[key] = _Head(record, built.head.get_weights())
+        return heads[key]
+
+    def _started(self, config: ClassifierConfig, index: int) -> tuple[Classifier, _FoldData]:
+        """The classifier as it is before any training: the same whatever was trained before."""
         keras.utils.clear_session()
         keras.utils.set_random_seed(config.training.seed)
-        fold, results = self._fold(index)
         self._backbone.set_weights(self._weights)
-        built = classifier.on_backbone(self._backbone, config, self._classes)
-        return best_log_loss(phases.fit(self._fitting(config, built, fold, results)))
+        return classifier.on_backbone(self._backbone, config, self._classes), self._of_fold(index)
 
-    def _fold(self, index: int) -> tuple[Fold, dict]:
-        """A fold, and the results of layers that do not train, which all trials of a rung share."""
+    def _of_fold(self, index: int) -> _FoldData:
         if index not in self._data:
             assert self._rung is not None
             images = self._rung.images(self._folds.images, len(self._classes))
-            self._data[index] = self._folds.fold(index, images), {}
+            self._data[index] = _FoldData(self._folds.fold(index, images))
         return self._data[index]
 
-    def _fitting(
-        self, config: ClassifierConfig, built: Classifier, fold: Fold, results: dict[str, Any]
-    ) -> phases.Fitting:
-        training, output = config.training, config.head.output
+    def _fitting(self, config: ClassifierConfig, built: Classifier, data: _FoldData) -> phases.Fitting:
+        training, output, fold = config.training, config.head.output, data.fold
         train = fold.train.drawing(config.trunk_features.drawn_views)
         weights = losses.class_weights(training.loss.class_weights, self._classes, train.counts)
         batches = Batches(
@@ -106,7 +139,7 @@ class TrialRunner:
             drop_remainder=False,
         )
         on_features = PhasesOnFeatures(
-            built, self._layers, self._manifest, train, fold.evaluation, batches, self._memory, results
+            built, self._layers, self._manifest, train, fold.evaluation, batches, self._memory, data.results
         )
         return phases.Fitting(
             backbone=built.backbone,

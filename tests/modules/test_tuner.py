@@ -1,0 +1,149 @@
+"""A search on the kept activations of a few images, as TFX would call it."""
+
+from __future__ import annotations
+
+import json
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from examples import folder_of
+from kept import keep, recipe
+from training import Killed, classifier_config, custom_config, run
+
+from config.tuner import TunerConfig
+from modules import trainer, tuner
+from modules.data import trunk_features
+from modules.training import phases
+from modules.tuning import values
+from modules.tuning.trials import best_log_loss
+
+SPACE = {
+    "head.kind": ["dense", "conv"],
+    "training.head.learning_rate": [1e-2, 1e-3],
+    "training.fine_tune.layers": [0, 4, 10],
+}
+
+
+@pytest.fixture(scope="module")
+def patterns(transform_output, example_files, tmp_path_factory) -> dict[str, str]:
+    return keep(recipe(), transform_output, example_files, tmp_path_factory.mktemp("kept") / "features")
+
+
+@pytest.fixture
+def search(transform_output, example_files, patterns, tmp_path):
+    def make(state_directory: Path | None, **change: Any) -> tuner.Tuner:
+        config = classifier_config(training={"head": {"epochs": 2}, "fine_tune": {"epochs": 1, "layers": 10}})
+        more = {"tuner": TunerConfig(trials=5).serialized(), "space": SPACE, "layers": 10, **change}
+        fn_args = types.SimpleNamespace(
+            custom_config={**custom_config(config, state_directory), **more},
+            train_files=[example_files["train"], patterns["train"]],
+            eval_files=[example_files["eval"], patterns["eval"]],
+            transform_graph_path=folder_of(transform_output),
+            hyperparameters=None,
+            working_dir=str(tmp_path / "working"),
+        )
+        return tuner.Tuner(fn_args)
+
+    return make
+
+
+def test_a_search_that_was_killed_ends_with_the_same_result(search, tmp_path, monkeypatch):
+    whole = search(tmp_path / "whole")
+    whole.search()
+    found = whole.results()
+    scores = [trial["log_loss"] for trial in found["trials"]]
+    assert len(found["trials"]) == 5 and None not in scores and len(set(scores)) == 5
+    states = [trial["state"] for trial in found["trials"]]
+    assert (states.count("finished"), states.count("stopped")) == (2, 3)
+
+    killed = search(tmp_path / "killed")
+    score, calls = killed._runner.score, []
+
+    def dies(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise Killed
+        return score(*arguments)
+
+    monkeypatch.setattr(killed._runner, "score", dies)
+    with pytest.raises(Killed):
+        killed.search()
+    again = search(tmp_path / "killed")
+    score, calls = again._runner.score, []
+    monkeypatch.setattr(again._runner, "score", lambda *arguments: calls.append(arguments) or score(*arguments))
+    again.search()
+    assert len(calls) == 5 + 2 - 2
+    without_times = [{**trial, "seconds": 0} for trial in again.results()["trials"]]
+    assert without_times == [{**trial, "seconds": 0} for trial in found["trials"]]
+    again.discard()
+    assert not list((tmp_path / "killed").iterdir())
+    assert (tmp_path / "whole").exists()
+
+    best = again.get_best_hyperparameters()[0].get_config()
+    assert best["space"] == []  # with it, Trainer would train again after a search of other values
+    assert values.decoded(json.loads(json.dumps(best))) == found["values"]
+
+
+def test_another_search_does_not_continue_this_one(search, tmp_path):
+    first = search(tmp_path)
+    assert first.project_dir == search(tmp_path).project_dir
+    assert first.project_dir != search(tmp_path, space={**SPACE, "head.dropout": [0.1]}).project_dir
+
+
+def test_an_error_in_a_trial_ends_the_search(search, monkeypatch):
+    failing = search(None)
+
+    def fails(*arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(failing._runner, "score", fails)
+    with pytest.raises(ZeroDivisionError):
+        failing.search()
+
+
+def test_a_search_without_kept_activations_is_refused(search, patterns, monkeypatch):
+    manifest = trunk_features.Manifest("pixels", "too large", "x", False, (1,), "float16", 1, "")
+    monkeypatch.setattr(trunk_features.Manifest, "read", lambda folder: manifest)
+    with pytest.raises(tuner.TuningError, match=r"tuner: needs kept activations.*too large"):
+        search(None)
+
+
+def test_trainer_trains_with_what_was_found(transform_output, example_files, patterns, tmp_path):
+    """With fewer layers than the cut has, the result is that of a cut at these layers."""
+    tuned = {"head.kind": "dense", "training.fine_tune.layers": 4, "training.fine_tune.learning_rate": 1e-3}
+    cut_at_4 = classifier_config(
+        head={"kind": "dense"}, training={"fine_tune": {"epochs": 2, "layers": 4, "learning_rate": 1e-3}}
+    )
+    kept = keep(recipe(layers=4, dtype="float32"), transform_output, example_files, tmp_path / "features")
+    expected = run(transform_output, example_files, tmp_path / "expected", cut_at_4, kept)
+    config, state = classifier_config(), {"values": values.encoded(tuned), "space": []}
+    found = run(transform_output, example_files, tmp_path / "found", config, patterns, hyperparameters=state)
+    assert trainer.read_history(str(tmp_path / "found" / "run"))["tuned"] == tuned
+    assert [record["trainable_weights"] for record in found] == [record["trainable_weights"] for record in expected]
+    for one, other in zip(found, expected, strict=True):
+        assert one["best_eval_loss"] == pytest.approx(other["best_eval_loss"], rel=0.02)  # float16 has 11 bits
+
+
+def test_no_layers_leave_phase_2_out(transform_output, example_files, patterns, tmp_path):
+    found = run(
+        transform_output,
+        example_files,
+        tmp_path,
+        classifier_config(),
+        patterns,
+        hyperparameters={"values": {"training.fine_tune.layers": 0}},
+    )
+    assert [record["phase"] for record in found] == [phases.HEAD_PHASE]
+
+
+def test_the_score_is_that_of_the_weights_that_are_left():
+    def record(rolled_back, *losses):
+        return {
+            "rolled_back": rolled_back,
+            "epochs": [{"val_loss": loss, "val_log_loss": 10 * loss} for loss in losses],
+        }
+
+    assert best_log_loss([record(False, 3, 2, 4), record(False, 1.5, 1.7)]) == 15
+    assert best_log_loss([record(False, 3, 2, 4), record(True, 2.5, 2.7)]) == 20
