@@ -18,7 +18,7 @@ _WIDTH = 120
 
 
 def edited(text: str, changes: Mapping[Path, Any]) -> str:
-    """The text with other values. A mapping that is missing on the way is made, as one line.
+    """The text with other values. Mappings that are missing on the way are made, the innermost as one line.
 
     Args:
       text: a YAML document, whose top is a mapping.
@@ -35,12 +35,13 @@ def edited(text: str, changes: Mapping[Path, Any]) -> str:
 
 def _change(content: Any, path: Path, value: Any) -> None:
     *parents, name = path
-    for parent in parents:
+    for depth, parent in enumerate(parents, start=1):
         if not isinstance(content.get(parent), Mapping):
             if value is DELETED:
                 return
             content[parent] = CommentedMap()
-            content[parent].fa.set_flow_style()
+            if depth == len(parents):
+                content[parent].fa.set_flow_style()
         content = content[parent]
     if value is DELETED:
         content.pop(name, None)

@@ -608,3 +608,42 @@ def test_the_state_is_read_with_the_settings_of_the_ingestion(package):
     arguments = package.container("OutsideState")["args"]
     ingestion = arguments[arguments.index("--ingestion") + 1]
     assert ingestion == _constant(package, "ImageExampleGen", "ingestion")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    search = {"training.head.epochs": [2, 4], "head.kind": ["dense", "conv"], "training.fine_tune.layers": [0, 12]}
+    return packages.compiled(tmp_path_factory.mktemp("tuned"), tuner={"trials": 7, "search": search})
+
+
+def test_a_search_is_a_stage_whose_values_go_to_trainer(tuned):
+    assert {"Tuner", "Trainer", "TrunkFeatures"} <= set(tuned.tasks)
+    assert (
+        tuned.tasks["Tuner"]["inputs"]["artifacts"]["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
+    )
+    values = tuned.tasks["Trainer"]["inputs"]["artifacts"]["hyperparameters"]["taskOutputArtifact"]
+    assert values == {"outputArtifactKey": "best_hyperparameters", "producerTask": "Tuner"}
+    assert tuned.container("Tuner")["resources"]["accelerator"]["resourceCount"] == "1"
+    custom_config = json.loads(_constant(tuned, "Tuner", "custom_config"))
+    assert json.loads(custom_config["tuner"])["trials"] == 7
+    assert custom_config["space"]["head.kind"] == ["dense", "conv"]
+    assert custom_config["layers"] == json.loads(_constant(tuned, "Trainer", "custom_config"))["layers"] == 12
+    recipe = json.loads(_constant(tuned, "TrunkFeatures", "recipe"))
+    assert (recipe["layers"], recipe["pooling"]) == (12, None)
+
+
+def test_what_is_searched_is_no_parameter_of_a_run(tuned, package):
+    assert set(package.parameters) - set(tuned.parameters) == {"head_epochs"}
+
+
+def test_a_pod_for_a_search_that_there_is_not_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="kubeflow: names Tuner, which this pipeline does not have"):
+        packages.compiled(tmp_path, {"stages": {"Tuner": {"cpu": "4"}}})
+
+
+def test_the_state_of_a_search_needs_its_volume(tmp_path):
+    volumes = [{"claim": "photos", "mount": "/data"}, {"claim": "s", "mount": "/s", "stages": ["Trainer"]}]
+    kubeflow = {"volumes": volumes, "state_directory": "/s/state"}
+    packages.compiled(tmp_path, kubeflow)
+    with pytest.raises(BadInputError, match=r"kubeflow.state_directory: '/s/state' is in no volume that Tuner mounts"):
+        packages.compiled(tmp_path, kubeflow, tuner={})

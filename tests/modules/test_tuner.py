@@ -12,6 +12,8 @@ from examples import folder_of
 from kept import keep, recipe
 from training import Killed, classifier_config, custom_config, run
 
+from config import search_space
+from config.classifier import ClassifierConfig
 from config.tuner import TunerConfig
 from modules import trainer, tuner
 from modules.data import trunk_features
@@ -49,41 +51,57 @@ def search(transform_output, example_files, patterns, tmp_path):
     return make
 
 
+def test_a_trials_score_does_not_depend_on_the_trials_before_it(search):
+    whole = search(None, tuner=TunerConfig(trials=3, cross_validate_below=0).serialized())
+    whole.search()
+    scores = {trial["trial"] - 1: trial["log_loss"] for trial in whole.results()["trials"]}
+    assert len(scores) == 3 and 0 < min(scores.values()) < max(scores.values()) < 3
+    assert whole.best == min(scores, key=scores.__getitem__)
+    alone = search(None, tuner=TunerConfig(trials=3, cross_validate_below=0).serialized())
+    config = search_space.applied(alone._config, alone._candidates[2])
+    assert alone._runner.score(config, alone._plan[0]) == pytest.approx(scores[2], rel=1e-5)
+
+
+def score_of(config: ClassifierConfig, rung: object) -> float:
+    """Stands for a training."""
+    return config.training.head.learning_rate + (1.0 if config.head.kind == "conv" else 0.0)
+
+
 def test_a_search_that_was_killed_ends_with_the_same_result(search, tmp_path, monkeypatch):
-    whole = search(tmp_path / "whole")
+    whole, killed = search(tmp_path / "whole"), search(tmp_path / "killed")
+    monkeypatch.setattr(whole._runner, "score", score_of)
     whole.search()
     found = whole.results()
-    scores = [trial["log_loss"] for trial in found["trials"]]
-    assert len(found["trials"]) == 5 and None not in scores and len(set(scores)) == 5
     states = [trial["state"] for trial in found["trials"]]
     assert (states.count("finished"), states.count("stopped")) == (2, 3)
+    assert found["values"]["head.kind"] == "dense"
 
-    killed = search(tmp_path / "killed")
-    score, calls = killed._runner.score, []
+    calls = []
 
     def dies(*arguments):
         calls.append(arguments)
         if len(calls) == 3:
             raise Killed
-        return score(*arguments)
+        return score_of(*arguments)
 
     monkeypatch.setattr(killed._runner, "score", dies)
     with pytest.raises(Killed):
         killed.search()
     again = search(tmp_path / "killed")
-    score, calls = again._runner.score, []
-    monkeypatch.setattr(again._runner, "score", lambda *arguments: calls.append(arguments) or score(*arguments))
+    monkeypatch.setattr(again._runner, "score", dies)
     again.search()
-    assert len(calls) == 5 + 2 - 2
-    without_times = [{**trial, "seconds": 0} for trial in again.results()["trials"]]
-    assert without_times == [{**trial, "seconds": 0} for trial in found["trials"]]
+    assert len(calls) == 3 + 5 + 2 - 2
+    assert without_times(again.results()) == without_times(found)
     again.discard()
     assert not list((tmp_path / "killed").iterdir())
-    assert (tmp_path / "whole").exists()
 
     best = again.get_best_hyperparameters()[0].get_config()
     assert best["space"] == []  # with it, Trainer would train again after a search of other values
     assert values.decoded(json.loads(json.dumps(best))) == found["values"]
+
+
+def without_times(found: dict[str, Any]) -> dict[str, Any]:
+    return {**found, "trials": [{**trial, "seconds": 0} for trial in found["trials"]]}
 
 
 def test_another_search_does_not_continue_this_one(search, tmp_path):
