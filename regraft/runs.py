@@ -62,7 +62,9 @@ def check(config: str, workspace: str, json_path: str | None) -> ExitCode:
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would change.")
 def freeze(config: str, workspace: str, values: str | None, dry_run: bool) -> ExitCode:
-    """Write the best values that Tuner found into CONFIG, and leave Tuner out of later runs.
+    """Write the values that Tuner found into CONFIG.
+
+    Later runs leave Tuner out.
 
     CONFIG is a YAML file; without it, the environment variable PIPELINE_CONFIG names the file.
     """

@@ -119,7 +119,7 @@ def draw(config: ClassifierConfig, space: Space, trials: int, seed: int) -> list
         if len(chosen) > len(own) and attempt < _DRAWS * trials // 2:  # else there are too few values for phase 2
             number = len(found) % math.ceil(trials / TRIALS_PER_HEAD)
             if number == len(heads):
-                heads.append({**own, **_in_turn(space, number)})
+                heads.append({**own, **_kind_in_turn(space, number, found[0])})
             chosen = {**{path: value for path, value in chosen.items() if path not in own}, **heads[number]}
         try:
             used = search_space.used(config, chosen)
@@ -136,7 +136,7 @@ def _random(space: Space, rng: np.random.Generator) -> dict[str, Any]:
     return {path: allowed[rng.integers(len(allowed))] for path, allowed in space.items()}
 
 
-def _in_turn(space: Space, number: int) -> dict[str, Any]:
-    """A kind of head, so that each kind is tried as often as the others."""
-    kinds = space.get(HEAD_KIND)
-    return {HEAD_KIND: kinds[number % len(kinds)]} if kinds else {}
+def _kind_in_turn(space: Space, number: int, first: Mapping[str, Any]) -> dict[str, Any]:
+    """A kind of head, so that each is tried about as often as the others; the first trial has one already."""
+    kinds = sorted(space.get(HEAD_KIND, []), key=lambda kind: kind == first.get(HEAD_KIND))
+    return {HEAD_KIND: kinds[(number - 1) % len(kinds)]} if kinds else {}

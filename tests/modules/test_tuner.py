@@ -52,12 +52,16 @@ def search(transform_output, example_files, patterns, tmp_path):
 
 
 def test_a_trials_score_does_not_depend_on_the_trials_before_it(search):
-    whole = search(None, tuner=TunerConfig(trials=3, cross_validate_below=0).serialized())
+    change = {
+        "tuner": TunerConfig(trials=3, cross_validate_below=0).serialized(),
+        "space": {"head.kind": ["dense"], "training.head.learning_rate": [1e-2, 3e-3]},
+    }
+    whole = search(None, **change)
     whole.search()
     scores = {trial["trial"] - 1: trial["log_loss"] for trial in whole.results()["trials"]}
     assert len(scores) == 3 and 0 < min(scores.values()) < max(scores.values()) < 3
     assert whole.best == min(scores, key=scores.__getitem__)
-    alone = search(None, tuner=TunerConfig(trials=3, cross_validate_below=0).serialized())
+    alone = search(None, **change)
     config = search_space.applied(alone._config, alone._candidates[2])
     assert alone._runner.score(config, alone._plan[0]) == pytest.approx(scores[2], rel=1e-5)
 
