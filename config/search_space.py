@@ -30,7 +30,7 @@ _PHASE: Space = {"optimizer": ["adamw"], "schedule": ["cosine"], "weight_decay":
 _DEFAULT: Space = {
     HEAD_KIND: ["dense", "hidden", "conv"],
     "head.units": [256, 1024],
-    "head.filters": [[64], [128, 64], [256, 128]],
+    "head.filters": [[64], [128, 64]],
     "head.dropout": [0.0, 0.3, 0.5],
     "training.loss.label_smoothing": [0.0, 0.05, 0.1],
     "training.head.learning_rate": [3e-4, 1e-3, 3e-3],

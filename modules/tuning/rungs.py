@@ -19,8 +19,9 @@ FOLDS = 3
 # A search shall cost two trainings at most. All figures are image visits (images times epochs): the whole search in
 # multiples of one training's, and a trial's fixed cost (to compile and to score: 2 to 3 s on two CPU cores, where a
 # visit costs 5 ms) as the visits that it could make in that time.
-_WHOLE, _LEAST, _FIXED = 1.6, 0.5, 500
-_FIRST_RUNG = 0.5  # its share of all; of the rest, each rung has more than the one before it
+_WHOLE, _LEAST, _FIXED = 1.7, 0.9, 500
+_FIRST_RUNG = 0.4  # its share of all; of the rest, each rung has more than the one before it
+_OF_IMAGES = 0.4  # of a share, as an exponent; the rest is that of the epochs
 _SMALLEST_PER_CLASS = 8  # images
 
 
@@ -39,15 +40,16 @@ class Rung:
     folds: int
 
     def images(self, available: int, classes: int) -> int:
-        """How many training images are used; the share is split evenly between images and epochs."""
-        return min(available, max(_SMALLEST_PER_CLASS * classes, math.ceil(available * math.sqrt(self.share))))
+        """How many training images are used: a larger part of them than of the epochs, of which one is the least."""
+        wanted = math.ceil(available * self.share**_OF_IMAGES)
+        return min(available, max(_SMALLEST_PER_CLASS * classes, wanted))
 
     def shortened(self, config: ClassifierConfig) -> ClassifierConfig:
         """A configuration with fewer epochs in both phases.
 
         Phase 2 of a whole training begins with a head that is trained; so phase 1 is shortened less.
         """
-        training, share = config.training, math.sqrt(self.share)
+        training, share = config.training, self.share ** (1 - _OF_IMAGES)
         shorter: dict[str, PhaseConfig] = {"head": _shortened(training.head, min(1.0, TRIALS_PER_HEAD * share))}
         if training.fine_tune is not None:
             shorter["fine_tune"] = _shortened(training.fine_tune, share)
