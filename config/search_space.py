@@ -162,6 +162,8 @@ def _defaults(config: ClassifierConfig) -> Space:
         space = {
             path: values for path, values in space.items() if not path.startswith("head.") or path == "head.dropout"
         }
+    if config.backbone.saved_model is not None:  # it gives vectors, or its layers are not known
+        space[HEAD_KIND] = ["dense", "hidden"]
     layers, views = config.training.layers_to_fine_tune, config.trunk_features.views
     if layers is None:
         space = {path: values for path, values in space.items() if not path.startswith(FINE_TUNE)}

@@ -81,6 +81,7 @@ class Tuner(base_tuner.BaseTuner):
         remaining = max(memory - train.held - evaluation.held, memory // 4)
         assert data.manifest is not None
         self._runner = TrialRunner(self._config, self._classes, data.manifest, custom["layers"], folds, remaining)
+        self._runner.check(search_space.applied(self._config, own) for own in candidates)
         scored = f"cross-validation over {train.images + evaluation.images} images" if cross_validated else "eval"
         _log.info(
             "  %d trials, scored by the log loss on %s; searched: %s",

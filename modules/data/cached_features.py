@@ -122,6 +122,11 @@ class FeatureTable:
         return table
 
     @property
+    def bytes_of_an_image(self) -> int:
+        """Bytes that the activations of all its views take."""
+        return int(np.prod(self._activations.shape[1:])) * self._activations.itemsize
+
+    @property
     def labels(self) -> np.ndarray:
         """int64 [images], indices of the classes."""
         return self._labels

@@ -49,6 +49,11 @@ class Folds:
         self._rank = rank
 
     @property
+    def bytes_of_an_image(self) -> int:
+        """Bytes that the activations of all views of a training image take."""
+        return self._train.bytes_of_an_image
+
+    @property
     def images(self) -> int:
         """Images that a trial can train on at most."""
         return min(len(train) for train, _ in self._folds)

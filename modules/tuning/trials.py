@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,14 +14,14 @@ import numpy as np
 
 from config.classifier import ClassifierConfig
 from config.training import Layers
-from modules import classifier
+from modules import classifier, heads
 from modules.backbones import builders
 from modules.classifier import Classifier
 from modules.data.cached_features import FeatureTable
 from modules.data.input_pipeline import Batches
 from modules.data.training_data import PhasesOnFeatures
 from modules.data.trunk_features import Manifest
-from modules.training import callbacks, losses, phases
+from modules.training import callbacks, devices, losses, phases
 from modules.training.tensorboard import NoLog
 from modules.training.training_state import TrainingState
 from modules.tuning.folds import Fold, Folds
@@ -76,10 +76,24 @@ class TrialRunner:
             folds,
             memory,
         )
-        self._backbone = builders.load(config.backbone)
+        with devices.precision(config.training.precision):
+            self._backbone = builders.load(config.backbone)
         self._weights = self._backbone.get_weights()
         self._rung: Rung | None = None
         self._data: dict[int, _FoldData] = {}
+
+    def check(self, configs: Iterable[ClassifierConfig]) -> None:
+        """Builds every head.
+
+        Args:
+          configs: with the values of each trial.
+
+        Raises:
+          HeadError: if one cannot be built on this backbone.
+        """
+        shape = tuple(self._backbone.output.shape[1:])
+        for config in configs:
+            heads.build(config.head, shape, len(self._classes), config.training.seed)
 
     def score(self, config: ClassifierConfig, rung: Rung) -> float:
         """The mean log loss over the folds of a rung; infinite if the loss of a training became so.
@@ -90,7 +104,7 @@ class TrialRunner:
         """
         if rung != self._rung:
             self._rung, self._data = rung, {}
-        with _quiet():
+        with _quiet(), devices.precision(config.training.precision):
             try:
                 return float(np.mean([self._score(rung.shortened(config), index) for index in range(rung.folds)]))
             except callbacks.NonFiniteLossError:
@@ -107,12 +121,12 @@ class TrialRunner:
     def _trained_head(self, config: ClassifierConfig, index: int) -> _Head:
         """Phase 1, which trials share that differ in phase 2 alone."""
         alone = config.model_copy(update={"training": config.training.model_copy(update={"fine_tune": None})})
-        heads, key = self._of_fold(index).heads, alone.serialized()
-        if key not in heads:
+        trained, key = self._of_fold(index).heads, alone.serialized()
+        if key not in trained:
             built, data = self._started(alone, index)
             (record,) = phases.fit(self._fitting(alone, built, data))
-            heads[key] = _Head(record, built.head.get_weights())
-        return heads[key]
+            trained[key] = _Head(record, built.head.get_weights())
+        return trained[key]
 
     def _started(self, config: ClassifierConfig, index: int) -> tuple[Classifier, _FoldData]:
         """The classifier as it is before any training: the same whatever was trained before."""
@@ -125,6 +139,7 @@ class TrialRunner:
         if index not in self._data:
             assert self._rung is not None
             images = self._rung.images(self._folds.images, len(self._classes))
+            images = max(1, min(images, self._memory // 4 // self._folds.bytes_of_an_image))
             self._data[index] = _FoldData(self._folds.fold(index, images))
         return self._data[index]
 

@@ -116,3 +116,9 @@ def test_the_configured_values_are_those_of_the_first_trial():
     assert (found["head.kind"], found["head.filters"], found[LAYERS]) == ("conv", [128, 64], 20)
     assert "head.units" not in found
     assert search_space.applied(config.classifier, found) == search_space.applied(config.classifier, {})
+
+
+def test_a_backbone_of_vectors_gets_no_conv_head(tmp_path):
+    backbone = {"saved_model": "gs://bucket/extractor", "image_size": 96, "preprocessing": "unit"}
+    config = run_config(tuner={}, backbone=backbone, training={"fine_tune": None})
+    assert config.search_space["head.kind"] == ["dense", "hidden"]

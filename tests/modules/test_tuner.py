@@ -17,6 +17,7 @@ from config.classifier import ClassifierConfig
 from config.tuner import TunerConfig
 from modules import trainer, tuner
 from modules.data import trunk_features
+from modules.heads import HeadError
 from modules.training import phases
 from modules.tuning import values
 from modules.tuning.trials import best_log_loss
@@ -130,6 +131,11 @@ def test_a_search_without_kept_activations_is_refused(search, patterns, monkeypa
     monkeypatch.setattr(trunk_features.Manifest, "read", lambda folder: manifest)
     with pytest.raises(tuner.TuningError, match=r"tuner: needs kept activations.*too large"):
         search(None)
+
+
+def test_a_head_that_cannot_be_built_is_refused_before_the_first_trial(search):
+    with pytest.raises(HeadError, match="a conv head of kernel 9 needs a feature map"):
+        search(None, space={"head.kernel": [9]})
 
 
 def test_trainer_trains_with_what_was_found(transform_output, example_files, patterns, tmp_path):
