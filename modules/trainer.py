@@ -118,6 +118,8 @@ class TrainingRun:
             history = phases.fit(fitting)
             log.close()
         description = self.data.description(self.config.reason_for_pixels)
+        if drawn := self.config.trunk_features.drawn_views:
+            description["views"] = drawn
         content = {**description, "tuned": self.tuned, "phases": history}
         atomic_write(self.model_run / HISTORY, json.dumps(content, indent=2) + "\n")
         return built.model

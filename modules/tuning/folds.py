@@ -77,7 +77,9 @@ class Folds:
         for label in np.unique(labels):
             (members,) = np.nonzero(labels == label)
             order = np.argsort(self._rank[indices[members]])
-            within[members[order]] = (np.arange(len(members)) + 0.5) / len(members)
+            within[members[order]] = np.arange(len(members)) / len(
+                members
+            )  # so each class has an image among the first
         return np.sort(indices[np.argsort(within, kind="stable")[:count]])
 
 

@@ -40,10 +40,13 @@ class _Head:
 
 @dataclass(frozen=True)
 class _FoldData:
-    """What the trials of a rung share: a fold, the results of layers that do not train, and heads after phase 1."""
+    """What the trials of a rung share: a fold, heads after phase 1, and the results of layers that do not train.
+
+    The results are those of as many views as the key says.
+    """
 
     fold: Fold
-    results: dict[str, tuple[FeatureTable, FeatureTable]] = field(default_factory=dict)
+    results: dict[int | None, dict[str, tuple[FeatureTable, FeatureTable]]] = field(default_factory=dict)
     heads: dict[str, _Head] = field(default_factory=dict)
 
 
@@ -69,13 +72,8 @@ class TrialRunner:
           folds: the activations.
           memory: bytes that a rung's activations and the results of layers that do not train may take.
         """
-        self._classes, self._manifest, self._layers, self._folds, self._memory = (
-            classes,
-            manifest,
-            layers,
-            folds,
-            memory,
-        )
+        self._classes, self._manifest, self._layers = classes, manifest, layers
+        self._folds, self._memory = folds, memory
         with devices.precision(config.training.precision):
             self._backbone = builders.load(config.backbone)
         self._weights = self._backbone.get_weights()
@@ -145,16 +143,19 @@ class TrialRunner:
 
     def _fitting(self, config: ClassifierConfig, built: Classifier, data: _FoldData) -> phases.Fitting:
         training, output, fold = config.training, config.head.output, data.fold
-        train = fold.train.drawing(config.trunk_features.drawn_views)
-        weights = losses.class_weights(training.loss.class_weights, self._classes, train.counts)
+        views = config.trunk_features.drawn_views
+        train = fold.train.drawing(views)
+        counts = [max(count, 1) for count in train.counts]  # a fold may have no image of a very small class
+        weights = losses.class_weights(training.loss.class_weights, self._classes, counts)
         batches = Batches(
             seed=training.seed,
             size=min(training.batch_size, train.images),
             labels=losses.Labels(len(self._classes), output, weights, by_example=train.weighted),
             drop_remainder=False,
         )
+        results = data.results.setdefault(views, {})
         on_features = PhasesOnFeatures(
-            built, self._layers, self._manifest, train, fold.evaluation, batches, self._memory, data.results
+            built, self._layers, self._manifest, train, fold.evaluation, batches, self._memory, results
         )
         return phases.Fitting(
             backbone=built.backbone,

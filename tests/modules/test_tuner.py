@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawing import COLOURS
 from examples import folder_of
 from kept import keep, recipe
 from training import Killed, classifier_config, custom_config, run
@@ -17,10 +18,13 @@ from config.classifier import ClassifierConfig
 from config.tuner import TunerConfig
 from modules import trainer, tuner
 from modules.data import trunk_features
+from modules.data.cached_features import FeatureTable
 from modules.heads import HeadError
 from modules.training import phases
 from modules.tuning import values
-from modules.tuning.trials import best_log_loss
+from modules.tuning.folds import Folds
+from modules.tuning.rungs import Rung
+from modules.tuning.trials import TrialRunner, best_log_loss
 
 SPACE = {
     "head.kind": ["dense", "conv"],
@@ -65,6 +69,25 @@ def test_a_trials_score_does_not_depend_on_the_trials_before_it(search):
     alone = search(None, **change)
     config = search_space.applied(alone._config, alone._candidates[2])
     assert alone._runner.score(config, alone._plan[0]) == pytest.approx(scores[2], rel=1e-5)
+
+
+def test_trials_with_fewer_views_share_nothing_with_those_of_all_views(transform_output, example_files, tmp_path):
+    views = {"augmentation": {"brightness": 0.5}, "trunk_features": {"views": 3}}
+    config = classifier_config(training={"head": {"epochs": 2}, "fine_tune": None}, head={"kind": "dense"}, **views)
+    kept = recipe(views=3, augmentation=config.augmentation, seed=0)
+    patterns = keep(kept, transform_output, example_files, tmp_path / "features")
+    manifest = trunk_features.Manifest.read(str(tmp_path / "features"))
+    tables = [FeatureTable.read([patterns[split]], manifest, 3, 2**30) for split in ("train", "eval")]
+    folds = Folds(*tables, cross_validated=False, seed=0)
+    rung = Rung(trials=1, share=1.0, folds=1)
+
+    def scores(*drawn):
+        runner = TrialRunner(config, list(COLOURS), manifest, 10, folds, 2**30)
+        return [runner.score(search_space.applied(config, {"trunk_features.drawn_views": n}), rung) for n in drawn]
+
+    first, every = scores(1, 3)
+    assert first != every
+    assert scores(3, 1) == pytest.approx([every, first], rel=1e-5)
 
 
 def score_of(config: ClassifierConfig, rung: object) -> float:

@@ -47,6 +47,7 @@ def test_fewer_images_have_the_same_shares_of_classes_and_are_among_more(monkeyp
     split = Folds(table(0, TRAIN, 1), table(1000, EVAL, 1), cross_validated=False, seed=0)
     few, more = split.fold(0, 22), split.fold(0, 44)
     assert few.train.counts == [10, 10, 2]
+    assert split.fold(0, 3).train.counts == [1, 1, 1]
     assert few.evaluation.images == 22 and split.fold(0, 5).evaluation.images == 9
     assert numbers(few.train) < numbers(more.train)
     assert numbers(few.evaluation) <= numbers(more.evaluation)
