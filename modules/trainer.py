@@ -105,6 +105,7 @@ class TrainingRun:
                 backbone=built.backbone,
                 phase_data=self._phase_data(built, batches),
                 images=train.images,
+                classes=len(self.classes),
                 steps=batches.steps(train.images),
                 compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
                 training=training,

@@ -75,6 +75,7 @@ class Fitting:
       backbone: the model whose layers are frozen and unfrozen.
       phase_data: name of a phase to what it fits; called when the phase begins.
       images: examples in an epoch.
+      classes: how many there are.
       steps: batches in an epoch.
       compile_with: makes loss and metric; called for every phase.
       training: the section of a configuration.
@@ -85,6 +86,7 @@ class Fitting:
     backbone: keras.Model
     phase_data: Callable[[str], PhaseData]
     images: int
+    classes: int
     steps: int
     compile_with: Callable[[], dict[str, Any]]
     training: TrainingConfig
@@ -166,7 +168,7 @@ def _fit_phase(
     before: list[np.ndarray] | None = None,
 ) -> dict[str, Any]:
     phase, first_epoch = fitting.phase(name), sum(len(record["epochs"]) for record in done)
-    epochs = phase.epochs_for(fitting.images)
+    epochs = phase.epochs_for(fitting.images, fitting.classes)
     last_epoch = first_epoch + epochs
     # Compiling again is what makes a change of `trainable` take effect; it also starts a new optimizer.
     optimizer = make_optimizer(phase, epochs * fitting.steps)
