@@ -64,7 +64,7 @@ def folded(trunk: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """
     constant = constant_function(trunk)
     if constant is None:
-        return _inference(trunk)  # type: ignore[no-any-return]
+        return _inference(trunk)
     return lambda x: constant(x)[0]
 
 

@@ -5,6 +5,7 @@ OpenVINO reads the graph of constants that TensorFlow would run, and computes in
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import tempfile
 import threading
@@ -29,6 +30,8 @@ Rounding in float32 causes differences of 1e-6 to 3e-6 (EfficientNet-Lite0, Mobi
 activations are kept, rounds each by up to 5e-4 of itself. Kernels of lower precision (bfloat16, TF32) differ by 1e-3
 and more.
 """
+
+_NOT_INSTALLED = "openvino is not installed (pip install openvino)"
 
 Run = Callable[[tf.Tensor], tf.Tensor]
 
@@ -84,9 +87,19 @@ def choose(asked: str, model: keras.Model, images: tf.Tensor) -> Runtime:
         _compare(by_openvino(images).numpy(), by_tensorflow(images).numpy())
     except _UnusableError as error:
         if asked == OPENVINO:
-            raise TrunkRuntimeError(f"trunk_features.runtime: {error}; auto and tensorflow work") from error
+            raise _refusal(error) from error
         return Runtime(TENSORFLOW, str(error), by_tensorflow)
     return Runtime(OPENVINO, "", by_openvino)
+
+
+def raise_if_missing(asked: str) -> None:
+    """Raises TrunkRuntimeError if openvino is asked for and not installed."""
+    if asked == OPENVINO and importlib.util.find_spec(OPENVINO) is None:
+        raise _refusal(_NOT_INSTALLED)
+
+
+def _refusal(reason: object) -> TrunkRuntimeError:
+    return TrunkRuntimeError(f"trunk_features.runtime: {reason}; auto and tensorflow work")
 
 
 def sample_pixels(size: tuple[int, int]) -> tf.Tensor:
@@ -111,7 +124,7 @@ def _on_openvino(model: keras.Model) -> Run:
     try:
         import openvino
     except ImportError as error:
-        raise _UnusableError("openvino is not installed") from error
+        raise _UnusableError(_NOT_INSTALLED) from error
     constant = trunk.constant_function(model)
     if constant is None:
         raise _UnusableError("the trunk is too large for a graph of constants")
