@@ -14,6 +14,7 @@ from tensorflow.python.framework import convert_to_constants
 from config.training import Layers
 from modules.backbones import freezing
 
+_MOST_VALUES = 2  # times an image's pixel values: a bound on the disk and memory that they take
 _LARGEST_FOLDED = 2**28  # parameters: a graph holds up to 2 GiB of constants
 # Layers of a head that may be part of the trunk: they have no weights, and nothing random.
 _FIXED = (keras.layers.InputLayer, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
@@ -49,8 +50,10 @@ def reason_not_to_keep(trunk: keras.Model, required: bool) -> str:
     if not computes and not any(len(weight.shape) > 1 for weight in trunk.weights):
         return "fine-tuning reaches down to the backbone's first weights"
     values, pixels = (math.prod(tensor.shape[1:]) for tensor in (trunk.output, trunk.input))
-    if values > pixels and not required:
-        return f"an image's activations are {values:,} values, more than its {pixels:,} pixel values"
+    if values > _MOST_VALUES * pixels and not required:
+        return (
+            f"an image's activations are {values:,} values, more than {_MOST_VALUES} times its {pixels:,} pixel values"
+        )
     return ""
 
 

@@ -77,13 +77,14 @@ def choose(asked: str, model: keras.Model, images: tf.Tensor) -> Runtime:
     Raises:
       TrunkRuntimeError: if openvino is asked for and cannot be used.
     """
-    by_tensorflow = trunk.folded(model)
+    constant = trunk.constant_function(model)
+    by_tensorflow: Run = trunk.folded(model) if constant is None else lambda x: constant(x)[0]
     if asked == TENSORFLOW:
         return Runtime(TENSORFLOW, "", by_tensorflow)
     try:
         if asked == AUTO and tf.config.list_physical_devices("GPU"):
             raise _UnusableError("a GPU is visible")
-        by_openvino = _on_openvino(model)
+        by_openvino = _on_openvino(model, constant)
         _compare(by_openvino(images).numpy(), by_tensorflow(images).numpy())
     except _UnusableError as error:
         if asked == OPENVINO:
@@ -118,14 +119,13 @@ def _compare(result: np.ndarray, expected: np.ndarray) -> None:
         )
 
 
-def _on_openvino(model: keras.Model) -> Run:
+def _on_openvino(model: keras.Model, constant: Any | None) -> Run:
     # With this package, openvino reports each of its imports to Google Analytics. Without, it does not.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:
         raise _UnusableError(_NOT_INSTALLED) from error
-    constant = trunk.constant_function(model)
     if constant is None:
         raise _UnusableError("the trunk is too large for a graph of constants")
     try:
