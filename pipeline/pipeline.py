@@ -318,6 +318,7 @@ def _recipe(config: RunConfig) -> Recipe:
         layers=config.training.layers_to_fine_tune,
         pooling=None if config.training.fine_tune else config.head.fixed_pooling,
         dtype=kept.dtype,
+        runtime=kept.runtime,
         views=kept.views,
         augmentation=config.augmentation if several else None,
         seed=config.training.seed if several else None,
