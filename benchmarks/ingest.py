@@ -21,7 +21,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -29,10 +28,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from PIL import Image
 
 from benchmarks import harness
+from benchmarks.peak_memory import PeakMemory
 from config.beam import BeamConfig
 
 _SIZES = ((160, 120), (320, 240), (480, 360), (640, 480), (1024, 768))
@@ -119,36 +118,11 @@ def _measured(side: str, folder: Path) -> dict[str, float]:
         work = _import_example_gen(folder)
     else:
         work = _image_example_gen(folder, _WORKERS[side])
-    with _Peak() as peak:
+    with PeakMemory() as peak:
         start = time.monotonic()
         work()
         seconds = time.monotonic() - start
-    return {"seconds": seconds, "peak": peak.bytes / 2**30}
-
-
-class _Peak:
-    """The peak resident memory of this process and its children together, measured 20 times per second."""
-
-    def __enter__(self) -> _Peak:
-        self.bytes, self._done = 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        me = psutil.Process()
-        while not self._done.wait(0.05):
-            total = 0
-            for process in (me, *me.children(recursive=True)):
-                try:
-                    total += process.memory_info().rss
-                except psutil.NoSuchProcess:
-                    continue
-            self.bytes = max(self.bytes, total)
+    return {"seconds": seconds, "peak": peak.gib}
 
 
 def _plain(folder: Path) -> Callable[[], None]:

@@ -1,7 +1,8 @@
 """What the pipeline is compared with: two-phase fine-tuning as a plain Keras script, which caches nothing.
 
 It uses the same backbone, head, optimizer, seed, batches and epochs as the pipeline. Like the pipeline it runs with
-deterministic ops and without tf.data's autotune, which stalls the ends of epochs. It prints one JSON object.
+deterministic ops and without tf.data's autotune, which stalls the ends of epochs. It prints one JSON object. For
+benchmarks/accuracy.py it writes its answers on the test images, too.
 """
 
 from __future__ import annotations
@@ -17,23 +18,43 @@ import keras
 import tensorflow as tf
 import yaml
 
+from benchmarks import trial
+from benchmarks.peak_memory import PeakMemory
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", type=Path, help="the pipeline's configuration")
-    parser.add_argument("folders", type=Path, help="holds train/, eval/ and test/, each with one folder per class")
+    parser.add_argument("folders", type=Path, help="holds train/, test/, perhaps eval/, each with a folder per class")
     parser.add_argument("model", type=Path, help="folder for the SavedModel")
+    parser.add_argument("--answers", type=Path, help="folder for the answers on the test images")
     options = parser.parse_args()
     config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
+    with PeakMemory(interval=0.2) as peak:
+        model, test, whole, seconds = _train(config, options.folders, options.model)
+    if options.answers:
+        costs = trial.costs_so_far(whole, peak.gib)
+        classes = sorted(folder.name for folder in (options.folders / "train").iterdir())
+        trial.save(options.answers, classes, model.predict(test, verbose=0), costs)
+    _, accuracy = model.evaluate(test, verbose=0)
+    sys.stdout.write(json.dumps({"training": whole, "phases": seconds, "accuracy": accuracy}) + "\n")
+
+
+def _train(config: dict, folders: Path, exported: Path) -> tuple[keras.Model, tf.data.Dataset, float, dict[str, float]]:
+    """Trains and exports; returns the model, the test images, and the seconds of all and of each phase."""
     training = config["training"]
     keras.utils.set_random_seed(training["seed"])
     tf.config.experimental.enable_op_determinism()
 
     start = time.monotonic()
     size = config["backbone"]["image_size"]
-    splits = {split: _dataset(options.folders / split, size, training, split) for split in ("train", "eval", "test")}
-    classes = len(list((options.folders / "train").iterdir()))
-    backbone, preprocess = _backbone(config["backbone"])
+    splits = {
+        split: dataset(folders / split, size, training, shuffled=split == "train")
+        for split in ("train", "eval", "test")
+        if (folders / split).is_dir()
+    }
+    classes = len(list((folders / "train").iterdir()))
+    backbone, preprocess = build_backbone(config["backbone"])
     splits = {split: data.map(lambda x, y: (preprocess(x), y)).prefetch(2) for split, data in splits.items()}
 
     backbone.trainable = False
@@ -48,19 +69,18 @@ def main() -> None:
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
         seconds["fine_tune"] = _fit(model, splits, training["fine_tune"])
-    model.export(options.model, verbose=False)
-    whole = time.monotonic() - start
-    _, accuracy = model.evaluate(splits["test"], verbose=0)
-    sys.stdout.write(json.dumps({"training": whole, "phases": seconds, "accuracy": accuracy}) + "\n")
+    model.export(exported, verbose=False)
+    return model, splits["test"], time.monotonic() - start, seconds
 
 
-def _dataset(folder: Path, size: int, training: dict, split: str) -> tf.data.Dataset:
+def dataset(folder: Path, size: int, training: dict, shuffled: bool) -> tf.data.Dataset:
+    """Batches of float32 pixels [batch, size, size, 3] in [0, 255] and one-hot labels, in the order of the paths."""
     data = keras.utils.image_dataset_from_directory(
         folder,
         label_mode="categorical",
         image_size=(size, size),
         batch_size=training["batch_size"],
-        shuffle=split == "train",
+        shuffle=shuffled,
         seed=training["seed"],
         verbose=False,
     )
@@ -69,7 +89,8 @@ def _dataset(folder: Path, size: int, training: dict, split: str) -> tf.data.Dat
     return data.with_options(options)
 
 
-def _backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
+def build_backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
+    """A backbone without its top, and its preprocessing of pixels in [0, 255]."""
     if section["name"].startswith("EfficientNetLite"):  # keras.applications does not have it
         from modules.backbones import builders
 
@@ -95,7 +116,7 @@ def _head(x: keras.KerasTensor, section: dict, classes: int) -> keras.KerasTenso
 def _fit(model: keras.Model, splits: dict[str, tf.data.Dataset], phase: dict) -> float:
     start = time.monotonic()
     model.compile(keras.optimizers.Adam(phase["learning_rate"]), "categorical_crossentropy", metrics=["accuracy"])
-    model.fit(splits["train"], validation_data=splits["eval"], epochs=phase["epochs"], verbose=0)
+    model.fit(splits["train"], validation_data=splits.get("eval"), epochs=phase["epochs"], verbose=0)
     return time.monotonic() - start
 
 

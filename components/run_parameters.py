@@ -14,6 +14,7 @@ from tfx.types import component_spec
 
 from config.errors import BadInputError
 from config.section import AnySection, Section
+from config.training import AUTO
 
 DATA_PATH = "data_path"
 TRAINING = ("head_epochs", "head_learning_rate", "fine_tune_epochs", "fine_tune_learning_rate")
@@ -30,6 +31,7 @@ PATHS: dict[str, tuple[str, ...]] = {
     "max_regression": ("gate", "max_regression"),
 }
 _TYPES: dict[str, type] = {"path": str, "epochs": int}  # by field; all others are numbers
+_AUTO_EPOCHS = 0  # stands for `auto`, because a parameter of Kubeflow has one type
 
 
 def specification(*names: str) -> dict[str, component_spec.ExecutionParameter]:
@@ -38,7 +40,7 @@ def specification(*names: str) -> dict[str, component_spec.ExecutionParameter]:
 
 
 def configured(config: Section, name: str) -> Any:
-    """What the configuration says; None if it has no such section.
+    """What the configuration says, as a parameter: 0 epochs are `auto`. None if it has no such section.
 
     Args:
       config: the root of a configuration.
@@ -49,7 +51,7 @@ def configured(config: Section, name: str) -> Any:
         if found is None:
             return None
         found = getattr(found, field)
-    return found
+    return _AUTO_EPOCHS if found == AUTO else found
 
 
 def applied(section: AnySection, values: Mapping[str, Any], root: tuple[str, ...] = ()) -> AnySection:
@@ -84,8 +86,8 @@ def check(config: Section, values: Mapping[str, Any]) -> None:
 
 
 def _replaced(section: AnySection, path: tuple[str, ...], name: str, value: Any) -> AnySection:
-    field, *rest = path
-    inner = getattr(section, field)
+    first, *rest = path
+    inner = getattr(section, first)
     if rest:
         if inner is None:
             raise BadInputError(f"{name}: this pipeline has no {'.'.join(PATHS[name][:-1])}. Received: {value!r}")
@@ -93,9 +95,13 @@ def _replaced(section: AnySection, path: tuple[str, ...], name: str, value: Any)
     else:
         changed = _typed(value, name)
     fields = type(section).model_fields
-    said = {fields[key].alias or key: getattr(section, key) for key in section.model_fields_set}
+    said = {
+        field.alias or key: getattr(section, key)
+        for key, field in fields.items()
+        if key in section.model_fields_set or getattr(section, key) != field.default  # by a preset
+    }
     try:
-        return type(section).model_validate({**said, fields[field].alias or field: changed})
+        return type(section).model_validate({**said, fields[first].alias or first: changed})
     except pydantic.ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInputError(f"{name}: {message[:1].lower()}{message[1:]}. Received: {value!r}") from None
@@ -103,9 +109,11 @@ def _replaced(section: AnySection, path: tuple[str, ...], name: str, value: Any)
 
 def _typed(value: Any, name: str) -> Any:
     """A whole number where one is expected: Kubeflow's parameters arrive as floating-point numbers."""
-    if _type(name) is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value
+    if _type(name) is not int:
+        return value
+    if value == _AUTO_EPOCHS:
+        return AUTO
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _type(name: str) -> type:

@@ -25,7 +25,8 @@ class ImageInput(Section):
     preprocessing: Literal["raw", "unit", "tf", "torch", "caffe", "lite"] | None = None
     """What the weights were trained to take, made from RGB in [0, 255]: `raw` as it is, `unit` [0, 1], `tf` [-1, 1],
     `torch` (unit minus ImageNet's mean, divided by its deviation), `caffe` (BGR minus ImageNet's mean), `lite`
-    (x - 127) / 128. Default: as the table says; `unit` for a SavedModel, as on TF Hub. A Keras model file needs it."""
+    (x - 127) / 128. Default: as the table says for these weights; `unit` for a SavedModel, as on TF Hub. A Keras model
+    file needs it."""
     aspect: Literal["resize", "crop", "pad"] = "resize"
     """How an image becomes a square: `resize` (default) stretches it, `crop` takes the largest square at its centre,
     `pad` fits the whole image in and fills the rest with black."""
@@ -40,6 +41,15 @@ def _is_weights_name(value: str) -> bool:
 
 def _weights(value: str, info: pydantic.ValidationInfo) -> str:
     return value if _is_weights_name(value) else resolve_config_path(value, info)
+
+
+def _table_defaults(row: backbone_table.BackboneRow, weights: object) -> dict[str, str]:
+    chosen = row.weights[0] if weights is None else str(weights)
+    return {
+        "weights": row.weights[0],
+        "preprocessing": row.preprocessing_for(chosen),
+        "interpolation": row.interpolation,
+    }
 
 
 class BackboneConfig(ImageInput):
@@ -61,8 +71,9 @@ class BackboneConfig(ImageInput):
     layer of such a model: its name, or `inner_model/layer`."""
     weights: Annotated[str, pydantic.AfterValidator(_weights)] | None = None
     """`bundled` (in an installed package), `imagenet` (Keras downloads them at first use), `none` (random, the same
-    ones each time), or a local weight file (`.h5`, `.weights.h5`, `.keras`; `.pth` for EfficientNetLite), with or
-    without its classification top, relative to the configuration file. Default: the first that the backbone offers."""
+    ones each time), or a local weight file (`.h5`, `.weights.h5`, `.keras`, the `model.json` of a TensorFlow.js layers
+    model; `.pth` for EfficientNetLite), with or without its classification top, relative to the configuration file.
+    Default: the first that the backbone offers."""
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -72,12 +83,11 @@ class BackboneConfig(ImageInput):
         if section.get("saved_model") is None and section.get("keras_model") is None:
             filled = {"name": DEFAULT_BACKBONE, **section}
             row = backbone_table.BACKBONES.get(str(filled["name"]))
-            defaults = {"weights": row.weights[0], "preprocessing": row.preprocessing} if row else {}
-            defaults |= {"interpolation": row.interpolation} if row else {}
+            defaults = _table_defaults(row, filled.get("weights")) if row else {}
         else:
             filled, defaults = dict(section), {"interpolation": "bilinear"}
             defaults |= {"preprocessing": "unit"} if section.get("keras_model") is None else {}
-        return {**defaults, **filled}
+        return {**filled, **{name: value for name, value in defaults.items() if filled.get(name) is None}}
 
     @pydantic.field_validator("name")
     @classmethod

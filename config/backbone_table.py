@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from config.errors import BackboneError, did_you_mean
@@ -26,6 +26,7 @@ class BackboneRow:
       weights: names that `weights` may have, the default first; a local file is always allowed.
       weight_files: suffixes of the local weight files that can be loaded.
       preprocessing: the name in modules/data/normalization.py that the weights were trained with.
+      bundled_preprocessing: the same for the bundled weights, if others trained them in another way.
       interpolation: how images are resized, as the family's authors did where they say so; images that shrink are
         antialiased in any case.
     """
@@ -38,9 +39,16 @@ class BackboneRow:
     weight_files: tuple[str, ...]
     preprocessing: str
     interpolation: str
+    bundled_preprocessing: str | None = None
+
+    def preprocessing_for(self, weights: str) -> str:
+        """What weights of this name, or of this file, were trained with."""
+        return (self.bundled_preprocessing if weights == BUNDLED else None) or self.preprocessing
 
 
 EFFICIENTNET_LITE = "EfficientNetLite"
+MOBILENET_V2 = "MobileNetV2"
+TENSORFLOW_JS = ".json"  # model.json of a TensorFlow.js layers model; the weights are in files beside it
 
 
 def _applications(
@@ -54,10 +62,16 @@ def _applications(
             image_size=image_size,
             min_image_size=min_image_size,
             weights=(IMAGENET, NONE),
-            weight_files=(".h5", ".keras"),
+            weight_files=(".h5", ".keras", TENSORFLOW_JS),
             preprocessing=preprocessing,
             interpolation=interpolation,
         )
+
+
+def _mobilenet_v2() -> Iterator[BackboneRow]:
+    """Its bundled weights are torchvision's, trained with other preprocessing than Keras's own."""
+    for row in _applications(MOBILENET_V2, "tf", 32, {MOBILENET_V2: 224}):
+        yield replace(row, weights=(BUNDLED, *row.weights), bundled_preprocessing="torch")
 
 
 def _lites() -> Iterator[BackboneRow]:
@@ -68,7 +82,7 @@ def _lites() -> Iterator[BackboneRow]:
             image_size=image_size,
             min_image_size=32,
             weights=(BUNDLED, NONE),
-            weight_files=(".pth",),
+            weight_files=(".pth", TENSORFLOW_JS),
             preprocessing="lite",
             interpolation="bicubic",
         )
@@ -82,7 +96,7 @@ _CONVNEXT_SIZES = dict.fromkeys(("Tiny", "Small", "Base", "Large", "XLarge"), 22
 _ROWS = (
     *_lites(),
     *_applications("MobileNet", "tf", 32, {"MobileNet": 224}),
-    *_applications("MobileNetV2", "tf", 32, {"MobileNetV2": 224}),
+    *_mobilenet_v2(),
     *_applications("MobileNetV3", "raw", 32, {"MobileNetV3Small": 224, "MobileNetV3Large": 224}),
     *_applications(
         "EfficientNet", "raw", 32, {f"EfficientNetB{n}": s for n, s in enumerate(_EFFICIENTNET_SIZES)}, "bicubic"

@@ -27,9 +27,9 @@ class HeadConfig(Section):
     pooling: Literal["average", "max", "gem"] = "average"
     """How a feature map becomes a vector: `average` (default), `max`, or `gem`, the generalised mean with a learned
     power."""
-    filters: list[Annotated[int, Field(ge=1, le=4096)]] = Field([128, 64], min_length=1, max_length=8)
+    filters: list[Annotated[int, Field(ge=1, le=4096)]] = Field([64], min_length=1, max_length=8)
     """conv: width of each convolution block, the one next to the backbone first; 1 to 8 numbers of 1 to 4096; default
-    [128, 64]."""
+    [64]."""
     kernel: int = Field(3, ge=1, le=15)
     """conv: height and width of the convolutions; 1 to 15; default 3."""
     batch_norm: bool = True

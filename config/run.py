@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import PurePath
+from typing import Any
 
 import pydantic
 from pydantic.fields import FieldInfo
 
-from config import search_space
+from config import presets, search_space
 from config.beam import BeamConfig
 from config.classifier import ClassifierConfig
 from config.data import DataConfig
@@ -28,6 +29,10 @@ class RunConfig(ClassifierConfig):
 
     name: str
     """The pipeline's name: lower-case letters, digits and `-`, at most 63 (also a legal Kubernetes name)."""
+    quality: presets.Quality = "good"
+    """What fields are that the file does not set. `good` (default): the defaults below. `fast`: a logistic head on a
+    frozen backbone, which trains in seconds. `best`: larger images, more layers to fine-tune, and an average over
+    mirror images where that pays; several times the time. A field that the file sets wins."""
     data: DataConfig
     tuner: TunerConfig | None = None
     gate: GateConfig = GateConfig()
@@ -35,6 +40,20 @@ class RunConfig(ClassifierConfig):
     push: PushConfig = PushConfig()
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig | None = None
+
+    @pydantic.model_validator(mode="wrap")
+    @classmethod
+    def _preset(cls, content: Any, handler: pydantic.ModelWrapValidatorHandler[RunConfig]) -> RunConfig:
+        if not isinstance(content, dict):
+            return handler(content)
+        quality = str(content.get("quality"))
+        filled = presets.applied(content, quality)
+        config = handler(filled)
+        presets.unmark(config, content, quality)
+        if "tuner" not in content and config.reason_not_to_tune:  # a search that only the preset wants
+            config = handler({**filled, "tuner": None})
+            presets.unmark(config, content, quality)
+        return config
 
     @pydantic.field_validator("name")
     @classmethod
@@ -47,7 +66,7 @@ class RunConfig(ClassifierConfig):
     def ordered_fields(cls) -> dict[str, FieldInfo]:
         """What is required, the sections that the classifier depends on, and the others."""
         fields = super().ordered_fields()
-        return {name: fields[name] for name in ("name", "data", *ClassifierConfig.model_fields, *fields)}
+        return {name: fields[name] for name in ("name", "quality", "data", *ClassifierConfig.model_fields, *fields)}
 
     @pydantic.model_validator(mode="after")
     def _folders_are_apart(self) -> RunConfig:
@@ -62,6 +81,18 @@ class RunConfig(ClassifierConfig):
         return self
 
     @property
+    def recipe(self) -> str:
+        """What the preset and the file's own fields come to, as one line."""
+        model = self.backbone.name or "the model of the file"
+        parts = [f"{model} at {self.backbone.image_size} pixels", f"{self.head.kind} head"]
+        if fine_tune := self.training.fine_tune:
+            layers = f"{fine_tune.layers:.0%}" if isinstance(fine_tune.layers, float) else fine_tune.layers
+            parts.append(f"fine-tuning of its layers ({layers}) at {fine_tune.learning_rate:g}")
+        else:
+            parts.append("no fine-tuning")
+        return f"quality {self.quality}: {', '.join(parts)}"
+
+    @property
     def classifier(self) -> ClassifierConfig:
         """The sections that Trainer depends on."""
         return self.part(ClassifierConfig)
@@ -70,17 +101,24 @@ class RunConfig(ClassifierConfig):
     def _can_be_tuned(self) -> RunConfig:
         if self.tuner is None:
             return self
-        if reason := self.reason_for_pixels:
-            raise ValueError(f"tuner: needs kept activations, or each trial would run the whole backbone: {reason}")
-        space = search_space.of(self, self.tuner)
-        if not space:
-            raise ValueError(
-                "tuner: nothing is left to search, because the configuration sets every field that is searched by "
-                "default; name fields in tuner.search"
-            )
-        search_space.check(self, space)
-        search_space.deepest_layers(self, space)
+        if reason := self.reason_not_to_tune:
+            raise ValueError(f"tuner: {reason}")
+        search_space.deepest_layers(self, self.search_space)
         return self
+
+    @property
+    def reason_not_to_tune(self) -> str:
+        """Why the section `tuner` is refused; empty if it is not, or there is none."""
+        if self.tuner is None:
+            return ""
+        if reason := self.reason_for_pixels:
+            return f"needs kept activations, or each trial would run the whole backbone: {reason}"
+        if not self.search_space:
+            return (
+                "nothing is left to search, because the configuration sets every field that is searched by default; "
+                "name fields in tuner.search"
+            )
+        return ""
 
     @property
     def search_space(self) -> Space:

@@ -26,18 +26,20 @@ FINE_TUNE, LAYERS = "training.fine_tune", "training.fine_tune.layers"
 NO_LAYERS = 0
 """As a value of LAYERS: there is no phase 2."""
 
-_PHASE: Space = {"optimizer": ["adamw"], "schedule": ["cosine"], "weight_decay": [0.004, 0.05]}
+# Values around the defaults. The rate of phase 2, its layers and the kind of head change a result most.
+_WEIGHT_DECAY = [0.005, 0.05, 0.2]
 _DEFAULT: Space = {
     HEAD_KIND: ["dense", "hidden", "conv"],
     "head.units": [256, 1024],
     "head.filters": [[64], [128, 64]],
-    "head.dropout": [0.0, 0.3, 0.5],
+    "head.dropout": [0.1, 0.3, 0.5],
     "training.loss.label_smoothing": [0.0, 0.05, 0.1],
-    "training.head.learning_rate": [3e-4, 1e-3, 3e-3],
-    **{f"training.head.{name}": values for name, values in _PHASE.items()},
-    "training.fine_tune.learning_rate": [1e-4, 3e-4, 1e-3, 3e-3],
-    **{f"{FINE_TUNE}.{name}": values for name, values in _PHASE.items()},
+    "training.head.learning_rate": [5e-4, 1e-3, 3e-3],
+    "training.head.weight_decay": _WEIGHT_DECAY,
+    "training.fine_tune.learning_rate": [2e-4, 4e-4, 8e-4],
+    "training.fine_tune.weight_decay": _WEIGHT_DECAY,
 }
+_LAYERS = [0.2, 0.3, 0.45]  # and those of the configuration, if they are more; fewer are tried, never more
 _SEARCHED_KINDS = ("dense", "hidden", "conv")
 # These decide what is computed before Trainer, what the model answers with, or on which devices it trains.
 _FIXED = ("head.function", "head.output", "head.pooling", "training.seed", "training.precision", "training.replicas")
@@ -55,11 +57,7 @@ def of(config: ClassifierConfig, tuner: TunerConfig) -> Space:
     """
     if tuner.search is None:
         space = {path: values for path, values in _defaults(config).items() if not _is_set(config, path)}
-        return (
-            space
-            if HEAD_KIND in space
-            else {path: space[path] for path in space if path not in _of_other_heads(config)}
-        )
+        return {path: values for path, values in space.items() if not _is_unused(config, path, space)}
     for path, values in tuner.search.items():
         _check(config, path, values)
     return {path: list(values) for path, values in tuner.search.items()}
@@ -115,21 +113,6 @@ def applied(config: AnyClassifier, values: Values) -> AnyClassifier:
     return type(config).model_validate_json(json.dumps(_without_unused(type(config), content)))
 
 
-def check(config: ClassifierConfig, space: Space) -> None:
-    """Tries each value alone.
-
-    Raises:
-      ValueError: if a value does not fit the rest of the configuration.
-    """
-    for path, values in space.items():
-        for value in values:
-            try:
-                applied(config.part(ClassifierConfig), {path: value})
-            except pydantic.ValidationError as error:
-                message = error.errors()[0]["msg"].removeprefix("Value error, ")
-                raise ValueError(f"tuner.search.{path}: {value!r} does not fit: {message}") from None
-
-
 def used(config: ClassifierConfig, values: Values) -> dict[str, Any]:
     """The values that mean something beside each other: no option of another kind of head, or of a phase left out."""
     content = json.loads(applied(config, values).serialized())
@@ -167,22 +150,20 @@ def _defaults(config: ClassifierConfig) -> Space:
     layers, views = config.training.layers_to_fine_tune, config.trunk_features.views
     if layers is None:
         space = {path: values for path, values in space.items() if not path.startswith(FINE_TUNE)}
-    else:
-        space[LAYERS] = [*_shallower(layers), layers]
+    elif isinstance(layers, float):  # any other kind is set by the file
+        space[LAYERS] = [*(fewer for fewer in _LAYERS if fewer < layers), layers]
     if views > 1:
         space[VIEWS] = [1, views]
     return space
 
 
-def _of_other_heads(config: ClassifierConfig) -> set[str]:
-    return {f"head.{option}" for option in config.head.unused_fields()}
-
-
-def _shallower(layers: Layers) -> list[Layers]:
-    """None, and half of them where that can be said."""
-    if isinstance(layers, int) and layers > 1:
-        return [NO_LAYERS, layers // 2]
-    return [NO_LAYERS, layers / 2] if isinstance(layers, float) else [NO_LAYERS]
+def _is_unused(config: ClassifierConfig, path: str, space: Space) -> bool:
+    """Whether a field means nothing beside those that the file sets, such as an option of another kind of head."""
+    section: Any = config
+    *parents, name = path.split(".")
+    for parent in parents:
+        section = getattr(section, parent)
+    return name in section.unused_fields() and not (path.startswith("head.") and HEAD_KIND in space)
 
 
 def _is_set(config: Section, path: str) -> bool:

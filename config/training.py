@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import math
+from typing import Annotated, Any, ClassVar, Literal
 
 import pydantic
 from pydantic import Field
 
-from config.section import Section, check_names_differ, normalize_class_name
+from config.section import Section, Share, check_names_differ, normalize_class_name
 
+AUTO = "auto"
 Layers = int | float | str
 """Which layers of the backbone are fine-tuned: see `FineTuneConfig.layers`."""
 
@@ -30,50 +32,79 @@ def _class_weights(value: Any) -> str | dict[str, float] | None:
     weights = isinstance(value, dict) and all(
         isinstance(name, str) and _is_number(weight) and 0 < weight < float("inf") for name, weight in value.items()
     )
-    if not (value is None or value == "balanced" or weights):
-        raise ValueError("balanced, or a number above 0 for each class name, is allowed")
+    if not (value is None or value in (AUTO, "balanced") or weights):
+        raise ValueError("auto, balanced, or a number above 0 for each class name, is allowed")
     if isinstance(value, dict):
         check_names_differ(value)
         return {normalize_class_name(name): weight for name, weight in value.items()}
     return value
 
 
-def _replicas(value: Any) -> int | str:
-    if not (value == "auto" or (_is_number(value, int) and value >= 1)):
+def _count(value: Any) -> int | str:
+    if not (value == AUTO or (_is_number(value, int) and value >= 1)):
         raise ValueError("auto, or a whole number from 1, is allowed")
     return value
+
+
+def _flip_averaging(value: Any) -> bool | str:
+    if not (value == AUTO or isinstance(value, bool)):
+        raise ValueError("true, false or auto is allowed")
+    return value
+
+
+Count = Annotated[int | str, pydantic.PlainValidator(_count)]
+"""A whole number from 1, or `auto`."""
 
 
 # Option to the field, and the value of it, that the option needs.
 _OWNERS = {
     "weight_decay": ("optimizer", "adamw"),
     "momentum": ("optimizer", "sgd"),
-    "warmup_epochs": ("schedule", "cosine"),
+    "warmup": ("schedule", "cosine"),
 }
 
 
 class PhaseConfig(Section):
     """What both phases of training have in common."""
 
-    epochs: int = Field(10, ge=1)
-    """Maximum number of passes over the training split; 1 or more; default 10."""
+    # Epochs, times the square root of the images per class: with four times the images, half as many epochs, and twice
+    # as many steps. docs/benchmarks.md has the measurements.
+    _epochs_of_one: ClassVar[float]
+    _fewest_epochs: ClassVar[int] = 4
+    _most_epochs: ClassVar[int]
+
+    epochs: Count = AUTO
+    """Passes over the training split: 1 or more, or `auto` (default): the fewer, the more images a class has."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
-    """Above 0; default 1e-3."""
-    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
-    """`adam` (default), `adamw` (with weight_decay) or `sgd` (with momentum). Each phase starts a new one."""
-    weight_decay: float = Field(0.004, ge=0, allow_inf_nan=False)
-    """adamw: decoupled weight decay; 0 or more; default 0.004."""
+    """Above 0; default 1e-3. It is the highest one of the schedule."""
+    optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
+    """`adam`, `adamw` (default, with weight_decay) or `sgd` (with momentum). Each phase starts a new one."""
+    weight_decay: float = Field(0.05, ge=0, allow_inf_nan=False)
+    """adamw: decoupled weight decay; 0 or more; default 0.05."""
     momentum: float = Field(0.9, ge=0, lt=1, allow_inf_nan=False)
     """sgd: momentum; 0 to below 1; default 0.9."""
     clip_norm: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Gradients are scaled down to this global norm; above 0; default: they are not."""
-    schedule: Literal["constant", "cosine"] = "constant"
-    """`constant` (default), or `cosine`: linear warm-up, then down to 0 along a cosine over the phase's epochs."""
-    warmup_epochs: int = Field(0, ge=0)
-    """cosine: epochs of warm-up, fewer than the phase's epochs; default 0."""
-    patience: int = Field(3, ge=1)
-    """The phase stops after this many epochs without a lower loss on eval. It ends with its best weights in any case.
-    1 or more; default 3."""
+    schedule: Literal["constant", "cosine"] = "cosine"
+    """`constant`, or `cosine` (default): linear warm-up, then down to 0 along a cosine over the phase's epochs."""
+    warmup: Share = 0.1
+    """cosine: share of the phase's steps that warm up; 0 to 1; default 0.1."""
+    patience: int | None = Field(None, ge=1)
+    """The phase stops after this many epochs without a lower loss on eval, and ends with the weights of its best epoch;
+    1 or more. Default: it runs all its epochs, and ends with its last weights, which the schedule has settled; the best
+    epoch on a small eval split is often the luckiest one."""
+
+    def epochs_for(self, images: int, classes: int) -> int:
+        """The number of epochs.
+
+        Args:
+          images: of the training split.
+          classes: how many there are.
+        """
+        if isinstance(self.epochs, int):
+            return self.epochs
+        epochs = round(self._epochs_of_one / math.sqrt(images / classes))
+        return min(max(epochs, self._fewest_epochs), self._most_epochs)
 
     def unused_fields(self) -> dict[str, str]:
         """Options of other optimizers and schedules."""
@@ -83,43 +114,47 @@ class PhaseConfig(Section):
             if getattr(self, field) != wanted
         }
 
-    @pydantic.model_validator(mode="after")
-    def _warmup_ends_before_the_phase(self) -> PhaseConfig:
-        if self.warmup_epochs >= self.epochs:
-            raise ValueError(
-                f"warmup_epochs must be fewer than epochs. Received: {self.warmup_epochs} of {self.epochs}"
-            )
-        return self
-
 
 class HeadPhaseConfig(PhaseConfig):
-    """Phase 1: the head trains, the backbone is frozen."""
+    """Phase 1: the head trains, the backbone is frozen.
+
+    `epochs: auto` is 100 divided by the square root of the training images per class, 4 to 30.
+    """
+
+    _epochs_of_one = 100.0
+    _most_epochs = 30
 
 
 class FineTuneConfig(PhaseConfig):
     """Phase 2: the backbone's top layers train too, except their BatchNorm.
 
-    If it does not lower the loss on eval, it is rolled back.
+    If the loss on eval is not lower than before it, it is rolled back. `epochs: auto` is 200 divided by the square root
+    of the training images per class, 4 to 60.
     """
 
-    learning_rate: float = Field(1e-5, gt=0, allow_inf_nan=False)
-    """Above 0; default 1e-5."""
-    layers: Annotated[Layers, pydantic.PlainValidator(_layers)] = 20
-    """Which layers of the backbone to unfreeze: a number of layers counted from its output (BatchNorm layers count, but
-    stay frozen), a fraction between 0 and 1 of all layers, the name of the lowest one, or `all`; default 20."""
+    _epochs_of_one = 200.0
+    _most_epochs = 60
+
+    learning_rate: float = Field(4e-4, gt=0, allow_inf_nan=False)
+    """Above 0; default 4e-4. It is the highest one of the schedule."""
+    layers: Annotated[Layers, pydantic.PlainValidator(_layers)] = 0.45
+    """Which layers of the backbone to unfreeze: a fraction between 0 and 1 of all layers, counted from its output
+    (BatchNorm layers count, but stay frozen), a number of layers, the name of the lowest one, or `all`; default
+    0.45."""
 
 
 class LossConfig(Section):
     """The cross-entropy and its variants."""
 
-    label_smoothing: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)
-    """Share of each label that is spread over all classes; 0 to below 1; default 0."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1, allow_inf_nan=False)
+    """Share of each label that is spread over all classes; 0 to below 1; default 0.1."""
     focal_gamma: float | None = Field(None, ge=0, allow_inf_nan=False)
     """Focal loss with this gamma, which gives less weight to examples that are right already (2 is usual); default:
     plain cross-entropy."""
     class_weights: Annotated[str | dict[str, float] | None, pydantic.PlainValidator(_class_weights)] = None
-    """`balanced` (inverse to the class's share), or a weight above 0 for each class name, 1 for those not named;
-    default: none. Weights count in training, not in the loss on eval."""
+    """`balanced` (inverse to the class's share), `auto` (`balanced` if a class has under a fifth of the images of the
+    largest one, else none), or a weight above 0 for each class name, 1 for those not named; default: none. Weights
+    count in training, not in the loss on eval."""
 
 
 class TrainingConfig(Section):
@@ -135,8 +170,14 @@ class TrainingConfig(Section):
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """`float32` (default), or mixed precision, for GPUs. Weights, the head's output and the served model stay
     float32."""
-    replicas: Annotated[int | str, pydantic.PlainValidator(_replicas)] = "auto"
+    replicas: Count = AUTO
     """Number of devices that share each batch: `auto` (default) is all GPUs, or one CPU if there is none."""
+    flip_averaging: Annotated[bool | str, pydantic.PlainValidator(_flip_averaging)] = False
+    """Whether the served model averages its probabilities for an image and its mirror image, which takes twice the
+    time: `true`, `false` (default), or `auto`, where that lowers the loss on eval by 1 % or more."""
+    temperature_scaling: bool = True
+    """Whether one number, fitted on eval, divides the served model's logits, so that its probabilities mean what they
+    say; the most probable class stays the same. Default true."""
     head: HeadPhaseConfig = HeadPhaseConfig()
     """Phase 1."""
     fine_tune: FineTuneConfig | None = FineTuneConfig()

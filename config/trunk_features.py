@@ -28,6 +28,10 @@ class TrunkFeaturesConfig(Section):
     all."""
     dtype: Literal["float16", "float32"] = "float16"
     """Type in which activations are kept: `float16` (default) or `float32`."""
+    runtime: Literal["auto", "tensorflow", "openvino"] = "tensorflow"
+    """What runs the trunk. `openvino` needs the package of this name (`pip install regraft[openvino]`), works on CPUs,
+    and takes less time on some. `tensorflow` (default): TensorFlow. `auto`: OpenVINO, unless it is not installed, a GPU
+    is visible, or its results differ from TensorFlow's by more than 0.0001 of the largest activation."""
     memory_gib: float = Field(2.0, gt=0, allow_inf_nan=False)
     """GiB of memory that training may use for activations. Those that do not fit are read from disk; above 0; default
     2."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from config.backbone_table import BACKBONES, NONE, BackboneRow
+from config.backbone_table import BACKBONES, BUNDLED, NONE, BackboneRow
 from config.head import OPTIONS, HeadConfig
 from config.run import RunConfig
 from config.section import Section, section_of
@@ -46,9 +46,12 @@ def backbone_line(row: BackboneRow, model: keras.Model) -> str:
     """One line of the table; `model` is the backbone, built for images of SIZE."""
     shape = "×".join(map(str, model.output_shape[1:]))
     weights = ", ".join([*row.weights, *(f"`{suffix}` file" for suffix in row.weight_files)])
+    preprocessing = row.preprocessing
+    if row.bundled_preprocessing:
+        preprocessing += f"; {BUNDLED}: {row.bundled_preprocessing}"
     return _row(
         *(row.name, row.image_size, row.min_image_size, f"{model.count_params():,}", shape),
-        *(row.preprocessing, row.interpolation, weights),
+        *(preprocessing, row.interpolation, weights),
     )
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from components.image_example_gen import sources
 from config.data import IngestionConfig
 from config.errors import BadInputError, ExitCode
-from modules.files import atomic_write, fingerprint
+from modules.backbones import tensorflow_js
+from modules.files import atomic_write
 
 
 def main(arguments: Sequence[str]) -> ExitCode:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str]) -> ExitCode:
 def _of_file(path: str) -> str:
     if not Path(path).exists():
         raise BadInputError(f"{path}: is in the configuration, but not in the container; mount its volume")
-    return fingerprint(path)
+    return tensorflow_js.fingerprint(path)
 
 
 if __name__ == "__main__":

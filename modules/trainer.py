@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.files import atomic_write
-from modules.serving import reference_predictions, signatures, warm_up
+from modules.serving import flip_averaging, reference_predictions, signatures, temperature, warm_up
 from modules.training import augmentation, devices, losses, phases, training_state
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
@@ -33,6 +34,7 @@ from modules.tuning import values
 _log = logging.getLogger("regraft.trainer")
 
 _SHEET_ROWS = 6
+_CALIBRATION_IMAGES = 2000  # of eval: enough for one number, and no more than seconds
 HISTORY = "history.json"
 SHEET = "augmentation.png"
 
@@ -109,6 +111,7 @@ class TrainingRun:
                 backbone=built.backbone,
                 phase_data=self._phase_data(built, batches),
                 images=train.images,
+                classes=len(self.classes),
                 steps=batches.steps(train.images),
                 compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
                 training=training,
@@ -204,13 +207,18 @@ class TrainingRun:
             )
 
     def _served(self, trained: keras.Model) -> keras.Model:
-        """The classifier in float32, on one device, answering with probabilities."""
+        """The classifier in float32, on one device, answering with probabilities that fit those of eval."""
         training, model = self.config.training, trained
         if training.precision != "float32" or training.replicas != 1:
             model = classifier.build(self.config, self.classes).model
             model.set_weights(trained.get_weights())
         answer = classifier.probabilities(model.output, self.config.head.output)
-        return keras.Model(model.input, answer, name="classifier")
+        served = keras.Model(model.input, answer, name="classifier")
+        one_hot = losses.Labels(len(self.classes), "softmax")
+        batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
+        sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
+        served = flip_averaging.chosen(served, training.flip_averaging, sample)
+        return temperature.scaled(served, sample) if training.temperature_scaling else served
 
 
 def read_history(model_run: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,6 +14,7 @@ from tensorflow.python.framework import convert_to_constants
 from config.training import Layers
 from modules.backbones import freezing
 
+_MOST_VALUES = 2  # times an image's pixel values: a bound on the disk and memory that they take
 _LARGEST_FOLDED = 2**28  # parameters: a graph holds up to 2 GiB of constants
 # Layers of a head that may be part of the trunk: they have no weights, and nothing random.
 _FIXED = (keras.layers.InputLayer, keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
@@ -48,8 +50,10 @@ def reason_not_to_keep(trunk: keras.Model, required: bool) -> str:
     if not computes and not any(len(weight.shape) > 1 for weight in trunk.weights):
         return "fine-tuning reaches down to the backbone's first weights"
     values, pixels = (math.prod(tensor.shape[1:]) for tensor in (trunk.output, trunk.input))
-    if values > pixels and not required:
-        return f"an image's activations are {values:,} values, more than its {pixels:,} pixel values"
+    if values > _MOST_VALUES * pixels and not required:
+        return (
+            f"an image's activations are {values:,} values, more than {_MOST_VALUES} times its {pixels:,} pixel values"
+        )
     return ""
 
 
@@ -61,12 +65,22 @@ def folded(trunk: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     Args:
       trunk: float32 [batch, ...] to float32 [batch, ...]; later changes of its weights have no effect.
     """
-    images = tf.TensorSpec(trunk.input.shape, tf.float32)
-    run = tf.function(lambda x: trunk(x, training=False), input_signature=[images], autograph=False)
-    if trunk.count_params() > _LARGEST_FOLDED:
-        return run
-    constant = convert_to_constants.convert_variables_to_constants_v2(run.get_concrete_function())
+    constant = constant_function(trunk)
+    if constant is None:
+        return _inference(trunk)
     return lambda x: constant(x)[0]
+
+
+def constant_function(trunk: keras.Model) -> Any | None:
+    """The trunk in inference mode, a ConcreteFunction of constants; None if it is too large for a graph."""
+    if trunk.count_params() > _LARGEST_FOLDED:
+        return None
+    return convert_to_constants.convert_variables_to_constants_v2(_inference(trunk).get_concrete_function())
+
+
+def _inference(trunk: keras.Model) -> Any:
+    images = tf.TensorSpec(trunk.input.shape, tf.float32)
+    return tf.function(lambda x: trunk(x, training=False), input_signature=[images], autograph=False)
 
 
 def digest(trunk: keras.Model) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from keras_tuner.engine import base_tuner
@@ -20,7 +23,8 @@ from config.tuner import TunerConfig
 from modules.data import training_data, transform_graph
 from modules.data.training_data import TrainingData
 from modules.training import training_state
-from modules.tuning import oracle, results, rungs, values
+from modules.tuning import choice, oracle, results, rungs, values
+from modules.tuning.choice import Choice
 from modules.tuning.folds import Folds
 from modules.tuning.oracle import SuccessiveHalving
 from modules.tuning.trials import TrialRunner
@@ -75,8 +79,9 @@ class Tuner(base_tuner.BaseTuner):
         train, evaluation = _features(data)
         cross_validated = evaluation.images < tuner.cross_validate_below
         folds = Folds(train, evaluation, cross_validated, seed)
+        epochs = _epochs(self._config, train.images, len(self._classes))
         candidates = oracle.draw(self._config, space, tuner.trials, seed)
-        self._plan = rungs.plan(len(candidates), folds.images, _epochs(self._config), cross_validated)
+        self._plan = rungs.plan(len(candidates), folds.images, epochs, cross_validated)
         self._candidates = candidates
         remaining = max(memory - train.held - evaluation.held, memory // 4)
         assert data.manifest is not None
@@ -100,7 +105,9 @@ class Tuner(base_tuner.BaseTuner):
         start = time.monotonic()
         held = trial.hyperparameters.values
         config = search_space.applied(self._config, self._candidates[held[oracle.CANDIDATE]])
-        score = self._runner.score(config, self._plan[held[oracle.RUNG]])
+        losses = self._runner.losses(config, self._plan[held[oracle.RUNG]])
+        np.save(self._losses_file(held[oracle.CANDIDATE], held[oracle.RUNG]), losses)
+        score = float(np.mean(losses))
         seconds = time.monotonic() - start
         self._report(held[oracle.RUNG], score, seconds)
         return {oracle.OBJECTIVE: score, oracle.SECONDS: seconds}
@@ -113,18 +120,18 @@ class Tuner(base_tuner.BaseTuner):
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
         """The values of the best trial alone, without the space: Trainer trains again if they change, and only then."""
         best = keras_tuner.HyperParameters()
-        best.values = values.encoded(self._candidates[self.best])
+        best.values = values.encoded(self._candidates[self.choice.candidate])
         return [best]
 
-    @property
-    def best(self) -> int:
-        """The number of the best trial, from 0.
+    @functools.cached_property
+    def choice(self) -> Choice:
+        """The best trial.
 
         Raises:
           TuningError: if no trial has a finite loss.
         """
         try:
-            return int(self.oracle.best())
+            return choice.choose(self.oracle, lambda *names: np.load(self._losses_file(*names)))
         except LookupError:
             raise TuningError(
                 "tuner: the loss of every trial became infinite; search smaller values of the learning rates"
@@ -132,11 +139,14 @@ class Tuner(base_tuner.BaseTuner):
 
     def results(self) -> dict[str, Any]:
         """What `trials.json` holds."""
-        return results.collect(self.oracle, self._candidates, self._plan, self.best)
+        return results.collect(self.oracle, self._candidates, self._plan, self.choice)
 
     def discard(self) -> None:
         """Deletes the state: the search has ended."""
         shutil.rmtree(self.project_dir, ignore_errors=True)
+
+    def _losses_file(self, candidate: int, rung: int) -> Path:
+        return Path(self.project_dir, f"losses-{candidate}-{rung}.npy")
 
     def _report(self, rung: int, score: float, seconds: float) -> None:
         """A line for a trial that has ended, with the time left if the others take as long, by their length."""
@@ -158,6 +168,6 @@ def _features(data: TrainingData) -> tuple[Any, Any]:
     return data.features
 
 
-def _epochs(config: ClassifierConfig) -> int:
-    training = config.training
-    return training.head.epochs + (training.fine_tune.epochs if training.fine_tune else 0)
+def _epochs(config: ClassifierConfig, images: int, classes: int) -> int:
+    phases = (config.training.head, config.training.fine_tune)
+    return sum(phase.epochs_for(images, classes) for phase in phases if phase)

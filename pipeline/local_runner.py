@@ -261,6 +261,8 @@ def _open_session(
             check_more()
             log = folder.new_log()
             print(f"{config.name}: {display_path(config_path)}; details go to {display_path(log)}", flush=True)
+            if builds_model:
+                print(config.recipe, flush=True)
             with console.redirected(log) as terminal:
                 return _work(Session(config, config_path, folder, terminal), classes if builds_model else None, work)
     except BadInputError as error:

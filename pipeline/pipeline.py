@@ -42,6 +42,7 @@ from config.data import EVAL, TEST
 from config.run import RunConfig
 from config.search_space import HEAD_KIND
 from config.stages import CANDIDATE, SCHEMA_GEN
+from modules.backbones import tensorflow_js
 from modules.data.features import FACTS
 from modules.files import fingerprint
 from modules.serving import signatures
@@ -339,6 +340,7 @@ def _recipe(config: RunConfig) -> Recipe:
         layers=config.trunk_layers,
         pooling=None if config.training.fine_tune or HEAD_KIND in config.search_space else config.head.fixed_pooling,
         dtype=kept.dtype,
+        runtime=kept.runtime,
         views=kept.views,
         augmentation=config.augmentation if several else None,
         seed=config.training.seed if several else None,
@@ -351,7 +353,7 @@ def _only(parameters: RuntimeParameters, names: Iterable[str]) -> dict[str, data
 
 
 def _fingerprints(paths: Iterable[str]) -> dict[str, str]:
-    return {Path(path).name: fingerprint(path) for path in paths if Path(path).exists()}
+    return {Path(path).name: tensorflow_js.fingerprint(path) for path in paths if Path(path).exists()}
 
 
 def _custom_head_file(config: RunConfig) -> list[str]:

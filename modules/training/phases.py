@@ -1,7 +1,9 @@
 """The two-phase fit: first the head on a frozen backbone, then the backbone's top layers too.
 
-Every phase ends with the weights of its best epoch by the loss on eval. Phase 2 never ends worse than phase 1: if it
-does not lower that loss, it is rolled back.
+A phase runs all its epochs and ends with its last weights, or, with `patience`, stops early and ends with the weights
+of its best epoch by the loss on eval. Phase 2 never ends worse than phase 1: if it does not lower that loss, it is
+rolled back. That phase 1 ends before phase 2 begins keeps the pretrained features from being spoilt by a random head
+(Kumar et al., https://arxiv.org/abs/2202.10054).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ _log = logging.getLogger("regraft.trainer")
 
 HEAD_PHASE = "head"
 FINE_TUNE_PHASE = "fine_tune"
+_SMALL_CHANGE = 0.02  # of the loss in training, which dropout alone makes vary by about as much
 
 
 @dataclass
@@ -39,7 +42,7 @@ class PhaseState:
       waited: epochs since the best one.
       epochs: each epoch's figures.
       best_loss: lowest loss on eval so far, None before the first epoch.
-      best: the values of the mutable variables after the best epoch.
+      best: the values of the mutable variables after the best epoch; empty if the phase ends with its last weights.
     """
 
     next_epoch: int
@@ -72,6 +75,7 @@ class Fitting:
       backbone: the model whose layers are frozen and unfrozen.
       phase_data: name of a phase to what it fits; called when the phase begins.
       images: examples in an epoch.
+      classes: how many there are.
       steps: batches in an epoch.
       compile_with: makes loss and metric; called for every phase.
       training: the section of a configuration.
@@ -82,6 +86,7 @@ class Fitting:
     backbone: keras.Model
     phase_data: Callable[[str], PhaseData]
     images: int
+    classes: int
     steps: int
     compile_with: Callable[[], dict[str, Any]]
     training: TrainingConfig
@@ -102,8 +107,9 @@ def fit(fitting: Fitting, before: Sequence[dict[str, Any]] = ()) -> list[dict[st
       before: the record of phase 1, if the head was trained already.
 
     Returns:
-      one record a phase: `phase`, `first_epoch` (from 1), `learning_rate`, `trainable_weights` (count),
-      `best_eval_loss`, `rolled_back`, `epochs` (each epoch's figures).
+      one record per phase: `phase`, `first_epoch` (from 1), `learning_rate`, `trainable_weights` (count), `eval_loss`
+      (of the weights that it ended with), `rolled_back`, `reason` (why it was; else empty), `epochs` (each epoch's
+      figures).
 
     Raises:
       callbacks.NonFiniteLossError: if the loss becomes NaN or infinite.
@@ -134,15 +140,27 @@ def _fine_tune(
     mutable = _mutable(data.trainee, fitting.backbone)
     before = saved[1]["before"] if saved else _values(mutable)
     record = _fit_phase(FINE_TUNE_PHASE, data, fitting, saved, done, before)
-    if not record["best_eval_loss"] < done[0]["best_eval_loss"]:
-        _log.info(
-            "  fine_tune did not lower the loss on eval (%.6g, before %.6g): rolled back",
-            *(record["best_eval_loss"], done[0]["best_eval_loss"]),
-        )
+    if not record["eval_loss"] < done[0]["eval_loss"]:
         _assign(mutable, before)
-        record["rolled_back"] = True
+        record |= {"rolled_back": True, "reason": _why_no_better(record, done[0])}
+        _log.info(
+            "  fine_tune did not lower the loss on eval (%.6g, before %.6g), so it was rolled back: %s",
+            *(record["eval_loss"], done[0]["eval_loss"], record["reason"]),
+        )
         fitting.log.rolled_back(FINE_TUNE_PHASE, record["first_epoch"] + len(record["epochs"]) - 1)
     return record
+
+
+def _why_no_better(fine_tune: dict[str, Any], head: dict[str, Any]) -> str:
+    """What the loss on the training split says about a phase 2 that did not lower the loss on eval, and what to try."""
+    before, after = head["epochs"][-1]["loss"], fine_tune["epochs"][-1]["loss"]
+    rate = f"training.fine_tune.learning_rate ({fine_tune['learning_rate']:g})"
+    losses = f"the loss in training went from {before:.4g} to {after:.4g}"
+    if after > before:
+        return f"{losses}; {rate} is too high"
+    if after > (1 - _SMALL_CHANGE) * before:
+        return f"{losses}; {rate} is too low, or there are too few epochs"
+    return f"{losses}, so it fits too few images too well; fewer training.fine_tune.layers or a lower {rate} may help"
 
 
 def _fit_phase(
@@ -154,9 +172,10 @@ def _fit_phase(
     before: list[np.ndarray] | None = None,
 ) -> dict[str, Any]:
     phase, first_epoch = fitting.phase(name), sum(len(record["epochs"]) for record in done)
-    last_epoch = first_epoch + phase.epochs
+    epochs = phase.epochs_for(fitting.images, fitting.classes)
+    last_epoch = first_epoch + epochs
     # Compiling again is what makes a change of `trainable` take effect; it also starts a new optimizer.
-    optimizer = make_optimizer(phase, fitting.steps)
+    optimizer = make_optimizer(phase, epochs * fitting.steps)
     trainee = data.trainee
     trainee.compile(optimizer=optimizer, **fitting.compile_with())
     optimizer.build(trainee.trainable_variables)
@@ -169,9 +188,9 @@ def _fit_phase(
         _assign(variables, saved[1]["variables"])
         _log.info("  continuing after %s epoch %d of an unfinished run", name, progress.next_epoch)
     start, began_at = time.monotonic(), progress.next_epoch
-    while progress.next_epoch < last_epoch and progress.waited < phase.patience:
+    while progress.next_epoch < last_epoch and (phase.patience is None or progress.waited < phase.patience):
         figures = _fit_epoch(name, data, fitting, progress.next_epoch, last_epoch)
-        _record_epoch(progress, figures, mutable)
+        _record_epoch(progress, figures, mutable if phase.patience else [])
         if fitting.state.is_due():
             fitting.state.save(
                 {"done": done, "progress": {k: v for k, v in asdict(progress).items() if k != "best"}},
@@ -179,14 +198,16 @@ def _fit_phase(
             )
         rate = (time.monotonic() - start) / (progress.next_epoch - began_at)
         callbacks.log_epoch(name, progress.next_epoch, last_epoch, figures, rate)
-    _assign(mutable, progress.best)
+    if phase.patience:
+        _assign(mutable, progress.best)
     return {
         "phase": name,
         "first_epoch": first_epoch + 1,
         "learning_rate": phase.learning_rate,
         "trainable_weights": sum(int(np.prod(v.shape)) for v in trainee.trainable_variables),
-        "best_eval_loss": progress.best_loss,
+        "eval_loss": progress.best_loss if phase.patience else progress.epochs[-1]["val_loss"],
         "rolled_back": False,
+        "reason": "",
         "epochs": progress.epochs,
     }
 

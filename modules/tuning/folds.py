@@ -54,6 +54,11 @@ class Folds:
         return self._train.bytes_of_an_image
 
     @property
+    def training_images(self) -> int:
+        """Images of the training split."""
+        return self._train.images
+
+    @property
     def images(self) -> int:
         """Images that a trial can train on at most."""
         return min(len(train) for train, _ in self._folds)

@@ -9,7 +9,6 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-import pydantic
 
 from config import search_space
 from config.classifier import ClassifierConfig
@@ -18,13 +17,14 @@ from modules.tuning import values
 from modules.tuning.rungs import TRIALS_PER_HEAD, Rung
 
 OBJECTIVE = "log_loss"
+CONFIGURED = 0  # the candidate that is the configuration as it is
 SECONDS = "seconds"  # the metric that says how long a trial took
 CANDIDATE, RUNG = "tuner/candidate", "tuner/rung"  # as keras-tuner names what Hyperband notes with a trial's values
 _DRAWS = 50  # per trial, to find values that no other trial has
 
 
 class SuccessiveHalving(keras_tuner.Oracle):
-    """Runs all candidates on the first rung, and the best of each rung on the next.
+    """Runs all candidates on the first rung, and the best of each rung, and the configuration, on the next.
 
     keras-tuner's own Hyperband has no fixed number of trials, and counts in epochs alone. A trial of keras-tuner is one
     candidate on one rung.
@@ -58,6 +58,11 @@ class SuccessiveHalving(keras_tuner.Oracle):
                 return {"status": "IDLE"}
         return {"status": "STOPPED"}
 
+    @property
+    def rungs(self) -> int:
+        """How many there are."""
+        return len(self._rungs)
+
     def on_rung(self, number: int) -> list[Any]:
         """The trials of a rung, in the order in which they began."""
         trials = (self.trials[trial_id] for trial_id in self.start_order)
@@ -78,20 +83,10 @@ class SuccessiveHalving(keras_tuner.Oracle):
         own = (t for t in self.trials.values() if t.hyperparameters.values[CANDIDATE] == candidate)
         return float(sum(trial.metrics.get_best_value(SECONDS) for trial in own if trial.metrics.exists(SECONDS)))
 
-    def best(self) -> int:
-        """The candidate with the lowest score on the highest rung that has a score.
-
-        Raises:
-          LookupError: if no trial has a finite score.
-        """
-        for number in reversed(range(len(self._rungs))):
-            if finite := {c: score for c, score in self.scores(number).items() if np.isfinite(score)}:
-                return min(finite, key=lambda candidate: (finite[candidate], candidate))
-        raise LookupError("no trial has a score")
-
     def _promoted(self, number: int, count: int) -> list[int]:
+        """The configuration first, because the others are compared with it; it takes one place."""
         scores = {c: score for c, score in self.scores(number).items() if np.isfinite(score)}
-        return sorted(scores, key=lambda candidate: (scores[candidate], candidate))[:count]
+        return sorted(scores, key=lambda candidate: (candidate != CONFIGURED, scores[candidate], candidate))[:count]
 
 
 def draw(config: ClassifierConfig, space: Space, trials: int, seed: int) -> list[dict[str, Any]]:
@@ -121,10 +116,7 @@ def draw(config: ClassifierConfig, space: Space, trials: int, seed: int) -> list
             if number == len(heads):
                 heads.append({**own, **_kind_in_turn(space, number, found[0])})
             chosen = {**{path: value for path, value in chosen.items() if path not in own}, **heads[number]}
-        try:
-            used = search_space.used(config, chosen)
-        except pydantic.ValidationError:  # values that are allowed alone, and not together
-            continue
+        used = search_space.used(config, chosen)
         text = json.dumps(used, sort_keys=True)
         if text not in known:
             known.add(text)

@@ -10,7 +10,8 @@ from typing import Any
 
 from modules.files import atomic_write
 from modules.tuning import values
-from modules.tuning.oracle import SuccessiveHalving
+from modules.tuning.choice import Choice
+from modules.tuning.oracle import CONFIGURED, SuccessiveHalving
 from modules.tuning.rungs import Rung
 
 _log = logging.getLogger("regraft.tuner")
@@ -20,7 +21,7 @@ FINISHED, STOPPED, DIVERGED, NOT_RUN = "finished", "stopped", "diverged", "not r
 
 
 def collect(
-    oracle: SuccessiveHalving, candidates: Sequence[Mapping[str, Any]], rungs: Sequence[Rung], best: int
+    oracle: SuccessiveHalving, candidates: Sequence[Mapping[str, Any]], rungs: Sequence[Rung], choice: Choice
 ) -> dict[str, Any]:
     """What `trials.json` holds; docs/output.md documents it.
 
@@ -28,12 +29,15 @@ def collect(
       oracle: of a search that has ended.
       candidates: the values of each trial.
       rungs: the plan of the search.
-      best: index of the best trial.
+      choice: the best trial.
     """
     trials = [_trial(oracle, number, candidate, rungs) for number, candidate in enumerate(candidates)]
     return {
-        "best": best + 1,
-        "values": dict(candidates[best]),
+        "best": choice.candidate + 1,
+        "values": dict(candidates[choice.candidate]),
+        "compared": None
+        if choice.rival is None
+        else {"trial": choice.rival + 1, "gain": choice.gain, "standard_error": choice.error},
         "rungs": [{"trials": rung.trials, "share": rung.share, "folds": rung.folds} for rung in rungs],
         "trials": trials,
     }
@@ -76,7 +80,13 @@ def log_table(found: Mapping[str, Any]) -> None:
             *(trial["trial"], score, trial["rung"], trial["seconds"], trial["state"]),
             values.described(trial["values"]),
         )
-    _log.info("  best: trial %d", found["best"])
+    if compared := found["compared"]:
+        _log.info(
+            "  trial %d has a log loss that is lower by %.4f than the configuration's (standard error %.4f)",
+            *(compared["trial"], compared["gain"], compared["standard_error"]),
+        )
+    kept = found["best"] == CONFIGURED + 1
+    _log.info("  best: trial %d%s", found["best"], ", the configuration" if kept else "")
 
 
 def _place(trial: Mapping[str, Any]) -> tuple[float, float]:

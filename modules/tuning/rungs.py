@@ -44,21 +44,25 @@ class Rung:
         wanted = math.ceil(available * self.share**_OF_IMAGES)
         return min(available, max(_SMALLEST_PER_CLASS * classes, wanted))
 
-    def shortened(self, config: ClassifierConfig) -> ClassifierConfig:
+    def shortened(self, config: ClassifierConfig, images: int, classes: int) -> ClassifierConfig:
         """A configuration with fewer epochs in both phases.
 
         Phase 2 of a whole training begins with a head that is trained; so phase 1 is shortened less.
+
+        Args:
+          config: of a whole training.
+          images: that a whole training has.
+          classes: how many there are.
         """
+
+        def shortened(phase: PhaseConfig, share: float) -> PhaseConfig:
+            return phase.model_copy(update={"epochs": max(1, round(phase.epochs_for(images, classes) * share))})
+
         training, share = config.training, self.share ** (1 - _OF_IMAGES)
-        shorter: dict[str, PhaseConfig] = {"head": _shortened(training.head, min(1.0, TRIALS_PER_HEAD * share))}
+        shorter: dict[str, PhaseConfig] = {"head": shortened(training.head, min(1.0, TRIALS_PER_HEAD * share))}
         if training.fine_tune is not None:
-            shorter["fine_tune"] = _shortened(training.fine_tune, share)
+            shorter["fine_tune"] = shortened(training.fine_tune, share)
         return config.model_copy(update={"training": training.model_copy(update=shorter)})
-
-
-def _shortened(phase: PhaseConfig, share: float) -> PhaseConfig:
-    epochs = max(1, round(phase.epochs * share))
-    return phase.model_copy(update={"epochs": epochs, "warmup_epochs": min(phase.warmup_epochs, epochs - 1)})
 
 
 def plan(trials: int, images: int, epochs: int, cross_validated: bool) -> list[Rung]:

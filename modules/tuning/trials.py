@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from config.classifier import ClassifierConfig
 from config.training import Layers
@@ -21,6 +22,7 @@ from modules.data.cached_features import FeatureTable
 from modules.data.input_pipeline import Batches
 from modules.data.training_data import PhasesOnFeatures
 from modules.data.trunk_features import Manifest
+from modules.serving import temperature
 from modules.training import callbacks, devices, losses, phases
 from modules.training.tensorboard import NoLog
 from modules.training.training_state import TrainingState
@@ -32,10 +34,11 @@ _log = logging.getLogger("regraft.trainer")
 
 @dataclass(frozen=True)
 class _Head:
-    """A head after phase 1: the phase's record, and the weights."""
+    """A head after phase 1: the phase's record, the weights, and the log loss of each image of eval."""
 
     record: dict[str, Any]
     weights: list[np.ndarray]
+    losses: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,11 @@ class TrialRunner:
         for config in configs:
             heads.build(config.head, shape, len(self._classes), config.training.seed)
 
-    def score(self, config: ClassifierConfig, rung: Rung) -> float:
-        """The mean log loss over the folds of a rung; infinite if the loss of a training became so.
+    def losses(self, config: ClassifierConfig, rung: Rung) -> np.ndarray:
+        """The log loss of each image that a rung is scored on, of all folds: float64 [images].
+
+        The probabilities are those that would be served, after temperature scaling. One infinite number if the loss of
+        a training became infinite.
 
         Args:
           config: with the trial's values.
@@ -102,19 +108,22 @@ class TrialRunner:
         """
         if rung != self._rung:
             self._rung, self._data = rung, {}
+        shorter = rung.shortened(config, self._folds.training_images, len(self._classes))
         with _quiet(), devices.precision(config.training.precision):
             try:
-                return float(np.mean([self._score(rung.shortened(config), index) for index in range(rung.folds)]))
+                return np.concatenate([self._losses(shorter, index) for index in range(rung.folds)])
             except callbacks.NonFiniteLossError:
-                return math.inf
+                return np.array([math.inf])
 
-    def _score(self, config: ClassifierConfig, index: int) -> float:
+    def _losses(self, config: ClassifierConfig, index: int) -> np.ndarray:
         head = self._trained_head(config, index)
         if config.training.fine_tune is None:
-            return best_log_loss([head.record])
+            return head.losses
         built, data = self._started(config, index)
         built.head.set_weights(head.weights)
-        return best_log_loss(phases.fit(self._fitting(config, built, data), [head.record]))
+        fitting, fitted = self._fitting(config, built, data)
+        phases.fit(fitting, [head.record])
+        return _losses_of_images(fitted[-1], config)
 
     def _trained_head(self, config: ClassifierConfig, index: int) -> _Head:
         """Phase 1, which trials share that differ in phase 2 alone."""
@@ -122,8 +131,9 @@ class TrialRunner:
         trained, key = self._of_fold(index).heads, alone.serialized()
         if key not in trained:
             built, data = self._started(alone, index)
-            (record,) = phases.fit(self._fitting(alone, built, data))
-            trained[key] = _Head(record, built.head.get_weights())
+            fitting, fitted = self._fitting(alone, built, data)
+            (record,) = phases.fit(fitting)
+            trained[key] = _Head(record, built.head.get_weights(), _losses_of_images(fitted[-1], alone))
         return trained[key]
 
     def _started(self, config: ClassifierConfig, index: int) -> tuple[Classifier, _FoldData]:
@@ -141,7 +151,10 @@ class TrialRunner:
             self._data[index] = _FoldData(self._folds.fold(index, images))
         return self._data[index]
 
-    def _fitting(self, config: ClassifierConfig, built: Classifier, data: _FoldData) -> phases.Fitting:
+    def _fitting(
+        self, config: ClassifierConfig, built: Classifier, data: _FoldData
+    ) -> tuple[phases.Fitting, list[phases.PhaseData]]:
+        """A training, and the phases that it has begun."""
         training, output, fold = config.training, config.head.output, data.fold
         views = config.trunk_features.drawn_views
         train = fold.train.drawing(views)
@@ -157,30 +170,57 @@ class TrialRunner:
         on_features = PhasesOnFeatures(
             built, self._layers, self._manifest, train, fold.evaluation, batches, self._memory, results
         )
-        return phases.Fitting(
+        of_phase, begun = on_features.of_phase(), list[phases.PhaseData]()
+
+        def phase_data(name: str) -> phases.PhaseData:
+            begun.append(of_phase(name))
+            return begun[-1]
+
+        fitting = phases.Fitting(
             backbone=built.backbone,
-            phase_data=on_features.of_phase(),
+            phase_data=phase_data,
             images=train.images,
+            classes=len(self._classes),
             steps=batches.steps(train.images),
             compile_with=lambda: {
                 "loss": losses.make_loss(output, training.loss),
-                "metrics": [losses.accuracy(output), losses.log_loss(output)],
+                "metrics": [losses.accuracy(output)],
             },
             training=training,
             log=NoLog(),
             state=TrainingState(None, None),
         )
+        return fitting, begun
 
 
-def best_log_loss(history: Sequence[dict[str, Any]]) -> float:
-    """The log loss on eval of the weights that a training ended with.
+def _losses_of_images(phase: phases.PhaseData, config: ClassifierConfig) -> np.ndarray:
+    """The log loss of each image of eval with the weights that a training ended with."""
+    trainee, output = phase.trainee, config.head.output
+    run = tf.function(
+        lambda batch: classifier.probabilities(trainee(batch, training=False), output),
+        autograph=False,
+        reduce_retracing=True,
+    )
+    batches = [(run(batch).numpy(), labels.numpy()) for batch, labels in phase.evaluation]
+    probabilities, labels = (np.concatenate(part).astype(np.float64) for part in zip(*batches, strict=True))
+    if output == "sigmoid":
+        labels = np.concatenate([1 - labels, labels], axis=1)
+    return log_losses(probabilities, labels, config.training.temperature_scaling)
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray, scaled: bool) -> np.ndarray:
+    """The log loss of each image, [images].
 
     Args:
-      history: as phases.fit gives it.
+      probabilities: [images, classes].
+      labels: [images, classes], 1 for the true class.
+      scaled: whether the probabilities first get the temperature that fits them, as Trainer does.
     """
-    record = next(record for record in reversed(history) if not record["rolled_back"])
-    best = min(record["epochs"], key=lambda figures: figures["val_loss"])
-    return float(best["val_log_loss"])
+    logits = np.log(np.maximum(probabilities, keras.config.epsilon()))
+    if scaled:
+        logits /= temperature.fitted(probabilities, labels)
+    normalizer: np.ndarray = np.logaddexp.reduce(logits, axis=1)
+    return normalizer - (labels * logits).sum(axis=1)
 
 
 @contextlib.contextmanager

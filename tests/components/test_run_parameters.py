@@ -69,6 +69,12 @@ def test_whole_numbers_may_arrive_as_floating_point_numbers():
     assert run_parameters.applied(CONFIG, {"head_epochs": 4.0}).training.head.epochs == 4
 
 
+def test_no_epochs_stand_for_auto():
+    automatic = run_parameters.applied(CONFIG, {"head_epochs": 0.0})
+    assert automatic.training.head.epochs == "auto"
+    assert run_parameters.configured(automatic, "head_epochs") == 0
+
+
 def test_a_phase_that_the_pipeline_lacks_cannot_be_given_epochs():
     training = {**CONFIG.training.model_dump(), "fine_tune": None}
     without = RunConfig.model_validate({"name": "test", "data": {"path": "photos"}, "training": training})
@@ -80,7 +86,7 @@ def test_a_phase_that_the_pipeline_lacks_cannot_be_given_epochs():
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *(("head_epochs", 0), ("head_epochs", 1.5), ("fine_tune_epochs", -1)),
+        *(("head_epochs", -2), ("head_epochs", 1.5), ("fine_tune_epochs", -1)),
         *(("head_learning_rate", 0.0), ("fine_tune_learning_rate", math.inf), ("head_learning_rate", math.nan)),
         *(("min_accuracy", 1.01), ("max_regression", -0.01), ("min_accuracy", math.nan), ("data_path", "")),
     ],

@@ -35,14 +35,29 @@ def test_name_and_data_are_enough(tmp_path):
     backbone = loaded.backbone
     assert (backbone.name, backbone.image_size, backbone.weights) == ("EfficientNetLite0", 160, "bundled")
     assert (backbone.preprocessing, backbone.interpolation, backbone.aspect) == ("lite", "bicubic", "resize")
-    assert loaded.training.fine_tune.layers == 20
+    assert loaded.training.fine_tune.layers == 0.45
     assert loaded.gate.min_accuracy == 0.95
     assert loaded.push.directory is None
 
 
 def test_the_default_weights_are_the_chosen_backbones(tmp_path):
-    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "imagenet"
+    assert load(tmp_path, MINIMAL + "backbone: {name: MobileNetV2}").backbone.weights == "bundled"
     assert load(tmp_path, MINIMAL + "backbone: {image_size: 96}").backbone.weights == "bundled"
+
+
+def test_the_default_preprocessing_is_what_the_chosen_weights_were_trained_with(tmp_path):
+    (tmp_path / "model.json").touch()
+    for fields, expected in (
+        ("name: MobileNetV2", "torch"),
+        ("name: MobileNetV2, weights: bundled", "torch"),
+        ("name: MobileNetV2, weights: imagenet", "tf"),
+        ("name: MobileNetV2, weights: none", "tf"),
+        ("name: MobileNetV2, weights: model.json", "tf"),
+        ("name: MobileNetV2, weights: bundled, preprocessing: unit", "unit"),
+        ("weights: bundled", "lite"),
+        ("name: MobileNetV2, weights: null, preprocessing: null", "torch"),
+    ):
+        assert load(tmp_path, MINIMAL + f"backbone: {{{fields}}}").backbone.preprocessing == expected, fields
 
 
 def test_paths_are_relative_to_the_file(tmp_path, monkeypatch):
@@ -72,8 +87,8 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ("name: fruit", "data: is required"),
         (
             MINIMAL + "gates: {}",
-            "gates: no such field; the file has name, data, backbone, head, training, augmentation, trunk_features, "
-            "tuner, gate, serving_check, push",
+            "gates: no such field; the file has name, quality, data, backbone, head, training, augmentation, "
+            "trunk_features, tuner, gate, serving_check, push",
         ),
         (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
         (
@@ -98,7 +113,10 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "push: {keep: 1}", "push.keep: input should be greater than or equal to 2. Received: 1"),
         (MINIMAL + "gate: high", "gate: a mapping of fields is expected. Received: 'high'"),
         (MINIMAL + "training: {seed: true}", "training.seed: input should be a valid integer. Received: True"),
-        (MINIMAL + "training: {head: {epochs: '3'}}", "training.head.epochs: input should be a valid integer"),
+        (
+            MINIMAL + "training: {head: {epochs: '3'}}",
+            "training.head.epochs: auto, or a whole number from 1, is allowed. Received: '3'",
+        ),
         (
             MINIMAL + "training: {fine_tune: {layers: 0}}",
             "training.fine_tune.layers: a whole number from 1, a fraction",
@@ -134,8 +152,8 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "head: {kind: custom}", "head: kind custom needs function"),
         (MINIMAL + "training: {head: {momentum: 0.9}}", "training.head: momentum needs optimizer sgd. Received: "),
         (
-            MINIMAL + "training: {head: {schedule: cosine, warmup_epochs: 10}}",
-            "warmup_epochs must be fewer than epochs",
+            MINIMAL + "training: {head: {schedule: constant, warmup: 0.1}}",
+            "training.head: warmup needs schedule cosine. Received: schedule='constant'",
         ),
         (
             MINIMAL + "training: {fine_tune: {layers: 1.5}}",
@@ -170,7 +188,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (MINIMAL + "training: {replicas: 0}", "training.replicas: auto, or a whole number from 1, is allowed"),
         (
             MINIMAL + "training: {loss: {class_weights: {red: -1}}}",
-            "training.loss.class_weights: balanced, or a number",
+            "training.loss.class_weights: auto, balanced, or a number",
         ),
         (
             MINIMAL + "head: {output: sigmoid}\naugmentation: {mixup: 0.2}",

@@ -56,7 +56,12 @@ HEADS = st.one_of(
 
 
 def phases(**more: st.SearchStrategy) -> st.SearchStrategy[dict]:
-    common = {"learning_rate": POSITIVE, "clip_norm": st.none() | POSITIVE, "patience": st.integers(1, 9), **more}
+    common = {
+        "learning_rate": POSITIVE,
+        "clip_norm": st.none() | POSITIVE,
+        "patience": st.none() | st.integers(1, 9),
+        **more,
+    }
     optimizers = st.one_of(
         some({"optimizer": st.just("adam")}),
         some({"optimizer": st.just("adamw")}, weight_decay=SHARE),
@@ -64,7 +69,7 @@ def phases(**more: st.SearchStrategy) -> st.SearchStrategy[dict]:
     )
     schedules = st.one_of(
         some({"schedule": st.just("constant")}, epochs=st.integers(1, 99)),
-        some({"schedule": st.just("cosine"), "epochs": st.integers(5, 99)}, warmup_epochs=st.integers(0, 4)),
+        some({"schedule": st.just("cosine"), "epochs": st.just("auto") | st.integers(1, 99)}, warmup=SHARE),
     )
     return st.builds(lambda *parts: {**parts[0], **parts[1], **parts[2]}, some(**common), optimizers, schedules)
 
@@ -76,8 +81,10 @@ TRAINING = some(
     loss=some(
         label_smoothing=SHARE,
         focal_gamma=st.none() | st.floats(0, 9),
-        class_weights=st.none() | st.just("balanced") | st.dictionaries(CLASS, POSITIVE, max_size=3),
+        class_weights=st.none() | st.sampled_from(["auto", "balanced"]) | st.dictionaries(CLASS, POSITIVE, max_size=3),
     ),
+    flip_averaging=st.just("auto") | st.booleans(),
+    temperature_scaling=st.booleans(),
     replicas=st.just("auto") | st.integers(1, 8),
     head=phases(),
     fine_tune=st.none() | phases(layers=LAYERS),
@@ -194,9 +201,9 @@ def test_what_is_said_and_what_is_the_default_give_the_same_text():
         (HeadConfig(kind="conv"), {"units", "function"}, {"filters", "kernel", "batch_norm"}),
         (HeadConfig(kind="hidden"), {"filters", "kernel", "batch_norm", "function"}, {"units"}),
         (HeadConfig(kind="custom", function="my.head"), {"filters", "units"}, {"function"}),
-        (HeadPhaseConfig(), {"weight_decay", "momentum", "warmup_epochs"}, {"learning_rate"}),
-        (HeadPhaseConfig(optimizer="adamw"), {"momentum", "warmup_epochs"}, {"weight_decay"}),
-        (FineTuneConfig(optimizer="sgd", schedule="cosine"), {"weight_decay"}, {"momentum", "warmup_epochs"}),
+        (HeadPhaseConfig(optimizer="adam"), {"weight_decay", "momentum"}, {"learning_rate", "warmup"}),
+        (HeadPhaseConfig(schedule="constant"), {"momentum", "warmup"}, {"weight_decay"}),
+        (FineTuneConfig(optimizer="sgd", schedule="cosine"), {"weight_decay"}, {"momentum", "warmup"}),
         (BeamConfig(), {"job_endpoint", "artifact_endpoint", "worker_command", "worker_pool"}, {"workers"}),
     ],
 )
@@ -222,8 +229,8 @@ def test_a_section_never_changes():
 
 
 def test_fields_come_in_the_order_for_a_person():
-    assert list(RunConfig.ordered_fields())[:9] == [
-        *("name", "data", "backbone", "head", "training", "augmentation", "trunk_features", "tuner", "gate")
+    assert list(RunConfig.ordered_fields())[:10] == [
+        *("name", "quality", "data", "backbone", "head", "training", "augmentation", "trunk_features", "tuner", "gate")
     ]
     assert set(RunConfig.ordered_fields()) == set(RunConfig.model_fields)
     shared = [name for name in HeadPhaseConfig.ordered_fields() if name != "learning_rate"]

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import layers_model
 import pytest
 
 from components import code_digest
@@ -68,6 +69,17 @@ def test_only_stages_that_can_reach_a_file_have_another_key(colours, workspace, 
     monkeypatch.setattr(code_digest, "ROOT", sources)
     after = keys(config, workspace.path / "root")
     assert {stage for stage in before if before[stage] != after[stage]} == changed
+
+
+def test_a_shard_of_a_tensorflow_js_model_is_part_of_the_keys_of_the_stages_that_load_it(colours, workspace, tmp_path):
+    spec = {"name": "layer/kernel", "shape": [4], "dtype": "uint8"}
+    path = layers_model.write_parts(tmp_path, [spec], b"1234", {}, shard_bytes=2)
+    backbone = {"name": "MobileNetV2", "image_size": 96, "weights": str(path)}
+    config = loading.load(workspace.configure(colours, backbone=backbone))
+    before = keys(config, workspace.path / "root")
+    (tmp_path / "group1-shard2of2.bin").write_bytes(b"35")
+    after = keys(config, workspace.path / "root")
+    assert {stage for stage in before if before[stage] != after[stage]} == {"TrunkFeatures", "Trainer"}
 
 
 def keys(config, root: Path) -> dict[str, dict]:

@@ -12,14 +12,17 @@ from examples import folder_of
 from config.classifier import ClassifierConfig
 from modules import trainer
 
+_CONSTANT = {"optimizer": "adam", "schedule": "constant"}
 SECTIONS: dict = {
     "backbone": {"image_size": 96},
     "head": {"filters": [8], "dropout": 0.2},
     "training": {
         "seed": 3,
         "batch_size": 5,
-        "head": {"epochs": 3, "learning_rate": 1e-2, "patience": 2},
-        "fine_tune": {"epochs": 2, "learning_rate": 1e-5, "layers": 10},
+        "loss": {"label_smoothing": 0.0},
+        "temperature_scaling": False,
+        "head": {**_CONSTANT, "epochs": 3, "learning_rate": 1e-2, "patience": 2},
+        "fine_tune": {**_CONSTANT, "epochs": 2, "learning_rate": 1e-5, "layers": 10, "patience": 2},
     },
 }
 

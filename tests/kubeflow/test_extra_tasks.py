@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import drawing
+import layers_model
 import pytest
 
 from components.evaluator import verdict
@@ -49,6 +50,16 @@ def test_each_state_changes_with_its_own_files_only(tmp_path):
     _, third = state(tmp_path, "--file", str(weights))
     assert first["data"] == second["data"] != third["data"]
     assert first["files"] != second["files"] == third["files"]
+
+
+def test_the_state_of_a_tensorflow_js_model_is_also_that_of_its_shards(tmp_path):
+    drawing.colour_tree(tmp_path / "photos", 2)
+    spec = {"name": "layer/kernel", "shape": [4], "dtype": "uint8"}
+    path = layers_model.write_parts(tmp_path / "net", [spec], b"1234", {}, shard_bytes=2)
+    _, first = state(tmp_path, "--file", str(path))
+    (tmp_path / "net" / "group1-shard2of2.bin").write_bytes(b"35")
+    _, second = state(tmp_path, "--file", str(path))
+    assert first["files"] != second["files"]
 
 
 @pytest.mark.parametrize("arguments", [(), ("--file", "/nowhere/weights.h5")])

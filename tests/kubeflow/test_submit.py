@@ -199,7 +199,7 @@ def test_parameters_keep_their_types(server, call):
         ),
         (["head_epochs=2.5"], "--parameter head_epochs: a whole number is expected. Received: '2.5'"),
         (["min_accuracy=high"], "--parameter min_accuracy: a number is expected. Received: 'high'"),
-        (["head_epochs=0"], "head_epochs: input should be greater than or equal to 1. Received: 0"),
+        (["head_epochs=-1"], "head_epochs: auto, or a whole number from 1, is allowed. Received: -1"),
         (["min_accuracy=nan"], "min_accuracy: input should be a finite number. Received: nan"),
         (["data_path=photos"], "--parameter data_path: an absolute path in the container is expected, "),
         (["push_directory=/elsewhere"], "push_directory: '/elsewhere' is in no volume"),

@@ -42,7 +42,7 @@ def test_the_model_trained_on_features_serves_images_alike(
     history = run(transform_output, example_files, tmp_path, config, more=patterns)
     whole = json.loads((tmp_path / "run" / "history.json").read_text())
     assert whole["mode"] == "cached" and whole["pooled"] == (kept.layers is None)
-    best = [record["best_eval_loss"] for record in history if not record["rolled_back"]][-1]
+    best = [record["eval_loss"] for record in history if not record["rolled_back"]][-1]
     signatures = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
     examples = tf.constant(raw_examples(example_files, "eval"))
     probabilities = signatures["serving_default"](examples)["probabilities"].numpy()

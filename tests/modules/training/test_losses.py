@@ -12,7 +12,7 @@ INDEX = tf.constant([0, 1], tf.int64)
 
 
 def loss(output: str, **options) -> keras.losses.Loss:
-    return losses.make_loss(output, LossConfig(**options))
+    return losses.make_loss(output, LossConfig(**{"label_smoothing": 0.0, **options}))
 
 
 def test_softmax_and_logits_mean_the_same():
@@ -51,6 +51,10 @@ def test_class_weights_balance_or_are_given_by_name():
     assert losses.class_weights(None, classes, counts) is None
     balanced = losses.class_weights("balanced", classes, counts)
     assert np.multiply(balanced, counts).tolist() == pytest.approx([100 / 3] * 3)
+    assert losses.class_weights("auto", classes, [100, 20, 21]) is None
+    assert losses.class_weights("auto", classes, [100, 19, 21]) == losses.class_weights(
+        "balanced", classes, [100, 19, 21]
+    )
     assert losses.class_weights({"b": 2.5}, classes, counts) == [1.0, 2.5, 1.0]
     with pytest.raises(losses.LossError, match=r"the classes are a, b, c. Received: \['d'\]"):
         losses.class_weights({"d": 1.0}, classes, counts)

@@ -46,29 +46,14 @@ def test_all_run_once_and_the_best_go_on(tmp_path):
     search = opened(tmp_path)
     ran = run(search, lambda candidate, rung: abs(candidate - 5) - 10 * rung)
     assert ran[:8] == [(candidate, 0) for candidate in range(8)]
-    assert ran[8:] == [(5, 1), (4, 1)]
-    assert search.best() == 5
-    assert search.seconds(5) == 4.0 and search.seconds(0) == 2.0
-
-
-def test_the_score_of_the_highest_rung_decides(tmp_path):
-    search = opened(tmp_path)
-    run(search, lambda candidate, rung: candidate if rung == 0 else 100 - candidate)
-    assert search.best() == 1
+    assert ran[8:] == [(0, 1), (5, 1)]  # the configuration, and the best of the others
+    assert search.seconds(5) == 4.0 and search.seconds(1) == 2.0
 
 
 def test_a_trial_that_diverged_does_not_go_on(tmp_path):
     search = opened(tmp_path)
     ran = run(search, lambda candidate, rung: math.inf if candidate < 7 else 3.0)
     assert ran[8:] == [(7, 1)]
-    assert search.best() == 7
-
-
-def test_without_a_finite_score_there_is_no_best(tmp_path):
-    search = opened(tmp_path)
-    run(search, lambda candidate, rung: math.inf)
-    with pytest.raises(LookupError):
-        search.best()
 
 
 @pytest.mark.parametrize("killed_after", [3, 8, 9])
@@ -84,14 +69,12 @@ def test_a_search_goes_on_after_a_kill(tmp_path, killed_after):
     after = run(second, score)
     assert after[0] == (begun[CANDIDATE], begun[RUNG])
     assert before + after == whole
-    assert second.best() == 5
     assert second.elapsed() == 2.0 * len(whole)
 
 
 def test_no_trial_begins_after_the_time_is_over(tmp_path):
     search = opened(tmp_path, seconds=5.0)
     assert len(run(search, lambda candidate, rung: float(candidate))) == 3
-    assert search.best() == 0
     assert opened(tmp_path, seconds=5.0).create_trial("tuner0").status == "STOPPED"  # time before a kill counts
 
 
@@ -104,7 +87,7 @@ def test_trials_differ_and_begin_with_the_configuration():
     config, space = classifier_and_space()
     drawn = oracle.draw(config, space, 20, seed=0)
     assert len({json.dumps(values, sort_keys=True) for values in drawn}) == 20
-    assert (drawn[0]["head.kind"], drawn[0]["training.fine_tune.learning_rate"]) == ("conv", 1e-5)
+    assert (drawn[0]["head.kind"], drawn[0]["training.fine_tune.learning_rate"]) == ("conv", 4e-4)
     assert {values["head.kind"] for values in drawn} == {"dense", "hidden", "conv"}
     assert all(("head.units" in values) == (values["head.kind"] == "hidden") for values in drawn)
     assert drawn == oracle.draw(config, space, 20, seed=0) != oracle.draw(config, space, 20, seed=1)
@@ -122,16 +105,3 @@ def test_trials_share_heads_where_phase_2_is_searched():
 def test_a_small_space_has_fewer_trials():
     config, space = classifier_and_space(search={"head.kind": ["dense", "conv"], "head.dropout": [0.1, 0.2]})
     assert len(oracle.draw(config, space, 20, seed=0)) == 5  # four, and the configuration with dropout 0.3
-
-
-def test_values_that_do_not_fit_together_are_not_drawn():
-    search = {
-        "training.head.epochs": [2, 9],
-        "training.head.warmup_epochs": [1, 5],
-        "training.head.schedule": ["cosine"],
-    }
-    config, space = classifier_and_space(search=search)
-    drawn = [
-        (v["training.head.epochs"], v["training.head.warmup_epochs"]) for v in oracle.draw(config, space, 9, 0)[1:]
-    ]
-    assert sorted(drawn) == [(2, 1), (9, 1), (9, 5)]

@@ -33,14 +33,17 @@ def test_the_best_quarter_goes_on(trials, counts):
 
 
 def test_a_rung_has_fewer_images_and_epochs():
-    phases = {"head": {"epochs": 10, "schedule": "cosine", "warmup_epochs": 6}, "fine_tune": {"epochs": 10}}
+    phases = {"head": {"epochs": 10}, "fine_tune": {"epochs": 10}}
     config = ClassifierConfig.model_validate({"training": phases})
-    short = Rung(trials=3, share=0.01, folds=1).shortened(config).training
-    assert (short.head.epochs, short.head.warmup_epochs, short.fine_tune.epochs) == (3, 2, 1)
+    short = Rung(trials=3, share=0.01, folds=1).shortened(config, 1000, 10).training
+    assert (short.head.epochs, short.fine_tune.epochs) == (3, 1)
     rung = Rung(trials=3, share=0.25, folds=1)
-    assert rung.shortened(config).training.head == config.training.head
-    assert rung.shortened(config).training.fine_tune.epochs == 4
+    assert rung.shortened(config, 1000, 10).training.head == config.training.head
+    assert rung.shortened(config, 1000, 10).training.fine_tune.epochs == 4
+    auto = rung.shortened(ClassifierConfig(), 1000, 10).training
+    assert auto.fine_tune.epochs == 9  # of 20
     assert rung.images(1000, classes=3) == 575
     assert rung.images(1000, classes=100) == 800  # some of each class
     assert rung.images(20, classes=100) == 20
-    assert rung.shortened(ClassifierConfig.model_validate({"training": {"fine_tune": None}})).training.fine_tune is None
+    without = ClassifierConfig.model_validate({"training": {"fine_tune": None}})
+    assert rung.shortened(without, 1000, 10).training.fine_tune is None
