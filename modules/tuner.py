@@ -21,12 +21,12 @@ from config.classifier import ClassifierConfig
 from config.errors import BadInputError
 from config.tuner import TunerConfig
 from modules.data import training_data, transform_graph
-from modules.data.training_data import TrainingData
 from modules.training import training_state
 from modules.tuning import choice, oracle, results, rungs, values
 from modules.tuning.choice import Choice
 from modules.tuning.folds import Folds
 from modules.tuning.oracle import SuccessiveHalving
+from modules.tuning.rungs import Rung
 from modules.tuning.trials import TrialRunner
 
 _log = logging.getLogger("regraft.tuner")
@@ -47,7 +47,7 @@ def tuner_fn(fn_args: Any) -> Any:
       a TunerFnResult.
 
     Raises:
-      BadInputError: if a split is empty or incomplete, there are fewer than two classes, or activations are not kept.
+      BadInputError: if a split is empty or incomplete, or there are fewer than two classes.
     """
     from tfx.components.tuner.component import TunerFnResult  # takes seconds
 
@@ -76,26 +76,39 @@ class Tuner(base_tuner.BaseTuner):
         memory = int(self._config.trunk_features.memory_gib * 2**30)
         data = training_data.read(fn_args, transform_output, self._classes, memory)
         data.check_complete(custom.get("images", {}))
-        train, evaluation = _features(data)
+        directory, project = (
+            custom["state_directory"] or fn_args.working_dir,
+            f"tuner-{training_state.digest(training_state.identity(fn_args))}",
+        )
+        self._candidates = oracle.draw(self._config, space, tuner.trials, seed)
+        self._plan: list[Rung] = []
+        if data.features is None:
+            _log.warning(
+                "  warning: nothing is searched, because each trial would run the whole backbone: %s; the "
+                "configuration is kept",
+                data.manifest.reason if data.manifest else "there is no stage TrunkFeatures",
+            )
+            self._candidates = self._candidates[: oracle.CONFIGURED + 1]
+            super().__init__(SuccessiveHalving(self._candidates, [], None), directory=directory, project_name=project)
+            return
+        train, evaluation = data.features
         cross_validated = evaluation.images < tuner.cross_validate_below
         folds = Folds(train, evaluation, cross_validated, seed)
         epochs = _epochs(self._config, train.images, len(self._classes))
-        candidates = oracle.draw(self._config, space, tuner.trials, seed)
-        self._plan = rungs.plan(len(candidates), folds.images, epochs, cross_validated)
-        self._candidates = candidates
+        self._plan = rungs.plan(len(self._candidates), folds.images, epochs, cross_validated)
         remaining = max(memory - train.held - evaluation.held, memory // 4)
         assert data.manifest is not None
         self._runner = TrialRunner(self._config, self._classes, data.manifest, custom["layers"], folds, remaining)
-        self._runner.check(search_space.applied(self._config, own) for own in candidates)
+        self._runner.check(search_space.applied(self._config, own) for own in self._candidates)
         scored = f"cross-validation over {train.images + evaluation.images} images" if cross_validated else "eval"
         _log.info(
             "  %d trials, scored by the log loss on %s; searched: %s",
-            *(len(candidates), scored, ", ".join(path for path, allowed in space.items() if len(allowed) > 1)),
+            *(len(self._candidates), scored, ", ".join(path for path, allowed in space.items() if len(allowed) > 1)),
         )
         super().__init__(
-            SuccessiveHalving(candidates, self._plan, None if tuner.minutes is None else 60 * tuner.minutes),
-            directory=custom["state_directory"] or fn_args.working_dir,
-            project_name=f"tuner-{training_state.digest(training_state.identity(fn_args))}",
+            SuccessiveHalving(self._candidates, self._plan, None if tuner.minutes is None else 60 * tuner.minutes),
+            directory=directory,
+            project_name=project,
         )
         if self.oracle.trials:
             _log.info("  continuing after %d trainings of an unfinished search", len(self.oracle.end_order))
@@ -130,6 +143,8 @@ class Tuner(base_tuner.BaseTuner):
         Raises:
           TuningError: if no trial has a finite loss.
         """
+        if not self._plan:
+            return Choice(oracle.CONFIGURED)
         try:
             return choice.choose(self.oracle, lambda *names: np.load(self._losses_file(*names)))
         except LookupError:
@@ -159,13 +174,6 @@ class Tuner(base_tuner.BaseTuner):
             *(rung + 1, len(self._plan), len(ended), self._plan[rung].trials, score, seconds, min(ended)),
             f"about {seconds * left / visits[rung]:.0f} s",
         )
-
-
-def _features(data: TrainingData) -> tuple[Any, Any]:
-    if data.features is None:
-        reason = data.manifest.reason if data.manifest else "there is no stage TrunkFeatures"
-        raise TuningError(f"tuner: needs kept activations, or each trial would run the whole backbone: {reason}")
-    return data.features
 
 
 def _epochs(config: ClassifierConfig, images: int, classes: int) -> int:
