@@ -358,7 +358,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "training state on no volume": ({"state_directory": "/state"}, "state_directory"),
     "a volume of no stage": ({"volumes": [{"claim": "photos", "mount": "/data", "stages": []}]}, "volumes.0.stages"),
     "a volume of an unknown stage": (
-        {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Tuner"]}]},
+        {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Trial"]}]},
         "volumes.0.stages.0",
     ),
     "a volume over /tmp": (
@@ -387,7 +387,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "GPUs shown by hand": ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "CUDA_VISIBLE_DEVICES"),
     "a claim with a capital letter": ({"volumes": [{"claim": "Photos", "mount": "/data"}]}, "volumes.0.claim"),
-    "an unknown stage": ({"stages": {"Tuner": {"cpu": "1"}}}, "stages.Tuner"),
+    "an unknown stage": ({"stages": {"Trial": {"cpu": "1"}}}, "stages.Trial"),
     "CPU in words": (trainer(cpu="four"), "stages.Trainer.cpu"),
     "no CPU": (trainer(cpu="0"), "stages.Trainer.cpu"),
     "memory in the wrong unit": (trainer(memory="16GB"), "stages.Trainer.memory"),
