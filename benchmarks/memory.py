@@ -100,6 +100,7 @@ def _train(
             backbone=built.backbone,
             phase_data=PhasesOnFeatures(built, _LAYERS, manifest, *tables, batches, left).of_phase(),
             images=train.images,
+            classes=len(_CLASSES),
             steps=batches.steps(train.images),
             compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
             training=_CONFIG.training,

@@ -86,8 +86,8 @@ def check(config: Section, values: Mapping[str, Any]) -> None:
 
 
 def _replaced(section: AnySection, path: tuple[str, ...], name: str, value: Any) -> AnySection:
-    field, *rest = path
-    inner = getattr(section, field)
+    first, *rest = path
+    inner = getattr(section, first)
     if rest:
         if inner is None:
             raise BadInputError(f"{name}: this pipeline has no {'.'.join(PATHS[name][:-1])}. Received: {value!r}")
@@ -95,9 +95,13 @@ def _replaced(section: AnySection, path: tuple[str, ...], name: str, value: Any)
     else:
         changed = _typed(value, name)
     fields = type(section).model_fields
-    said = {fields[key].alias or key: getattr(section, key) for key in section.model_fields_set}
+    said = {
+        field.alias or key: getattr(section, key)
+        for key, field in fields.items()
+        if key in section.model_fields_set or getattr(section, key) != field.default  # by a preset
+    }
     try:
-        return type(section).model_validate({**said, fields[field].alias or field: changed})
+        return type(section).model_validate({**said, fields[first].alias or first: changed})
     except pydantic.ValidationError as error:
         message = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise BadInputError(f"{name}: {message[:1].lower()}{message[1:]}. Received: {value!r}") from None

@@ -19,7 +19,7 @@ class AugmentationConfig(Section):
     """
 
     flip: Literal["horizontal", "vertical", "horizontal_and_vertical"] | None = None
-    """Mirror images; default: none."""
+    """Mirror images; `horizontal_and_vertical` draws both, each by itself; default: none."""
     rotation: float = Field(0.0, ge=0, le=180, allow_inf_nan=False)
     """Rotate by up to this many degrees either way; 0 to 180; default 0."""
     crop: float = Field(0.0, ge=0, lt=1, allow_inf_nan=False)

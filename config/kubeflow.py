@@ -120,8 +120,8 @@ class KubeflowConfig(Section):
     """Where blessed models are pushed, instead of `push.directory`: an absolute path in the container, in a mounted
     volume."""
     state_directory: ContainerPath | None = None
-    """Where Trainer saves the state of an unfinished training, so that a retry continues there: an absolute path in the
-    container, in a mounted volume; default: none, a retry starts again."""
+    """Where Trainer and Tuner save the state of an unfinished training or search, so that a retry continues there: an
+    absolute path in the container, in a mounted volume; default: none, a retry starts again."""
     shared_folder: ContainerPath | None = None
     """With `beam.runner` flink or spark, which require it: the folder through which the artifacts of Beam stages reach
     the cluster's workers, an absolute path in a volume that the workers mount at the same path; default: none."""

@@ -135,7 +135,8 @@ class PodConfig(Section):
     memory_request: Memory | None = None
     """Memory request: what the node reserves for the pod; at most `memory`; default: `memory`."""
     gpu: int | None = Field(None, ge=0, le=16)
-    """Number of GPUs; 0 to 16; default: 1 for TrunkFeatures and Trainer, 0 for the other stages."""
+    """Number of GPUs; 0 to 16; default: 1 for TrunkFeatures, Tuner and Trainer, 0
+    for the other stages."""
     gpu_type: Annotated[str, Field(pattern=rf"^{_SUBDOMAIN}/[-a-z0-9.]+$")] | None = None
     """The name of the GPU resource in Kubernetes; default: nvidia.com/gpu."""
     node_selector: dict[str, str] | None = None

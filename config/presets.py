@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any, Literal
 
+from config.section import Section
+
 Quality = Literal["fast", "good", "best"]
 
 # Section to fields to values, in place of the defaults. `good` is the defaults themselves.
@@ -14,6 +16,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
     "best": {
         "backbone": {"image_size": 224},
         "training": {"fine_tune": {"layers": 0.7}, "flip_averaging": "auto"},
+        "tuner": {"trials": 20, "minutes": 60.0},
     },
 }
 # A model that brings its own weights also decides how large its images are.
@@ -32,6 +35,26 @@ def applied(content: dict[str, Any], quality: str) -> dict[str, Any]:
     if isinstance(backbone, dict) and any(backbone.get(name) is not None for name in _OWN_MODELS):
         preset.pop("backbone", None)
     return _filled(content, preset)
+
+
+def unmark(section: Section, content: dict[str, Any], quality: str) -> None:
+    """Takes the preset's fields from a section's `model_fields_set`, which then has what the file itself sets.
+
+    Args:
+      section: a configuration, made of `applied(content, quality)`.
+      content: of the file.
+      quality: name of the preset.
+    """
+    _unmark(section, content, _PRESETS.get(quality, {}))
+
+
+def _unmark(section: Section, content: dict[str, Any], preset: dict[str, Any]) -> None:
+    for name, value in preset.items():
+        if name not in content:
+            section.model_fields_set.discard(name)
+        inner = getattr(section, name)
+        if isinstance(value, dict) and isinstance(inner, Section) and isinstance(content.get(name, {}), dict):
+            _unmark(inner, content.get(name, {}), value)
 
 
 def _filled(content: dict[str, Any], preset: dict[str, Any]) -> dict[str, Any]:

@@ -9,14 +9,17 @@ from typing import Any
 import pydantic
 from pydantic.fields import FieldInfo
 
-from config import presets
+from config import presets, search_space
 from config.beam import BeamConfig
 from config.classifier import ClassifierConfig
 from config.data import DataConfig
 from config.gate import GateConfig
 from config.kubeflow import KubeflowConfig
+from config.search_space import Space
 from config.section import is_uri
 from config.serving import PushConfig, ServingCheckConfig
+from config.training import Layers
+from config.tuner import TunerConfig
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -31,16 +34,26 @@ class RunConfig(ClassifierConfig):
     frozen backbone, which trains in seconds. `best`: larger images, more layers to fine-tune, and an average over
     mirror images where that pays; several times the time. A field that the file sets wins."""
     data: DataConfig
+    tuner: TunerConfig | None = None
     gate: GateConfig = GateConfig()
     serving_check: ServingCheckConfig = ServingCheckConfig()
     push: PushConfig = PushConfig()
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig | None = None
 
-    @pydantic.model_validator(mode="before")
+    @pydantic.model_validator(mode="wrap")
     @classmethod
-    def _preset(cls, content: Any) -> Any:
-        return presets.applied(content, str(content.get("quality"))) if isinstance(content, dict) else content
+    def _preset(cls, content: Any, handler: pydantic.ModelWrapValidatorHandler[RunConfig]) -> RunConfig:
+        if not isinstance(content, dict):
+            return handler(content)
+        quality = str(content.get("quality"))
+        filled = presets.applied(content, quality)
+        config = handler(filled)
+        presets.unmark(config, content, quality)
+        if "tuner" not in content and config.reason_not_to_tune:  # a search that only the preset wants
+            config = handler({**filled, "tuner": None})
+            presets.unmark(config, content, quality)
+        return config
 
     @pydantic.field_validator("name")
     @classmethod
@@ -83,3 +96,36 @@ class RunConfig(ClassifierConfig):
     def classifier(self) -> ClassifierConfig:
         """The sections that Trainer depends on."""
         return self.part(ClassifierConfig)
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_tuned(self) -> RunConfig:
+        if self.tuner is None:
+            return self
+        if reason := self.reason_not_to_tune:
+            raise ValueError(f"tuner: {reason}")
+        search_space.deepest_layers(self, self.search_space)
+        return self
+
+    @property
+    def reason_not_to_tune(self) -> str:
+        """Why the section `tuner` is refused; empty if it is not, or there is none."""
+        if self.tuner is None:
+            return ""
+        if reason := self.reason_for_pixels:
+            return f"needs kept activations, or each trial would run the whole backbone: {reason}"
+        if not self.search_space:
+            return (
+                "nothing is left to search, because the configuration sets every field that is searched by default; "
+                "name fields in tuner.search"
+            )
+        return ""
+
+    @property
+    def search_space(self) -> Space:
+        """What Tuner searches; empty without a section `tuner`."""
+        return search_space.of(self, self.tuner) if self.tuner else {}
+
+    @property
+    def trunk_layers(self) -> Layers | None:
+        """The layers of the backbone above the trunk: those that are fine-tuned or, in a search, may be."""
+        return search_space.deepest_layers(self, self.search_space)

@@ -34,6 +34,7 @@ SCHEMA_GEN = "SchemaGen"
 EXAMPLE_VALIDATOR = "ExampleValidator"
 TRANSFORM = "Transform"
 TRUNK_FEATURES = "TrunkFeatures"
+TUNER = "Tuner"
 TRAINER = "Trainer"
 BASELINE_MODEL = "BaselineModel"
 EVALUATOR = "Evaluator"
@@ -50,6 +51,7 @@ TABLE = (
     Stage(EXAMPLE_VALIDATOR, cacheable=False),
     Stage(TRANSFORM, runs_on_beam=True),
     Stage(TRUNK_FEATURES, runs_on_beam=True, default_gpus=1),
+    Stage(TUNER, default_gpus=1),
     Stage(TRAINER, default_gpus=1),
     Stage(BASELINE_MODEL, cacheable=False),
     Stage(EVALUATOR, runs_on_beam=True),

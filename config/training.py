@@ -67,14 +67,14 @@ _OWNERS = {
 class PhaseConfig(Section):
     """What both phases of training have in common."""
 
-    # Passes over the images, times the square root of their number: with four times the images, half as many passes,
-    # and twice as many steps. docs/benchmarks.md has the measurements.
-    _passes: ClassVar[float]
+    # Epochs, times the square root of the images per class: with four times the images, half as many epochs, and twice
+    # as many steps. docs/benchmarks.md has the measurements.
+    _epochs_of_one: ClassVar[float]
     _fewest_epochs: ClassVar[int] = 4
     _most_epochs: ClassVar[int]
 
     epochs: Count = AUTO
-    """Passes over the training split: 1 or more, or `auto` (default): the fewer, the more images there are."""
+    """Passes over the training split: 1 or more, or `auto` (default): the fewer, the more images a class has."""
     learning_rate: float = Field(1e-3, gt=0, allow_inf_nan=False)
     """Above 0; default 1e-3. It is the highest one of the schedule."""
     optimizer: Literal["adam", "adamw", "sgd"] = "adamw"
@@ -94,15 +94,17 @@ class PhaseConfig(Section):
     1 or more. Default: it runs all its epochs, and ends with its last weights, which the schedule has settled; the best
     epoch on a small eval split is often the luckiest one."""
 
-    def epochs_for(self, images: int) -> int:
+    def epochs_for(self, images: int, classes: int) -> int:
         """The number of epochs.
 
         Args:
           images: of the training split.
+          classes: how many there are.
         """
         if isinstance(self.epochs, int):
             return self.epochs
-        return min(max(round(self._passes / math.sqrt(images)), self._fewest_epochs), self._most_epochs)
+        epochs = round(self._epochs_of_one / math.sqrt(images / classes))
+        return min(max(epochs, self._fewest_epochs), self._most_epochs)
 
     def unused_fields(self) -> dict[str, str]:
         """Options of other optimizers and schedules."""
@@ -116,22 +118,22 @@ class PhaseConfig(Section):
 class HeadPhaseConfig(PhaseConfig):
     """Phase 1: the head trains, the backbone is frozen.
 
-    `epochs: auto` is 350 divided by the square root of the number of training images, 4 to 40.
+    `epochs: auto` is 100 divided by the square root of the training images per class, 4 to 30.
     """
 
-    _passes = 350.0
-    _most_epochs = 40
+    _epochs_of_one = 100.0
+    _most_epochs = 30
 
 
 class FineTuneConfig(PhaseConfig):
     """Phase 2: the backbone's top layers train too, except their BatchNorm.
 
-    If the loss on eval is not lower than before it, it is rolled back. `epochs: auto` is 700 divided by the square root
-    of the number of training images, 4 to 80.
+    If the loss on eval is not lower than before it, it is rolled back. `epochs: auto` is 200 divided by the square root
+    of the training images per class, 4 to 60.
     """
 
-    _passes = 700.0
-    _most_epochs = 80
+    _epochs_of_one = 200.0
+    _most_epochs = 60
 
     learning_rate: float = Field(4e-4, gt=0, allow_inf_nan=False)
     """Above 0; default 4e-4. It is the highest one of the schedule."""

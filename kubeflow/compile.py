@@ -9,7 +9,7 @@ from config import loading
 from config.errors import BadInputError, ExitCode
 from config.kubeflow import KubeflowConfig
 from config.run import RunConfig
-from config.stages import EXTERNAL_STATE, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES
+from config.stages import EXTERNAL_STATE, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES, TUNER
 from kubeflow.entrypoint import SHARED_FOLDER
 from kubeflow.package import Package
 from pipeline import console
@@ -103,6 +103,13 @@ def check(config: RunConfig) -> None:
     named |= {stage for secret in section.secrets for stage in secret.stages or []}
     if reason and TRUNK_FEATURES in named:
         raise BadInputError(f"kubeflow: names {TRUNK_FEATURES}, which this pipeline does not have: {reason}")
+    if config.tuner is None and TUNER in named:
+        raise BadInputError(f"kubeflow: names {TUNER}, which this pipeline does not have: there is no section tuner")
+    if config.tuner is not None and section.state_directory is not None:
+        try:
+            section.check_mounted("state_directory", section.state_directory, TUNER)
+        except ValueError as error:
+            raise BadInputError(f"kubeflow.{error}") from None
 
 
 def _check_beam_cluster(config: RunConfig, section: KubeflowConfig) -> None:
@@ -208,7 +215,8 @@ def _defaults(config: RunConfig) -> dict[str, Any]:
     from components import run_parameters
 
     configured = {name: run_parameters.configured(config, name) for name in run_parameters.PATHS}
-    replaceable = {name: value for name, value in configured.items() if value is not None}
+    searched = {name for name, path in run_parameters.PATHS.items() if ".".join(path) in config.search_space}
+    replaceable = {name: value for name, value in configured.items() if value is not None and name not in searched}
     return {**replaceable, _PUSH_DIRECTORY: config.push.directory, _BLESS_ANYWAY: ""}
 
 
@@ -225,5 +233,6 @@ def _description(name: str) -> str:
 
 def _stages_by_file(config: RunConfig) -> dict[str, tuple[str, ...]]:
     """The files that stages read besides the data: path to the names of these stages."""
-    stages = dict.fromkeys(config.backbone.files, (TRUNK_FEATURES, TRAINER))
+    readers = (TRUNK_FEATURES, TUNER, TRAINER) if config.tuner else (TRUNK_FEATURES, TRAINER)
+    stages = dict.fromkeys(config.backbone.files, readers)
     return {**stages, **({config.data.schema_: (SCHEMA_GEN,)} if config.data.schema_ else {})}

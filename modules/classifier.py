@@ -57,7 +57,11 @@ def build(config: ClassifierConfig, classes: Sequence[str]) -> Classifier:
     Raises:
       BadInputError: if the backbone or the head cannot be built; names the field that is at fault.
     """
-    backbone = blocks.pooled(builders.load(config.backbone), config.head.pooled_blocks)
+    return on_backbone(blocks.pooled(builders.load(config.backbone), config.head.pooled_blocks), config, classes)
+
+
+def on_backbone(backbone: keras.Model, config: ClassifierConfig, classes: Sequence[str]) -> Classifier:
+    """Builds the classifier on a backbone that there is already; see `build`."""
     head = heads.build(config.head, tuple(backbone.output.shape[1:]), len(classes), config.training.seed)
     return Classifier(join(backbone, head), backbone, head)
 

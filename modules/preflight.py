@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from config.classifier import ClassifierConfig
-from modules import classifier, trunk
+from modules import classifier, trunk, trunk_runtime
 from modules.data import trunk_features
 from modules.training import devices, losses
 
@@ -28,6 +28,7 @@ def check(config: ClassifierConfig, classes: Sequence[str]) -> None:
     built = classifier.build(config, classes)
     first, _ = trunk.cut_backbone(built.backbone, training.layers_to_fine_tune)
     required = config.needs_kept_features
+    trunk_runtime.raise_if_missing(config.trunk_features.runtime)
     if reason := trunk.reason_not_to_keep(first, required):
         trunk_features.raise_if_required(reason, required, config.trunk_features.views)
     keras.utils.clear_session()

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from config import search_space
 from config.classifier import ClassifierConfig
 from config.errors import BadInputError
 from modules import classifier, heads
@@ -26,9 +27,10 @@ from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.files import atomic_write
 from modules.serving import flip_averaging, reference_predictions, signatures, temperature, warm_up
-from modules.training import augmentation, devices, logistic_phase, losses, phases
+from modules.training import augmentation, devices, logistic_phase, losses, phases, training_state
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
+from modules.tuning import values
 
 _log = logging.getLogger("regraft.trainer")
 
@@ -47,9 +49,10 @@ def run_fn(fn_args: Any) -> None:
 
     Args:
       fn_args: `train_files` and `eval_files`, of raw examples and, if there are any, of trunk features;
-        `transform_output`, `serving_model_dir`, `model_run_dir`; and `custom_config` with `classifier`, a serialized
-        ClassifierConfig; `state_directory`, where the state of an unfinished training is kept (or None); and perhaps
-        `images`, the number of examples of each split, and `data`, the digest of each input's files.
+        `transform_graph_path`, `serving_model_dir`, `model_run_dir`; `hyperparameters`, what Tuner found (or None); and
+        `custom_config` with `classifier`, a serialized ClassifierConfig; `state_directory`, where the state of an
+        unfinished training is kept (or None); and perhaps `layers`, by which the trunk was cut if Tuner may have found
+        fewer, `images`, the number of examples of each split, and `data`, the digest of each input's files.
 
     Raises:
       BadInputError: if a split is empty or incomplete, there are fewer than two classes, or the model cannot be built.
@@ -69,14 +72,17 @@ class TrainingRun:
         Args:
           fn_args: see `run_fn`.
         """
-        self.config = ClassifierConfig.parse(fn_args.custom_config["classifier"])
+        config = ClassifierConfig.parse(fn_args.custom_config["classifier"])
+        self.trunk_layers = fn_args.custom_config.get("layers", config.training.layers_to_fine_tune)
+        self.tuned = values.decoded(fn_args.hyperparameters)
+        self.config = search_space.applied(config, self.tuned) if self.tuned else config
         # Layers without a name of their own are numbered in the order they are made. Start again at 1, so that a layer
         # to fine-tune has the same name in every process and stage.
         keras.utils.clear_session()
         # For the whole process: random initialisers and dropout, and the order in which sums are made.
         keras.utils.set_random_seed(self.config.training.seed)
         tf.config.experimental.enable_op_determinism()
-        self.transform_output = tft.TFTransformOutput(fn_args.transform_output)
+        self.transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
         self.classes = transform_graph.class_names(self.transform_output)
         if len(self.classes) < 2:
             raise TrainingError(f"a classifier needs two classes or more; the training split holds {self.classes}")
@@ -84,7 +90,7 @@ class TrainingRun:
         self.data = training_data.read(fn_args, self.transform_output, self.classes, self.memory)
         self.data.check_complete(fn_args.custom_config.get("images", {}))
         self.strategy = devices.strategy(self.config.training.replicas)
-        self.state = TrainingState(fn_args.custom_config["state_directory"], _identity(fn_args))
+        self.state = TrainingState(fn_args.custom_config["state_directory"], training_state.identity(fn_args))
         self.model_run = Path(fn_args.model_run_dir)
         self._serving_model = fn_args.serving_model_dir
 
@@ -102,7 +108,10 @@ class TrainingRun:
             fit = self._fit_logistic if self.config.head.kind == "logistic" else self._fit_phases
             history = fit(built, log)
             log.close()
-        content = {**self.data.description(self.config.reason_for_pixels), "phases": history}
+        description = self.data.description(self.config.reason_for_pixels)
+        if drawn := self.config.trunk_features.drawn_views:
+            description["views"] = drawn
+        content = {**description, "tuned": self.tuned, "phases": history}
         atomic_write(self.model_run / HISTORY, json.dumps(content, indent=2) + "\n")
         return built.model
 
@@ -113,6 +122,7 @@ class TrainingRun:
             backbone=built.backbone,
             phase_data=self._phase_data(built, batches),
             images=train.images,
+            classes=len(self.classes),
             steps=batches.steps(train.images),
             compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
             training=self.config.training,
@@ -167,13 +177,10 @@ class TrainingRun:
             if self.data.manifest.views > 1:
                 augmentation.write_sheet(self._views(self.data.manifest.views), self.model_run / SHEET)
             remaining_memory = self.memory - sum(table.held for table in self.data.features)
+            kept, kept_of_eval = self.data.features
+            drawn = kept.drawing(self.config.trunk_features.drawn_views)
             return PhasesOnFeatures(
-                built,
-                self.config.training.layers_to_fine_tune,
-                self.data.manifest,
-                *self.data.features,
-                batches,
-                remaining_memory,
+                built, self.trunk_layers, self.data.manifest, drawn, kept_of_eval, batches, remaining_memory
             ).of_phase()
         trainee = built.model
         make = functools.partial(
@@ -193,6 +200,8 @@ class TrainingRun:
 
     def _report(self, built: Classifier) -> None:
         """Says what is about to be trained, and warns if the head is large for the data."""
+        if self.tuned:
+            _log.info("  tuned: %s", values.described(self.tuned))
         (train, evaluation), parameters = self.data.splits, built.head.count_params()
         replicas = self.strategy.num_replicas_in_sync
         _log.info(
@@ -202,7 +211,8 @@ class TrainingRun:
         )
         manifest = self.data.manifest
         if manifest and manifest.mode == trunk_features.CACHED:
-            views = f", {manifest.views} views of each image" if manifest.views > 1 else ""
+            drawn = self.config.trunk_features.drawn_views or manifest.views
+            views = f", {drawn} views of each image" if drawn > 1 else ""
             _log.info("  training on kept activations of %s%s", manifest.cut, views)
         else:
             reason = self.data.description(self.config.reason_for_pixels)["reason"]
@@ -228,14 +238,6 @@ class TrainingRun:
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
         served = flip_averaging.chosen(served, training.flip_averaging, sample)
         return temperature.scaled(served, sample) if training.temperature_scaling else served
-
-
-def _identity(fn_args: Any) -> dict[str, Any]:
-    """What makes one training the same as another: its configuration and its data, wherever they are."""
-    config = {key: value for key, value in fn_args.custom_config.items() if key != "state_directory"}
-    if all(config.get("data", {"": ""}).values()):
-        return config
-    return {**config, "paths": [*fn_args.train_files, *fn_args.eval_files, fn_args.transform_output]}
 
 
 def read_history(model_run: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -65,12 +66,22 @@ def folded(trunk: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     Args:
       trunk: float32 [batch, ...] to float32 [batch, ...]; later changes of its weights have no effect.
     """
-    images = tf.TensorSpec(trunk.input.shape, tf.float32)
-    run = tf.function(lambda x: trunk(x, training=False), input_signature=[images], autograph=False)
-    if trunk.count_params() > _LARGEST_FOLDED:
-        return run
-    constant = convert_to_constants.convert_variables_to_constants_v2(run.get_concrete_function())
+    constant = constant_function(trunk)
+    if constant is None:
+        return _inference(trunk)
     return lambda x: constant(x)[0]
+
+
+def constant_function(trunk: keras.Model) -> Any | None:
+    """The trunk in inference mode, a ConcreteFunction of constants; None if it is too large for a graph."""
+    if trunk.count_params() > _LARGEST_FOLDED:
+        return None
+    return convert_to_constants.convert_variables_to_constants_v2(_inference(trunk).get_concrete_function())
+
+
+def _inference(trunk: keras.Model) -> Any:
+    images = tf.TensorSpec(trunk.input.shape, tf.float32)
+    return tf.function(lambda x: trunk(x, training=False), input_signature=[images], autograph=False)
 
 
 def digest(trunk: keras.Model) -> str:

@@ -37,8 +37,10 @@ from components.trainer.component import Trainer
 from components.transform.component import Transform
 from components.trunk_features.component import TrunkFeatures
 from components.trunk_features.extractor import Recipe
+from components.tuner.component import Tuner
 from config.data import EVAL, TEST
 from config.run import RunConfig
+from config.search_space import HEAD_KIND
 from config.stages import CANDIDATE, SCHEMA_GEN
 from modules.backbones import tensorflow_js
 from modules.data.features import FACTS
@@ -214,7 +216,7 @@ def _data_stages(
 def _training_stages(
     config: RunConfig, data: _DataStages, state_directory: str | None, parameters: RuntimeParameters, remote: bool
 ) -> list[base_component.BaseComponent]:
-    """Transform, TrunkFeatures where activations are kept, and Trainer."""
+    """Transform, TrunkFeatures where activations are kept, Tuner if there is one, and Trainer."""
     examples = data.example_gen.outputs["examples"]
     backbone_files = {} if remote else _fingerprints(config.backbone.files)
     head_files = {} if remote else _fingerprints(_custom_head_file(config))
@@ -231,6 +233,24 @@ def _training_stages(
         trunk_features = TrunkFeatures(examples, graph, _recipe(config), backbone_files)
         stages.append(trunk_features)
         features = trunk_features.outputs["features"]
+    files, of_training = {**backbone_files, **head_files}, _only(parameters, run_parameters.TRAINING)
+    hyperparameters = None
+    if config.tuner is not None and features is not None:
+        tuner = Tuner(
+            examples=examples,
+            features=features,
+            transform_graph=graph,
+            module_file=str(_MODULES / "tuner.py"),
+            config=config.classifier,
+            tuner=config.tuner,
+            space=config.search_space,
+            layers=config.trunk_layers,
+            state_directory=state_directory,
+            files=files,
+            runtime_parameters=of_training,
+        )
+        stages.append(tuner)
+        hyperparameters = tuner.outputs["best_hyperparameters"]
     trainer = Trainer(
         examples=examples,
         features=features,
@@ -238,8 +258,10 @@ def _training_stages(
         module_file=str(_MODULES / "trainer.py"),
         config=config.classifier,
         state_directory=state_directory,
-        files={**backbone_files, **head_files},
-        runtime_parameters=_only(parameters, run_parameters.TRAINING),
+        files=files,
+        hyperparameters=hyperparameters,
+        layers=config.trunk_layers,
+        runtime_parameters=of_training,
     )
     return [*stages, trainer]
 
@@ -315,10 +337,11 @@ def _recipe(config: RunConfig) -> Recipe:
     several = kept.views > 1
     return Recipe(
         backbone=config.backbone,
-        layers=config.training.layers_to_fine_tune,
-        pooling=None if config.training.fine_tune else config.head.fixed_pooling,
+        layers=config.trunk_layers,
+        pooling=None if config.training.fine_tune or HEAD_KIND in config.search_space else config.head.fixed_pooling,
         blocks=config.head.pooled_blocks,
         dtype=kept.dtype,
+        runtime=kept.runtime,
         views=kept.views,
         augmentation=config.augmentation if several else None,
         seed=config.training.seed if several else None,

@@ -22,6 +22,7 @@ from config.stages import EVALUATOR, PUSHER, SERVING_CHECK, TRAINER, TRANSFORM
 from modules import trainer
 from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
+from modules.tuning import values
 from pipeline import data_summary, run_metadata, verdict_table
 from pipeline.data_summary import DataSummary
 from pipeline.run_metadata import StageRecord
@@ -179,6 +180,8 @@ def print_summary(summary: Summary, terminal: TextIO) -> None:
     """Prints the classes' figures, the warnings, the gate's checks and whether the model was pushed."""
     data_summary.print_table(summary.data, terminal, summary.verdict.per_class)
     print(f"trained on {_trained_on(summary.training)}", file=terminal)
+    if tuned := summary.training["tuned"]:
+        print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):

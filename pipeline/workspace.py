@@ -39,7 +39,7 @@ class RunFolder:
     | `logs/`           | one file a run                                                    |
     | `summary.json`    | of the last run that came to a verdict                            |
     | `rejected.jsonl`  | the images that stopped the last run; none if they did not        |
-    | `training/`       | the state of an unfinished training, after its last saved epoch   |
+    | `training/`       | the state of an unfinished training, or of an unfinished search   |
     """
 
     def __init__(self, workspace: str | Path, pipeline_name: str):

@@ -62,6 +62,7 @@ def main() -> None:
 for command in (
     runs.run,
     runs.check,
+    runs.freeze,
     models.predict,
     runs.history,
     runs.explain,

@@ -1,4 +1,4 @@
-"""Subcommands about runs on this machine: `run`, `check`, `history`, `explain` and `clean`."""
+"""Subcommands about runs on this machine: `run`, `check`, `freeze`, `history`, `explain` and `clean`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,28 @@ def check(config: str, workspace: str, json_path: str | None) -> ExitCode:
 
     _import_from_current_folder()
     return local_runner.check(config, workspace, json_path)
+
+
+@click.command(epilog=options.example("regraft freeze fruit.yaml --dry-run", "regraft freeze fruit.yaml"))
+@options.config
+@options.workspace
+@click.option(
+    "--values",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="best_hyperparameters.txt of a run on other machines; default: of the last run here that has a stage Tuner.",
+)
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+def freeze(config: str, workspace: str, values: str | None, dry_run: bool) -> ExitCode:
+    """Write the values that Tuner found into CONFIG.
+
+    Later runs leave Tuner out.
+
+    CONFIG is a YAML file; without it, the environment variable PIPELINE_CONFIG names the file.
+    """
+    from pipeline import freezing
+
+    return freezing.freeze(config, workspace, values, dry_run, sys.stdout)
 
 
 @click.command(epilog=options.example("regraft history workspace/fruit"))

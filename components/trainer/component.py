@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
@@ -15,6 +16,7 @@ from components import code_digest, run_parameters, state_driver, user_code
 from components.trainer import executor
 from config.classifier import ClassifierConfig
 from config.data import EVAL, TRAIN
+from config.training import Layers
 
 
 class TrainerSpec(component_spec.ComponentSpec):
@@ -30,6 +32,7 @@ class TrainerSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "features": component_spec.ChannelParameter(type=standard_artifacts.Examples, optional=True),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+        "hyperparameters": component_spec.ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
     }
     OUTPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
@@ -57,6 +60,8 @@ class Trainer(base_component.BaseComponent):
         config: ClassifierConfig,
         state_directory: str | None,
         files: Mapping[str, str],
+        hyperparameters: types.BaseChannel | None = None,
+        layers: Layers | None = None,
         runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
     ):
         """Declares the stage.
@@ -69,19 +74,24 @@ class Trainer(base_component.BaseComponent):
           config: what is trained, and how.
           state_directory: where the state of an unfinished training is kept; None: nowhere.
           files: name to fingerprint of each file that the configuration names, so that a changed file trains again.
+          hyperparameters: what Tuner found; None: the configuration holds.
+          layers: by which the trunk was cut, if Tuner may have found fewer to fine-tune.
           runtime_parameters: those of components/run_parameters.py that a run can be given.
         """
         module = user_code.import_path(module_file)
-        custom_config = {
+        custom_config: dict[str, Any] = {
             "classifier": config.serialized(),
             "state_directory": state_directory,
             "files": dict(files),
         }
+        if hyperparameters is not None:
+            custom_config["layers"] = layers
         super().__init__(
             TrainerSpec(
                 examples=examples,
                 features=features,
                 transform_graph=transform_graph,
+                hyperparameters=hyperparameters,
                 module_path=module,
                 train_args=trainer_pb2.TrainArgs(splits=[TRAIN]),
                 eval_args=trainer_pb2.EvalArgs(splits=[EVAL]),

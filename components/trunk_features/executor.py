@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -58,7 +59,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         features = artifact_utils.get_single_instance(output_dict["features"])
         features.split_names = artifact_utils.encode_split_names(splits)
 
-        manifest = model_handler.extractor(exec_properties["recipe"], transform_graph).manifest
+        extractor = model_handler.extractor(exec_properties["recipe"], transform_graph)
+        manifest = extractor.manifest
         if manifest.mode == trunk_features.CACHED:
             patterns = {
                 split: io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)) for split in splits
@@ -75,8 +77,11 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 )
                 prefix = os.path.join(artifact_utils.get_split_uri([features], split), "features")
                 _compute(pipeline, split, pattern, handler, prefix)
+            _log.info("  the trunk runs in %s", extractor.runtime.description)
             with progress.follow(folder, "computed", _log):
-                _refuse_overflow(pipeline.run(), recipe)
+                result = pipeline.run()
+                _refuse_overflow(result, recipe)
+            manifest = dataclasses.replace(manifest, runtime=_used_runtimes(result) or manifest.runtime)
         model_handler.extractor.cache_clear()
         manifest.write(features.uri)
 
@@ -112,7 +117,22 @@ class _Encode(beam.DoFn):
 
 def _refuse_overflow(result: beam.runners.runner.PipelineResult, recipe: Recipe) -> None:
     result.wait_until_finish()
-    found = result.metrics().query(beam.metrics.MetricsFilter().with_name("overflow"))["counters"]
-    if images := sum(counter.result for counter in found):
+    if images := sum(_counters(result, _Encode.overflow).values()):
         wider = "; trunk_features.dtype float32 may hold them" if recipe.dtype == "float16" else ""
         raise TrunkFeaturesError(f"the trunk's activations of {images} images are too large for {recipe.dtype}{wider}")
+
+
+def _used_runtimes(result: beam.runners.runner.PipelineResult) -> str:
+    """What the workers ran the trunk in; workers on other machines choose for themselves."""
+    images = {name: _counters(result, counter) for name, counter in model_handler.IMAGES_BY_RUNTIME.items()}
+    return ", ".join(name for name, counted in images.items() if sum(counted.values()))
+
+
+def _counters(
+    result: beam.runners.runner.PipelineResult, counter: beam.metrics.metric.Metrics.DelegatingCounter
+) -> dict[str, int]:
+    """What a counter counted in each step of a pipeline."""
+    named = (
+        beam.metrics.MetricsFilter().with_namespace(counter.metric_name.namespace).with_name(counter.metric_name.name)
+    )
+    return {found.key.step: found.result for found in result.metrics().query(named)["counters"]}

@@ -14,7 +14,7 @@ from config.augmentation import AugmentationConfig
 from config.backbone import BackboneConfig
 from config.section import Section
 from config.training import Layers
-from modules import pooling, trunk
+from modules import pooling, trunk, trunk_runtime
 from modules.backbones import blocks, builders
 from modules.data import features, transform_graph
 from modules.data.normalization import PREPROCESSING
@@ -35,6 +35,8 @@ class Recipe(Section):
     """`all` or `last` if pooled features of the backbone's blocks are kept; see `HeadConfig.pooled_blocks`."""
     dtype: str = "float16"
     """Type of the activations that are kept: `float16` or `float32`."""
+    runtime: str = trunk_runtime.TENSORFLOW
+    """`trunk_features.runtime` of a configuration."""
     views: int = 1
     """Variants of each image of the split `train`; images of other splits have one."""
     augmentation: AugmentationConfig | None = None
@@ -56,7 +58,7 @@ class Extractor:
           graph: folder of the transform graph.
 
         Raises:
-          BadInputError: if the backbone cannot be built, or has no such layers.
+          BadInputError: if the backbone cannot be built, has no such layers, or cannot run as the recipe asks.
         """
         keras.utils.clear_session()  # a layer to fine-tune has the same name here and in Trainer
         backbone = blocks.pooled(builders.load(recipe.backbone), recipe.blocks)
@@ -64,10 +66,13 @@ class Extractor:
         self._pooled = recipe.pooling is not None and len(self._trunk.output.shape) == 4
         if self._pooled:
             self._trunk = keras.Model(self._trunk.input, pooling.pool(self._trunk.output, str(recipe.pooling)))
-        self._folded = trunk.folded(self._trunk)
+        self._reason = trunk.reason_not_to_keep(self._trunk, recipe.required)
         self._read = transform_graph.reader(tft.TFTransformOutput(graph))
         self._views = Views(recipe.augmentation or AugmentationConfig(), recipe.seed or 0)
         self._preprocess = PREPROCESSING[str(recipe.backbone.preprocessing)]
+        pixels = trunk_runtime.sample_pixels(tuple(self._trunk.input.shape[1:3]))
+        asked = trunk_runtime.TENSORFLOW if self._reason else recipe.runtime
+        self.runtime = trunk_runtime.choose(asked, self._trunk, self._preprocess(pixels))
         self._recipe = recipe
         # Traced once for each number of views, whatever the size of the batch.
         self._compute = {
@@ -86,7 +91,7 @@ class Extractor:
         Raises:
           NotKeptError: if they must be kept, and there is no trunk.
         """
-        reason = trunk.reason_not_to_keep(self._trunk, self._recipe.required)
+        reason = self._reason
         if reason:
             raise_if_required(reason, self._recipe.required, self._recipe.views)
         return Manifest(
@@ -98,6 +103,8 @@ class Extractor:
             dtype=self._recipe.dtype,
             views=self._recipe.views,
             weights=trunk.digest(self._trunk),
+            runtime="" if reason else self.runtime.name,
+            runtime_reason=self.runtime.reason,
         )
 
     def __call__(self, serialized: tf.Tensor, views: int) -> tuple[tf.Tensor, ...]:
@@ -119,7 +126,7 @@ class Extractor:
         images = [inputs[features.TRANSFORMED_IMAGE]]
         for view in range(1, number_of_views):
             images.append(self._preprocess(self._views(inputs[features.TRANSFORMED_PIXELS], keys, view)))
-        activations = tf.cast(self._folded(tf.concat(images, axis=0)), self._recipe.dtype)
+        activations = tf.cast(self.runtime.run(tf.concat(images, axis=0)), self._recipe.dtype)
         by_view = tf.reshape(activations, (number_of_views, -1, *activations.shape[1:]))
         activations = tf.stack(tf.unstack(by_view), axis=1)
         return keys, inputs[features.TRANSFORMED_LABEL], inputs[features.WEIGHT], activations

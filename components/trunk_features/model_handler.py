@@ -6,14 +6,22 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from apache_beam.ml.inference import base
 
 from components import progress
 from components.trunk_features.extractor import Extractor, Recipe
+from modules import trunk_runtime
 
 _BATCH_SIZE = 32  # views of images
+
+IMAGES_BY_RUNTIME = {
+    name: beam.metrics.Metrics.counter("trunk_features", f"images_in_{name}")
+    for name in (trunk_runtime.TENSORFLOW, trunk_runtime.OPENVINO)
+}
+"""Counters of the images that were computed in each runtime."""
 
 Features = tuple[bytes, int, float, np.ndarray]  # key, label, weight, activations [views, ...]
 
@@ -56,4 +64,5 @@ class TrunkHandler(base.ModelHandler[bytes, Features, Extractor]):
     ) -> Iterable[Features]:
         columns = [part.numpy() for part in model(tf.constant(batch), self._views)]
         self._tally.add(len(batch), len(batch))
+        IMAGES_BY_RUNTIME[model.runtime.name].inc(len(batch))
         return list(zip(*columns, strict=True))

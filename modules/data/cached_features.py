@@ -97,6 +97,38 @@ class FeatureTable:
                 results[start : start + _BATCH, view] = run(tf.constant(batch, tf.float32))
         return FeatureTable(results, self.labels, self.weights, len(self.counts))
 
+    def rows(self, chosen: np.ndarray, more: FeatureTable | None = None) -> FeatureTable:
+        """A table of some images, in memory.
+
+        Args:
+          chosen: int64 [images], indices of this table and then, counted on, of `more`.
+          more: another table of the same shape; its images may have fewer views, and repeat their first one.
+        """
+        own, others = chosen[chosen < self.images], chosen[chosen >= self.images] - self.images
+        tables = [(self, own)] + ([(more, others)] if more and len(others) else [])
+        views = self.activations.shape[1]
+        activations = np.empty((len(chosen), *self.activations.shape[1:]), self.activations.dtype)
+        start = 0
+        for table, indices in tables:
+            part = table.activations[indices]
+            activations[start : start + len(indices)] = part if part.shape[1] == views else part[:, :1]
+            start += len(indices)
+        labels = np.concatenate([table.labels[indices] for table, indices in tables])
+        weights = np.concatenate([table.weights[indices] for table, indices in tables])
+        return FeatureTable(activations, labels, weights, len(self.counts))
+
+    def drawing(self, views: int | None) -> FeatureTable:
+        """The same images, with only so many of their views; None: all."""
+        drawn = self.activations[:, :views]
+        table = FeatureTable(drawn, self.labels, self.weights, len(self.counts))
+        table.held = self.held
+        return table
+
+    @property
+    def bytes_of_an_image(self) -> int:
+        """Bytes that the activations of all its views take."""
+        return int(np.prod(self.activations.shape[1:])) * self.activations.itemsize
+
     def _shape_behind(self, tail: keras.Model) -> tuple[int, ...]:
         return (*self.activations.shape[:2], *tail.output.shape[1:])
 

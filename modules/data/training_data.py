@@ -120,16 +120,18 @@ def phases_on_images(
 
 @dataclass(frozen=True)
 class PhasesOnFeatures:
-    """Both phases run only the layers behind the trunk; phase 1 only the head, if the tail's results fit in memory.
+    """Both phases run only the layers that they train, if the results of the layers before these fit in memory.
 
     Attributes:
       classifier: the whole.
-      layers: `training.fine_tune.layers`, by which the trunk was cut; None if nothing is fine-tuned.
+      layers: those by which the trunk was cut, as `training.fine_tune.layers` has them; phase 2 may train fewer. None
+        if nothing is fine-tuned.
       manifest: how the activations were made.
       train: the training split's activations.
       evaluation: the eval split's activations.
       batches: how they are batched.
-      memory: bytes that the tail's results may take.
+      memory: bytes that the results of layers that do not train may take.
+      results: where these results are kept for another classifier on the same backbone and activations; None: nowhere.
     """
 
     classifier: Classifier
@@ -139,9 +141,10 @@ class PhasesOnFeatures:
     evaluation: FeatureTable
     batches: Batches
     memory: int
+    results: dict[str, tuple[FeatureTable, FeatureTable]] | None = None
 
     def of_phase(self) -> Callable[[str], PhaseData]:
-        """Name of a phase to what it fits.
+        """Name of a phase to what it fits. Ask for phase 2 when its layers are unfrozen.
 
         Raises:
           OtherWeightsError: if the activations were computed with other weights than the backbone has.
@@ -153,16 +156,31 @@ class PhasesOnFeatures:
         if self.manifest.pooled or self.layers is None:
             fixed = self._data(rest if self.manifest.pooled else head, self.train, self.evaluation)
             return lambda phase: fixed
-        tail_and_head = keras.Model(tail.input, head(InferenceMode(tail)(tail.input)), name="tail_and_head")
 
         def data(phase: str) -> PhaseData:
             if phase == HEAD_PHASE:
-                before_rest = keras.Model(tail.input, pooling(tail.output))
-                if self.train.size_behind(before_rest) + self.evaluation.size_behind(before_rest) <= self.memory:
-                    return self._data(rest, self.train.behind(before_rest), self.evaluation.behind(before_rest))
-            return self._data(tail_and_head, self.train, self.evaluation)
+                frozen, trainee = keras.Model(tail.input, pooling(tail.output)), rest
+                key = "/".join([phase, *(type(layer).__name__ for layer in pooling.layers)])
+            else:
+                training = [layer.name for layer in self.classifier.backbone.layers if layer.trainable_weights]
+                frozen, top = trunk.cut(tail, training)
+                trainee, key = _with_head(top, head), f"{phase}/{training[0]}"
+            if tables := self._behind(frozen, key):
+                return self._data(trainee, *tables)
+            return self._data(_with_head(tail, head), self.train, self.evaluation)
 
         return data
+
+    def _behind(self, frozen: keras.Model, key: str) -> tuple[FeatureTable, FeatureTable] | None:
+        """The results of layers that do not train; None if there are none of them, or no room for their results."""
+        kept = {} if self.results is None else self.results
+        if key not in kept:
+            left = self.memory - sum(table.held for tables in kept.values() for table in tables)
+            size = self.train.size_behind(frozen) + self.evaluation.size_behind(frozen)
+            if not frozen.weights or size > left:
+                return None
+            kept[key] = self.train.behind(frozen), self.evaluation.behind(frozen)
+        return kept[key]
 
     def _data(self, trainee: keras.Model, train: FeatureTable, evaluation: FeatureTable) -> PhaseData:
         return _phase_data(trainee, train, evaluation, self.batches)
@@ -183,3 +201,7 @@ def refuse_other_weights(manifest: Manifest, before_cut: keras.Model) -> None:
 
 def _phase_data(trainee: keras.Model, train: Examples, evaluation: Examples, batches: Batches) -> PhaseData:
     return PhaseData(trainee, lambda epoch: train.training_epoch(epoch, batches), evaluation.evaluation(batches))
+
+
+def _with_head(tail: keras.Model, head: keras.Model) -> keras.Model:
+    return keras.Model(tail.input, head(InferenceMode(tail)(tail.input)), name="tail_and_head")

@@ -44,6 +44,8 @@ class Manifest:
       dtype: `float16` or `float32`.
       views: variants of each image of the split `train`; images of other splits have one.
       weights: digest of the trunk's weights, see trunk.digest.
+      runtime: what ran the trunk, `tensorflow` or `openvino`; empty if nothing was computed.
+      runtime_reason: why it was not openvino; empty if it was, or tensorflow was asked for.
     """
 
     mode: str
@@ -54,6 +56,8 @@ class Manifest:
     dtype: str
     views: int
     weights: str
+    runtime: str = ""
+    runtime_reason: str = ""
 
     def write(self, folder: str) -> None:
         atomic_write(Path(folder, MANIFEST), json.dumps(dataclasses.asdict(self), indent=2) + "\n")

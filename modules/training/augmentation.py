@@ -1,10 +1,12 @@
 """Augmentation, inside the training step or kept as views; it is neither in Transform nor in the served model.
 
-Layers are Keras's own preprocessing layers on RGB pixels in [0, 255]; the backbone's preprocessing comes after them.
+Both change RGB pixels in [0, 255] in the same way; the backbone's preprocessing comes after it. They differ in where
+the random numbers come from.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,34 +18,71 @@ from keras import layers
 
 from config.augmentation import MIXING, AugmentationConfig
 from config.errors import BadInputError
+from modules.training import image_changes
+from modules.training.rand_augment import rand_augment
 
-_VALUE_RANGE = (0, 255)
-_SEEDS = 2**31 - 1
+_NUMBERS = 2**24  # float32 has so many numbers of equal distance in [0, 1)
 SHEET_COLUMNS = 4
+
+Draw = Callable[[str], tf.Tensor]
+"""The name of a random number to that number of each image: float32 [batch], uniform in [0, 1)."""
 
 
 class AugmentationError(BadInputError):
     """The augmentation doesn't fit the labels."""
 
 
-# Each option to the layers it means; `strength` is its value. None and 0 mean none.
-_IMAGE_LAYERS: dict[str, Callable[[Any, int], layers.Layer]] = {
-    "flip": lambda mode, seed: layers.RandomFlip(mode, seed=seed),
-    # Full turns, positive and negative; what is turned in from outside is a mirror image.
-    "rotation": lambda factor, seed: layers.RandomRotation(factor / 360.0, seed=seed),
-    # Cuts away up to this share of each side, and stretches the rest.
-    "crop": lambda share, seed: layers.RandomZoom((-share, 0.0), (-share, 0.0), seed=seed),
-    "translation": lambda share, seed: layers.RandomTranslation(share, share, seed=seed),
-    "brightness": lambda factor, seed: layers.RandomBrightness(factor, value_range=_VALUE_RANGE, seed=seed),
-    "contrast": lambda factor, seed: layers.RandomContrast(factor, value_range=_VALUE_RANGE, seed=seed),
-    "saturation": lambda factor, seed: layers.RandomSaturation(
-        (0.5 - factor / 2, 0.5 + factor / 2), value_range=_VALUE_RANGE, seed=seed
-    ),
-    "hue": lambda factor, seed: layers.RandomHue(factor, value_range=_VALUE_RANGE, seed=seed),
-    "rand_augment": lambda strength, seed: layers.RandAugment(
-        value_range=_VALUE_RANGE, num_ops=2, factor=strength, seed=seed
-    ),
-}
+def change(pixels: tf.Tensor, augmentation: AugmentationConfig, draw: Draw) -> tf.Tensor:
+    """Changes each image by itself, as the configuration says, in the order of its fields.
+
+    Args:
+      pixels: float32 [batch, height, width, 3], RGB in [0, 255].
+      augmentation: the section of a configuration; changes that mix images are left out.
+      draw: gives random numbers.
+
+    Returns:
+      the same shape and range.
+    """
+    if augmentation.rotation or augmentation.crop or augmentation.translation:
+        pixels = _warp(pixels, augmentation, draw)
+    else:
+        for axis, direction in ((2, "horizontal"), (1, "vertical")):
+            if direction in _flips(augmentation):
+                pixels = image_changes.flip(pixels, axis, draw(f"flip/{direction}") < 0.5)
+    if share := augmentation.brightness:
+        pixels = image_changes.brighten(pixels, _either_way(draw("brightness"), share))
+    if share := augmentation.contrast:
+        pixels = image_changes.stretch_contrast(pixels, 1 + _either_way(draw("contrast"), share))
+    if share := augmentation.saturation:
+        moved = _either_way(draw("saturation"), share)  # -1 is grey; at 1 the largest channel alone is left
+        pixels = image_changes.saturate(pixels, (1 + moved) / (1 - moved + 2e-7))
+    if share := augmentation.hue:
+        pixels = image_changes.turn_hue(pixels, _either_way(draw("hue"), share / 2))  # 1 is half a turn either way
+    if strength := augmentation.rand_augment:
+        pixels = rand_augment(pixels, strength, draw)
+    return pixels
+
+
+def _flips(augmentation: AugmentationConfig) -> list[str]:
+    return augmentation.flip.split("_and_") if augmentation.flip else []
+
+
+def _warp(pixels: tf.Tensor, augmentation: AugmentationConfig, draw: Draw) -> tf.Tensor:
+    """Flips, rotation, crop and translation as one interpolation."""
+    angle = _either_way(draw("rotation"), math.radians(augmentation.rotation))
+    zoom = [1 - augmentation.crop * draw(f"crop/{side}") for side in ("width", "height")]
+    for index, direction in enumerate(("horizontal", "vertical")):
+        if direction in _flips(augmentation):
+            zoom[index] *= tf.where(draw(f"flip/{direction}") < 0.5, -1.0, 1.0)
+    shift = [_either_way(draw(f"translation/{way}"), augmentation.translation) for way in ("x", "y")]
+    return image_changes.warp(pixels, angle, (zoom[0], zoom[1]), (shift[0], shift[1]))
+
+
+def _either_way(number: tf.Tensor, most: float) -> tf.Tensor:
+    """Spreads numbers in [0, 1) over [-most, most)."""
+    return (2 * number - 1) * most
+
+
 _MIXING_LAYERS: dict[str, Callable[[Any, int], layers.Layer]] = {
     "mixup": lambda alpha, seed: layers.MixUp(alpha=alpha, seed=seed),
     "cutmix": lambda factor, seed: layers.CutMix(factor=factor, seed=seed),
@@ -51,15 +90,15 @@ _MIXING_LAYERS: dict[str, Callable[[Any, int], layers.Layer]] = {
 
 
 class Augmentation:
-    """A random change of a batch of pixels and, where images are mixed, of its labels."""
+    """A random change of a batch of pixels and, where images are mixed, of its labels; new in each call."""
 
     def __init__(self, augmentation: AugmentationConfig, output: str, seed: int):
-        """Makes the layers.
+        """Makes the sources of random numbers.
 
         Args:
           augmentation: the section of a configuration.
           output: the head's, which decides what a label looks like.
-          seed: of all layers.
+          seed: of all random numbers.
 
         Raises:
           AugmentationError: if labels of a sigmoid output were to be mixed.
@@ -70,17 +109,12 @@ class Augmentation:
             raise AugmentationError(
                 f"augmentation.{mixing[0]} mixes labels of classes: head.output must not be sigmoid"
             )
-        seeds = iter(range(seed, seed + len(_IMAGE_LAYERS) + len(_MIXING_LAYERS)))
-        self._image = [make(active[name], next(seeds)) for name, make in _IMAGE_LAYERS.items() if name in active]
-        self._mixing = [make(active[name], next(seeds)) for name, make in _MIXING_LAYERS.items() if name in active]
+        self._augmentation, self._active = augmentation, bool(active)
+        self.random = keras.random.SeedGenerator(seed)
+        self.mixing = [_MIXING_LAYERS[name](active[name], seed + 1 + index) for index, name in enumerate(mixing)]
 
     def __bool__(self) -> bool:
-        return bool(self._image or self._mixing)
-
-    @property
-    def layers(self) -> list[layers.Layer]:
-        """All layers, in the order they are applied; their random states are among their variables."""
-        return [*self._image, *self._mixing]
+        return self._active
 
     def __call__(self, pixels: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Changes a batch.
@@ -92,9 +126,9 @@ class Augmentation:
         Returns:
           both, with the same shapes and ranges.
         """
-        for layer in self._image:
-            pixels = layer(pixels, training=True)
-        for layer in self._mixing:
+        batch = tf.shape(pixels)[:1]
+        pixels = change(pixels, self._augmentation, lambda _: keras.random.uniform(batch, seed=self.random))
+        for layer in self.mixing:
             mixed = layer({"images": pixels, "labels": labels}, training=True)
             pixels, labels = mixed["images"], mixed["labels"]
         return tf.clip_by_value(tf.cast(pixels, tf.float32), 0.0, 255.0), tf.cast(labels, tf.float32)
@@ -138,7 +172,9 @@ class AugmentedClassifier(keras.Model):
     ):
         super().__init__(name="augmented_classifier")
         self.classifier = classifier
-        self.augmentation_layers = augmentation.layers  # tracked, so that their random states are saved and restored
+        # Tracked, so that their random states are saved and restored.
+        self.augmentation_random, self.augmentation_mixing = augmentation.random, augmentation.mixing
+        self.supports_jit = False  # XLA cannot compile a projection of images
         self._augmentation = augmentation
         self._preprocess = preprocess
 
@@ -154,21 +190,18 @@ class AugmentedClassifier(keras.Model):
 class Views:
     """Augmentation that can be kept: an image has the same views in every run, whatever batch it is in.
 
-    View 0 of an image is the image itself. View n is random, and depends on the image's key, n and the seed alone.
+    View 0 of an image is the image itself. View n is random, and depends on the image's key, n and the seed alone. Its
+    random numbers are hashes of these, so nothing here has state, and one operation changes a whole batch.
     """
 
     def __init__(self, augmentation: AugmentationConfig, seed: int):
-        """Makes the layers.
+        """Remembers what to do.
 
         Args:
           augmentation: the section of a configuration, without changes that mix images.
           seed: another one gives other views.
         """
-        self._augmentation = Augmentation(augmentation, output="softmax", seed=seed)
-        self._seed = seed
-        # Every random layer, also inside RandAugment, draws from such a state and from nothing else.
-        variables = [variable for layer in self._augmentation.layers for variable in layer.variables]
-        self._states = [v.value for v in variables if v.dtype in ("uint32", "int64") and tuple(v.shape) == (2,)]
+        self._augmentation, self._seed = augmentation, seed
 
     def __call__(self, pixels: tf.Tensor, keys: tf.Tensor, view: int) -> tf.Tensor:
         """Makes one view of each image.
@@ -183,13 +216,9 @@ class Views:
         """
         if view == 0:
             return pixels
-        seeds = tf.strings.to_hash_bucket_fast(tf.strings.join([keys, f"/{view}/{self._seed}"]), _SEEDS)
-        return tf.map_fn(
-            lambda one: self._augmented(*one), (pixels, seeds), parallel_iterations=1, fn_output_signature=tf.float32
-        )
 
-    def _augmented(self, pixels: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        for number, state in enumerate(self._states):
-            state.assign(tf.stack([tf.cast(seed, state.dtype), tf.constant(number, state.dtype)]))
-        label = tf.ones((1, 1))
-        return tf.ensure_shape(self._augmentation(pixels[None], label)[0][0], pixels.shape)
+        def draw(name: str) -> tf.Tensor:
+            named = tf.strings.join([keys, f"/{view}/{self._seed}/{name}"])
+            return tf.cast(tf.strings.to_hash_bucket_strong(named, _NUMBERS, key=[0, 0]), tf.float32) / _NUMBERS
+
+        return tf.clip_by_value(change(pixels, self._augmentation, draw), 0.0, 255.0)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -75,6 +75,7 @@ class Fitting:
       backbone: the model whose layers are frozen and unfrozen.
       phase_data: name of a phase to what it fits; called when the phase begins.
       images: examples in an epoch.
+      classes: how many there are.
       steps: batches in an epoch.
       compile_with: makes loss and metric; called for every phase.
       training: the section of a configuration.
@@ -85,6 +86,7 @@ class Fitting:
     backbone: keras.Model
     phase_data: Callable[[str], PhaseData]
     images: int
+    classes: int
     steps: int
     compile_with: Callable[[], dict[str, Any]]
     training: TrainingConfig
@@ -97,8 +99,12 @@ class Fitting:
         return phase
 
 
-def fit(fitting: Fitting) -> list[dict[str, Any]]:
+def fit(fitting: Fitting, before: Sequence[dict[str, Any]] = ()) -> list[dict[str, Any]]:
     """Fits both phases. An earlier, unfinished training with the same settings and data is continued.
+
+    Args:
+      fitting: what is fitted.
+      before: the record of phase 1, if the head was trained already.
 
     Returns:
       one record per phase: `phase`, `first_epoch` (from 1), `learning_rate`, `trainable_weights` (count), `eval_loss`
@@ -110,7 +116,7 @@ def fit(fitting: Fitting) -> list[dict[str, Any]]:
       freezing.UnfreezeError: if the layers to fine-tune do not exist.
     """
     saved = fitting.state.load()
-    done: list[dict[str, Any]] = saved[0]["done"] if saved else []
+    done: list[dict[str, Any]] = saved[0]["done"] if saved else list(before)
     fitting.log.repeat(done)
     fine_tune = fitting.training.fine_tune
     freezing.freeze(fitting.backbone)
@@ -166,7 +172,7 @@ def _fit_phase(
     before: list[np.ndarray] | None = None,
 ) -> dict[str, Any]:
     phase, first_epoch = fitting.phase(name), sum(len(record["epochs"]) for record in done)
-    epochs = phase.epochs_for(fitting.images)
+    epochs = phase.epochs_for(fitting.images, fitting.classes)
     last_epoch = first_epoch + epochs
     # Compiling again is what makes a change of `trainable` take effect; it also starts a new optimizer.
     optimizer = make_optimizer(phase, epochs * fitting.steps)

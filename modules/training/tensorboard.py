@@ -92,3 +92,19 @@ class TrainingLog:
     def close(self) -> None:
         """Closes the file."""
         self._writer.close()
+
+
+class NoLog(TrainingLog):
+    """For trials, of which TensorBoard shows nothing."""
+
+    def __init__(self) -> None:
+        """Opens no file."""
+
+    def epoch(self, phase: str, epoch: int, figures: Mapping[str, float]) -> None:
+        """Does nothing, nor do the other methods."""
+
+    def rolled_back(self, phase: str, epoch: int) -> None: ...
+
+    def repeat(self, records: Iterable[Mapping[str, Any]]) -> None: ...
+
+    def close(self) -> None: ...

@@ -41,8 +41,7 @@ class TrainingState:
           directory: where such states are kept; None: nothing is saved.
           depends_on: JSON-serialisable; another value is another training.
         """
-        digest = hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()
-        self._folder = Path(directory, digest[:16]) if directory else None
+        self._folder = Path(directory, digest(depends_on)) if directory else None
         self._next_save = time.monotonic()
 
     def is_due(self) -> bool:
@@ -96,3 +95,25 @@ class TrainingState:
         """Deletes the state: the training has ended."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def digest(depends_on: Any) -> str:
+    """The name of a folder for the state of something; 16 hexadecimal digits.
+
+    Args:
+      depends_on: JSON-serialisable; all that it depends on.
+    """
+    return hashlib.sha256(json.dumps(depends_on, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def identity(fn_args: Any) -> dict[str, Any]:
+    """What makes one training or search the same as another: its configuration and its data, wherever they are.
+
+    Args:
+      fn_args: see trainer.run_fn.
+    """
+    config = {key: value for key, value in fn_args.custom_config.items() if key != "state_directory"}
+    config["hyperparameters"] = fn_args.hyperparameters
+    if all(config.get("data", {"": ""}).values()):
+        return config
+    return {**config, "paths": [*fn_args.train_files, *fn_args.eval_files, fn_args.transform_graph_path]}

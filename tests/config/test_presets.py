@@ -38,6 +38,21 @@ def test_fields_of_the_file_win():
     assert (config.backbone.image_size, config.training.fine_tune) == (96, None)
 
 
+def test_best_searches_unless_the_file_says_no_or_nothing_can_be_searched():
+    assert run_config(quality="best").tuner.trials == 20
+    assert run_config(quality="best", tuner={"trials": 5}).tuner.trials == 5
+    assert run_config(quality="best", tuner=None).tuner is None
+    assert run_config(quality="best", augmentation={"flip": "horizontal"}).tuner is None  # it trains on images
+    assert run_config().tuner is None
+
+
+def test_what_a_preset_sets_is_not_set_by_the_file():
+    config = run_config(quality="best", training={"seed": 7, "fine_tune": {"epochs": 3}})
+    assert config.training.model_fields_set == {"seed", "fine_tune"}
+    assert config.training.fine_tune.model_fields_set == {"epochs"}
+    assert config.model_fields_set == {"name", "quality", "data", "training"}
+
+
 def test_a_model_of_ones_own_keeps_its_image_size():
     own = {"keras_model": "net.keras", "layer": "top", "preprocessing": "unit"}
     assert run_config(quality="best", backbone=own).backbone.image_size == run_config(backbone=own).backbone.image_size

@@ -26,7 +26,7 @@ def test_real_photos_of_traffic_lights_are_told_apart(workspace, tmp_path):
     runpy.run_path(str(ROOT / "data/prepare_traffic_lights.py"))["prepare"](photos)
     demo = yaml.safe_load((ROOT / "data/traffic_lights.yaml").read_text())
     demo["data"]["path"] = str(photos)
-    demo["training"]["head"]["epochs"], demo["training"]["fine_tune"]["epochs"] = 3, 2
+    demo["training"] |= {"head": {"epochs": 3}, "fine_tune": {"epochs": 2}}
     config = tmp_path / "demo.yaml"
     config.write_text(yaml.safe_dump(demo))
     run = workspace.run(config)

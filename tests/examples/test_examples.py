@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 ON_KUBEFLOW = ("kubeflow_gpus.yaml",)
 LOCAL = (
+    "cifar10.yaml",
     "custom_head.yaml",
     "manifest_with_groups.yaml",
     "resnet50_fine_tuned.yaml",
@@ -40,6 +41,10 @@ def folder(tmp_path_factory) -> Path:
     draw = runpy.run_path(str(EXAMPLES / "draw_photos.py"))
     draw["draw_fruit"](copy / "photos" / "fruit", per_class=4)
     draw["draw_shapes"](copy / "photos" / "shapes.csv", objects_per_class=2)
+    for number in range(20):
+        photo = copy.parent / "data" / "cifar10" / ("train", "test")[number % 2] / f"class{number // 2}" / "0.png"
+        photo.parent.mkdir(parents=True)
+        photo.write_bytes(encode(flat((12 * number, 0, 255), (32, 32))))
     runpy.run_path(str(EXAMPLES / "export_extractor.py"))["export"](copy / "models" / "feature_extractor", "none")
     return copy
 
@@ -70,7 +75,7 @@ def test_an_example_loads_and_builds_the_model_that_its_header_names(name, folde
     loaded = load(folder / name)
     source = sources.open_source(loaded.data.path, loaded.data.ingestion)
     classes = source.classes()
-    assert len(source.items()) == 18 if "manifest" in name else 8
+    assert len(source.items()) == {"manifest_with_groups.yaml": 18, "cifar10.yaml": 20}.get(name, 8)
     loaded.gate.check_classes(classes)
     preflight.check(loaded.classifier, classes)
 

@@ -48,13 +48,15 @@ def fn_args_of(
     config: ClassifierConfig,
     more: dict[str, str] | None = None,
     state_directory: Path | None = None,
+    hyperparameters: dict[str, Any] | None = None,
 ) -> types.SimpleNamespace:
     """What TFX gives to `run_fn`."""
     return types.SimpleNamespace(
         custom_config=custom_config(config, state_directory),
         train_files=[files["train"] for files in (example_files, more) if files],
         eval_files=[files["eval"] for files in (example_files, more) if files],
-        transform_output=folder_of(transform_output),
+        transform_graph_path=folder_of(transform_output),
+        hyperparameters=hyperparameters,
         serving_model_dir=str(folder / "Format-Serving"),
         model_run_dir=str(folder / "run"),
     )
@@ -67,11 +69,12 @@ def run(
     config: ClassifierConfig | None = None,
     more: dict[str, str] | None = None,
     state_directory: Path | None = None,
+    hyperparameters: dict[str, Any] | None = None,
     **sections: dict,
 ) -> list[dict]:
     """Trains as TFX would call it, on the examples and perhaps more files; gives the phases' history."""
     chosen = config or classifier_config(**sections)
-    trainer.run_fn(fn_args_of(transform_output, example_files, folder, chosen, more, state_directory))
+    trainer.run_fn(fn_args_of(transform_output, example_files, folder, chosen, more, state_directory, hyperparameters))
     return trainer.read_history(str(folder / "run"))["phases"]
 
 

@@ -103,7 +103,7 @@ def test_the_defaults_of_parameters_are_the_configurations_values(package):
         "head_epochs": 3,
         "head_learning_rate": 1e-3,
         "fine_tune_epochs": 1,
-        "fine_tune_learning_rate": 1e-5,
+        "fine_tune_learning_rate": 4e-4,
         "min_accuracy": 0.5,
         "max_regression": 0.01,
     }
@@ -358,7 +358,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     "training state on no volume": ({"state_directory": "/state"}, "state_directory"),
     "a volume of no stage": ({"volumes": [{"claim": "photos", "mount": "/data", "stages": []}]}, "volumes.0.stages"),
     "a volume of an unknown stage": (
-        {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Tuner"]}]},
+        {"volumes": [{"claim": "photos", "mount": "/data", "stages": ["Trial"]}]},
         "volumes.0.stages.0",
     ),
     "a volume over /tmp": (
@@ -387,7 +387,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
     ),
     "GPUs shown by hand": ({"env": {"CUDA_VISIBLE_DEVICES": "0"}}, "CUDA_VISIBLE_DEVICES"),
     "a claim with a capital letter": ({"volumes": [{"claim": "Photos", "mount": "/data"}]}, "volumes.0.claim"),
-    "an unknown stage": ({"stages": {"Tuner": {"cpu": "1"}}}, "stages.Tuner"),
+    "an unknown stage": ({"stages": {"Trial": {"cpu": "1"}}}, "stages.Trial"),
     "CPU in words": (trainer(cpu="four"), "stages.Trainer.cpu"),
     "no CPU": (trainer(cpu="0"), "stages.Trainer.cpu"),
     "memory in the wrong unit": (trainer(memory="16GB"), "stages.Trainer.memory"),
@@ -608,3 +608,42 @@ def test_the_state_is_read_with_the_settings_of_the_ingestion(package):
     arguments = package.container("OutsideState")["args"]
     ingestion = arguments[arguments.index("--ingestion") + 1]
     assert ingestion == _constant(package, "ImageExampleGen", "ingestion")
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    search = {"training.head.epochs": [2, 4], "head.kind": ["dense", "conv"], "training.fine_tune.layers": [0, 12]}
+    return packages.compiled(tmp_path_factory.mktemp("tuned"), tuner={"trials": 7, "search": search})
+
+
+def test_a_search_is_a_stage_whose_values_go_to_trainer(tuned):
+    assert {"Tuner", "Trainer", "TrunkFeatures"} <= set(tuned.tasks)
+    assert (
+        tuned.tasks["Tuner"]["inputs"]["artifacts"]["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
+    )
+    values = tuned.tasks["Trainer"]["inputs"]["artifacts"]["hyperparameters"]["taskOutputArtifact"]
+    assert values == {"outputArtifactKey": "best_hyperparameters", "producerTask": "Tuner"}
+    assert tuned.container("Tuner")["resources"]["accelerator"]["resourceCount"] == "1"
+    custom_config = json.loads(_constant(tuned, "Tuner", "custom_config"))
+    assert json.loads(custom_config["tuner"])["trials"] == 7
+    assert custom_config["space"]["head.kind"] == ["dense", "conv"]
+    assert custom_config["layers"] == json.loads(_constant(tuned, "Trainer", "custom_config"))["layers"] == 12
+    recipe = json.loads(_constant(tuned, "TrunkFeatures", "recipe"))
+    assert (recipe["layers"], recipe["pooling"]) == (12, None)
+
+
+def test_what_is_searched_is_no_parameter_of_a_run(tuned, package):
+    assert set(package.parameters) - set(tuned.parameters) == {"head_epochs"}
+
+
+def test_a_pod_for_a_search_that_there_is_not_is_refused(tmp_path):
+    with pytest.raises(BadInputError, match="kubeflow: names Tuner, which this pipeline does not have"):
+        packages.compiled(tmp_path, {"stages": {"Tuner": {"cpu": "4"}}})
+
+
+def test_the_state_of_a_search_needs_its_volume(tmp_path):
+    volumes = [{"claim": "photos", "mount": "/data"}, {"claim": "s", "mount": "/s", "stages": ["Trainer"]}]
+    kubeflow = {"volumes": volumes, "state_directory": "/s/state"}
+    packages.compiled(tmp_path, kubeflow)
+    with pytest.raises(BadInputError, match=r"kubeflow.state_directory: '/s/state' is in no volume that Tuner mounts"):
+        packages.compiled(tmp_path, kubeflow, tuner={})

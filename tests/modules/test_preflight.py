@@ -1,3 +1,5 @@
+import importlib.util
+
 import keras
 import pytest
 
@@ -47,6 +49,13 @@ def test_what_can_be_built_passes_and_leaves_keras_as_it_was():
 def test_what_can_not_be_built_is_refused_by_field(sections, told):
     with pytest.raises(BadInputError, match=told):
         check(**sections)
+
+
+def test_openvino_is_refused_where_it_is_not_installed(monkeypatch):
+    check(trunk_features={"runtime": "openvino"})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BadInputError, match=r"^trunk_features\.runtime: openvino is not installed"):
+        check(trunk_features={"runtime": "openvino"})
 
 
 def test_a_sigmoid_is_for_two_classes():

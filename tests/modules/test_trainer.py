@@ -13,7 +13,6 @@ from examples import example
 from tensorboard.backend.event_processing import event_accumulator
 from training import Killed, classifier_config, run
 
-from modules import trainer
 from modules.data import features, input_pipeline
 from modules.training import callbacks, tensorboard, training_state
 
@@ -154,11 +153,11 @@ def test_a_training_that_is_killed_goes_on_and_ends_as_if_it_had_not_been(
 def test_an_unfinished_training_is_continued_by_no_other(tmp_path):
     """Its state is found again by the configuration, the files that it names, the examples and the graph."""
     same = {"classifier": classifier_config().serialized(), "state_directory": str(tmp_path), "files": {"net.h5": "1"}}
-    fields = {"train_files": ["a"], "eval_files": ["b"], "transform_output": "graph"}
+    fields = {"train_files": ["a"], "eval_files": ["b"], "transform_graph_path": "graph", "hyperparameters": None}
 
     def folder(**changes) -> Path:
         given = SimpleNamespace(custom_config={**same, **changes.pop("custom_config", {})}, **{**fields, **changes})
-        state = training_state.TrainingState(str(tmp_path), trainer._identity(given))
+        state = training_state.TrainingState(str(tmp_path), training_state.identity(given))
         state.save({"of": "this"}, {})
         return max(tmp_path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
 
@@ -172,9 +171,10 @@ def test_an_unfinished_training_is_continued_by_no_other(tmp_path):
         folder(custom_config={"files": {"net.h5": "2"}}),
         folder(train_files=["a", "c"]),
         folder(eval_files=["c"]),
-        folder(transform_output="other"),
+        folder(transform_graph_path="other"),
+        folder(hyperparameters={"values": {"head.kind": "dense"}}),
     ]
-    assert len({first, *others}) == 7
+    assert len({first, *others}) == 8
 
 
 def test_phase_two_is_rolled_back_if_it_does_not_help(transform_output, example_files, tmp_path, caplog):

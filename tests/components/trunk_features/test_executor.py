@@ -46,11 +46,14 @@ def execute(tmp_path, transform_output, example_files):
     return run
 
 
-def test_every_image_of_train_and_eval_is_kept_with_its_views(execute, transform_output, example_files):
+def test_every_image_of_train_and_eval_is_kept_with_its_views(execute, transform_output, example_files, caplog):
     recipe = RECIPE.model_copy(update={"views": 2, "augmentation": AugmentationConfig(rotation=45.0), "seed": 1})
-    folder = execute(recipe)
+    with caplog.at_level("INFO"):
+        folder = execute(recipe.model_copy(update={"runtime": "auto"}))
+    assert "  the trunk runs in OpenVINO" in caplog.messages
     manifest = Manifest.read(str(folder))
     assert (manifest.mode, manifest.views, manifest.dtype) == ("cached", 2, "float32")
+    assert (manifest.runtime, manifest.runtime_reason) == ("openvino", "")
     extractor = Extractor(recipe, folder_of(transform_output))
     for split, views in (("train", 2), ("eval", 1)):
         files = sorted(map(str, (folder / f"Split-{split}").iterdir()))

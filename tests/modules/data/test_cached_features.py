@@ -47,8 +47,12 @@ def test_a_table_gives_every_image_once_an_epoch_in_one_of_its_views(tmp_path):
     np.testing.assert_array_equal(np.concatenate([batch[0] for batch in evaluation]), [[n, 0] for n in range(10)])
 
     mapped = table_of([str(tmp_path / "*")], manifest, memory=10)
-    assert isinstance(mapped._activations, np.memmap) and mapped.held == 0
+    assert isinstance(mapped.activations, np.memmap) and mapped.held == 0
     np.testing.assert_array_equal(epoch(3, of=mapped), epochs[3])
+
+    fewer = [epoch(number, of=table.drawing(2)) for number in range(9)]
+    assert {view for rows in fewer for view in rows[:, 1]} == {0, 1}
+    np.testing.assert_array_equal(epoch(3, of=table.drawing(None)), epochs[3])
 
     vector = keras.Input((2,))
     double = keras.Model(vector, keras.layers.Rescaling(2.0)(vector))

@@ -1,10 +1,11 @@
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import stripes
 
 from config.augmentation import AugmentationConfig
-from modules.training import augmentation
+from modules.training import augmentation, image_changes
 
 PIXELS = np.stack([stripes(48), np.full((48, 48, 3), 200, np.uint8), stripes(48, 4)]).astype("f4")
 LABELS = tf.one_hot([0, 1, 2], 3)
@@ -61,6 +62,67 @@ def test_mixup_blends_labels_as_it_blends_pixels():
     pixels, labels = augment(mixup=1.0)(tf.constant(flat), LABELS)
     blended = tf.linalg.matvec(labels, tf.constant([0.0, 100.0, 200.0]))
     np.testing.assert_allclose(pixels[:, 0, 0, 0], blended, atol=0.5)
+
+
+def mirrored(pixels):
+    """With a quarter of their mirror images around them."""
+    return tf.pad(pixels, ((0, 0), (12, 12), (12, 12), (0, 0)), "SYMMETRIC")
+
+
+ONE, ZERO = tf.ones(3), tf.zeros(3)
+LIMITS = [
+    (
+        {"brightness": 0.2},
+        lambda p: image_changes.brighten(p, -0.2 * ONE),
+        lambda p: image_changes.brighten(p, 0.2 * ONE),
+    ),
+    (
+        {"contrast": 0.4},
+        lambda p: image_changes.stretch_contrast(p, 0.6 * ONE),
+        lambda p: image_changes.stretch_contrast(p, 1.4 * ONE),
+    ),
+    ({"saturation": 0.5}, lambda p: image_changes.saturate(p, ONE / 3), lambda p: image_changes.saturate(p, 3 * ONE)),
+    ({"hue": 0.4}, lambda p: image_changes.turn_hue(p, -0.2 * ONE), lambda p: image_changes.turn_hue(p, 0.2 * ONE)),
+    ({"rotation": 90}, lambda p: tf.image.rot90(p, 3), tf.image.rot90),
+    ({"crop": 0.25}, lambda p: p, lambda p: image_changes.warp(p, ZERO, (0.75 * ONE, 0.75 * ONE), (ZERO, ZERO))),
+    ({"translation": 0.25}, lambda p: mirrored(p)[:, 24:, 24:], lambda p: mirrored(p)[:, :48, :48]),
+    ({"flip": "horizontal"}, lambda p: p[:, :, ::-1], lambda p: p),
+    ({"flip": "vertical"}, lambda p: p[:, ::-1], lambda p: p),
+    ({"flip": "horizontal_and_vertical"}, lambda p: p[:, ::-1, ::-1], lambda p: p),
+    (
+        {"flip": "horizontal_and_vertical", "crop": 0.25},
+        lambda p: p[:, ::-1, ::-1],
+        lambda p: image_changes.warp(p, ZERO, (0.75 * ONE, 0.75 * ONE), (ZERO, ZERO)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "lowest", "highest"), LIMITS, ids=lambda value: str(value)[:30])
+def test_the_documented_limits_of_each_option(changes, lowest, highest):
+    config, pixels = AugmentationConfig(**changes), tf.constant(PIXELS)
+    for number, expected in ((0.0, lowest), (1 - 2.0**-24, highest)):
+        changed = augmentation.change(pixels, config, lambda _, number=number: number * ONE)
+        np.testing.assert_allclose(changed, expected(pixels), atol=0.05)
+
+
+def test_both_flips_are_independent_of_each_other():
+    pixels = np.concatenate([PIXELS[2:]] * 64)
+    flipped, _ = augment(flip="horizontal_and_vertical")(tf.constant(pixels), tf.one_hot([0] * 64, 3))
+    assert len({image.numpy().tobytes() for image in flipped}) == 4
+
+
+def test_a_saved_random_state_repeats_the_augmentation():
+    augmented = augment(rotation=90.0, mixup=1.0)
+    classifier = keras.Sequential([keras.Input((48, 48, 3)), keras.layers.GlobalAveragePooling2D()])
+    model = augmentation.AugmentedClassifier(classifier, augmented, lambda pixels: pixels)
+    saved = [keras.ops.convert_to_numpy(variable) for variable in model.variables]
+    first, other = (augmented(tf.constant(PIXELS), LABELS) for _ in range(2))
+    for variable, value in zip(model.variables, saved, strict=True):
+        variable.assign(value)
+    again = augmented(tf.constant(PIXELS), LABELS)
+    for of_first, of_again, of_other in zip(first, again, other, strict=True):
+        np.testing.assert_array_equal(of_first, of_again)
+        assert not np.allclose(of_first, of_other)
 
 
 def test_the_seed_decides():

@@ -47,7 +47,8 @@ def test_two_devices_share_each_batch_and_the_model_serves_on_one(
         "custom_config": custom_config(config),
         "train_files": [example_files["train"]],
         "eval_files": [example_files["eval"]],
-        "transform_output": folder_of(transform_output),
+        "transform_graph_path": folder_of(transform_output),
+        "hyperparameters": None,
         "serving_model_dir": str(tmp_path / "model"),
         "model_run_dir": str(tmp_path / "run"),
     }

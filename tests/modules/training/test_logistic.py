@@ -118,7 +118,7 @@ def test_cross_validation_measures_images_that_were_not_fitted():
 
 
 def two_blocks(helps: bool) -> tuple[np.ndarray, np.ndarray]:
-    """An earlier block, of large numbers, which tells the classes or is noise; and a last block that half tells them."""
+    """An earlier block of large numbers, which tells the classes or is noise; a last block that half tells them."""
     rng = np.random.default_rng(4)
     labels = np.arange(120) % CLASSES
     means = np.eye(CLASSES)[labels]

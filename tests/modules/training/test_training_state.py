@@ -6,7 +6,7 @@ import types
 import numpy as np
 import pytest
 
-from modules import trainer
+from modules.training import training_state
 from modules.training.training_state import TrainingState
 
 
@@ -30,8 +30,8 @@ def test_a_damaged_state_starts_the_training_again(tmp_path, damage, caplog):
 def test_a_training_is_known_by_the_content_of_its_data_and_not_by_paths():
     def identity(digest: str, folder: str) -> dict:
         config = {"classifier": "{}", "state_directory": f"{folder}/training", "data": {"examples": digest}}
-        files = {"train_files": [f"{folder}/train"], "eval_files": [f"{folder}/eval"], "transform_output": folder}
-        return trainer._identity(types.SimpleNamespace(custom_config=config, **files))
+        files = {"train_files": [f"{folder}/train"], "eval_files": [f"{folder}/eval"], "transform_graph_path": folder}
+        return training_state.identity(types.SimpleNamespace(custom_config=config, hyperparameters=None, **files))
 
     assert identity("a", "/here") == identity("a", "/moved")
     assert identity("a", "/here") != identity("b", "/here"), "as after the database of ML Metadata was deleted"

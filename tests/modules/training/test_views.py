@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from drawing import stripes
+from tensorflow.python.framework import op_def_registry
 
 from config.augmentation import AugmentationConfig
 from modules.training.augmentation import Views
@@ -40,3 +41,13 @@ def test_about_half_of_the_images_are_mirrored():
     mirrored = np.abs(view - pixels).max(axis=(1, 2, 3)) > 1
     np.testing.assert_array_equal(view[mirrored][0], pixels[0, :, ::-1])
     assert 70 < mirrored.sum() < 130
+
+
+def test_a_view_is_computed_without_state():
+    config = AugmentationConfig(flip="horizontal", rotation=9, hue=0.1, contrast=0.1, rand_augment=0.5)
+    traced = tf.function(Views(config, seed=0)).get_concrete_function(PIXELS, KEYS, 1)
+    definition = traced.graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    definitions = [op_def_registry.get(node.op) for node in nodes]
+    assert not traced.variables
+    assert not {definition.name for definition in definitions if definition and definition.is_stateful}
