@@ -16,7 +16,7 @@ from config.data import DataConfig
 from config.gate import GateConfig
 from config.kubeflow import KubeflowConfig
 from config.search_space import Space
-from config.section import is_uri
+from config.section import Origin, is_uri
 from config.serving import PushConfig, ServingCheckConfig
 from config.training import Layers
 from config.tuner import TunerConfig
@@ -98,8 +98,9 @@ class RunConfig(ClassifierConfig):
         return self.part(ClassifierConfig)
 
     @pydantic.model_validator(mode="after")
-    def _can_be_tuned(self) -> RunConfig:
-        if self.tuner is None:
+    def _can_be_tuned(self, info: pydantic.ValidationInfo) -> RunConfig:
+        # What travels between stages sets every field, so it no longer says which ones are searched.
+        if self.tuner is None or not isinstance(info.context, Origin):
             return self
         if reason := self.reason_not_to_tune:
             raise ValueError(f"tuner: {reason}")

@@ -13,7 +13,7 @@ from config.classifier import ClassifierConfig
 from modules import heads
 from modules.data.cached_features import FeatureTable
 from modules.training import logistic
-from modules.training.logistic import Examples, Options, Trial
+from modules.training.logistic import Examples, Fitted, Options, Trial
 from modules.training.phases import HEAD_PHASE
 from modules.training.tensorboard import TrainingLog
 
@@ -45,13 +45,7 @@ def fit(
       `loss`, `accuracy`, `val_loss` and `val_accuracy` of the fitted head, and what logistic.Fitted.record gives.
     """
     train, evaluation = tables
-    options = Options(
-        classes=len(train.counts),
-        blocks=widths,
-        penalty=None if config.head.penalty == "auto" else float(config.head.penalty),
-        label_smoothing=config.training.loss.label_smoothing,
-        seed=config.training.seed,
-    )
+    options = _options(config, len(train.counts), widths)
     weights = train.weights if class_weights is None else train.weights * np.asarray(class_weights)[train.labels]
     numbers = iter(range(1, 100))
 
@@ -69,14 +63,7 @@ def fit(
         options,
         on_trial,
     )
-    if not fitted.converged:
-        _log.warning("  warning: the head has not reached its optimum after %d steps", fitted.iterations)
-    _log.info(
-        "  head fitted with weight %g and penalty %g, chosen by %s: loss %.4f, accuracy %.4f; eval loss %.4f, "
-        "accuracy %.4f",
-        *(fitted.weight, fitted.penalty, _JUDGES[fitted.chosen_by]),
-        *(fitted.figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")),
-    )
+    _report(fitted)
     heads.set_answer(head, fitted.kernel, fitted.bias)
     return [
         {
@@ -92,3 +79,24 @@ def fit(
             **fitted.record(),
         }
     ]
+
+
+def _options(config: ClassifierConfig, classes: int, widths: tuple[int, ...]) -> Options:
+    return Options(
+        classes=classes,
+        blocks=widths,
+        penalty=None if config.head.penalty == "auto" else float(config.head.penalty),
+        label_smoothing=config.training.loss.label_smoothing,
+        seed=config.training.seed,
+    )
+
+
+def _report(fitted: Fitted) -> None:
+    if not fitted.converged:
+        _log.warning("  warning: the head has not reached its optimum after %d steps", fitted.iterations)
+    _log.info(
+        "  head fitted with weight %g and penalty %g, chosen by %s: loss %.4f, accuracy %.4f; eval loss %.4f, "
+        "accuracy %.4f",
+        *(fitted.weight, fitted.penalty, _JUDGES[fitted.chosen_by]),
+        *(fitted.figures[name] for name in ("loss", "accuracy", "val_loss", "val_accuracy")),
+    )

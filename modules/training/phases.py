@@ -183,7 +183,7 @@ def _fit_phase(
     variables = [*mutable, *trainee.optimizer.variables]
     progress = PhaseState(first_epoch)
     if saved:
-        progress = PhaseState(**saved[0]["progress"], best=saved[1]["best"])
+        progress = PhaseState(**saved[0]["progress"], best=saved[1].get("best", []))
         fitting.log.repeat([{"phase": name, "first_epoch": first_epoch + 1, "epochs": progress.epochs}])
         _assign(variables, saved[1]["variables"])
         _log.info("  continuing after %s epoch %d of an unfinished run", name, progress.next_epoch)

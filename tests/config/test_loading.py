@@ -133,7 +133,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ),
         (
             MINIMAL + "head: {kind: dens}",
-            "head.kind: input should be 'dense', 'hidden', 'conv' or 'custom'. Received: 'dens'",
+            "head.kind: input should be 'dense', 'hidden', 'conv', 'custom' or 'logistic'. Received: 'dens'",
         ),
         (
             MINIMAL + "backbone: {name: VGG}",
@@ -339,7 +339,10 @@ def test_a_word_that_begins_like_a_number_is_a_word(tmp_path):
         ),
         (
             MINIMAL + "head: {kind: off}",
-            ["head.kind: input should be 'dense', 'hidden', 'conv' or 'custom'. Received: off, which YAML reads as"],
+            [
+                "head.kind: input should be 'dense', 'hidden', 'conv', 'custom' or 'logistic'. "
+                "Received: off, which YAML reads as"
+            ],
         ),
         (
             MINIMAL + "gate: {min_recall: {'1': 0.9, '1.0': 0.8}}",

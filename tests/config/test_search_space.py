@@ -1,15 +1,27 @@
 """What Tuner searches, and how values are applied to a configuration."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from config import search_space
 from config.run import RunConfig
 from config.search_space import LAYERS
+from config.section import Origin
 
 
 def run_config(**sections) -> RunConfig:
-    return RunConfig.model_validate({"name": "fruit", "data": {"path": "photos"}, **sections})
+    """As a file with these sections is loaded."""
+    return RunConfig.model_validate(
+        {"name": "fruit", "data": {"path": "photos"}, **sections}, context=Origin(Path("/"), remote=True)
+    )
+
+
+@pytest.mark.parametrize("sections", [{"tuner": {}}, {"quality": "best"}, {"quality": "fast"}])
+def test_a_configuration_travels_to_the_stages(sections):
+    config = run_config(**sections)
+    assert RunConfig.parse(config.serialized()) == config
 
 
 def test_fields_that_the_file_sets_are_not_searched():

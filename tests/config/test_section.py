@@ -181,7 +181,8 @@ def test_a_dump_can_be_loaded_again(kind_and_fields):
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_the_defaults_can_be_loaded_again(kind):
     head = {"kind": kind, **({"function": "my.head"} if kind == "custom" else {})}
-    loaded = RunConfig.model_validate({"name": "fruit", "data": {"path": "photos"}, "head": head})
+    training = {"fine_tune": None} if kind == "logistic" else {}
+    loaded = RunConfig.model_validate({"name": "fruit", "data": {"path": "photos"}, "head": head, "training": training})
     assert RunConfig.model_validate(loaded.model_dump(by_alias=True)) == loaded
 
 

@@ -22,7 +22,7 @@ SECTIONS: dict = {
         "loss": {"label_smoothing": 0.0},
         "temperature_scaling": False,
         "head": {**_CONSTANT, "epochs": 3, "learning_rate": 1e-2, "patience": 2},
-        "fine_tune": {**_CONSTANT, "epochs": 2, "learning_rate": 1e-5, "layers": 10, "patience": 2},
+        "fine_tune": {**_CONSTANT, "epochs": 2, "learning_rate": 1e-5, "layers": 10},
     },
 }
 

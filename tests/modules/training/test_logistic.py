@@ -38,7 +38,9 @@ def of_scikit_learn(features, labels, penalty, weights=None):
 def test_a_given_penalty_gives_the_optimum_for_features_as_they_are(count):
     features, labels = draw(count)
     fitted = logistic.fit(
-        Examples(features[:, np.newaxis], labels), Examples(features[:, np.newaxis], labels), Options(CLASSES, PENALTY)
+        Examples(features[:, np.newaxis], labels),
+        Examples(features[:, np.newaxis], labels),
+        Options(CLASSES, penalty=PENALTY),
     )
     assert fitted.converged and fitted.chosen_by == logistic.GIVEN and not fitted.trials
     np.testing.assert_allclose(probabilities(fitted, features), of_scikit_learn(features, labels, PENALTY), atol=2e-3)
@@ -51,7 +53,7 @@ def test_a_weight_counts_as_that_many_examples_and_the_scale_of_all_does_not_mat
     evaluation = Examples(features[:, np.newaxis], labels)
     weights = 1 + np.arange(60) % 2
     fitted, doubled = (
-        logistic.fit(Examples(features[:, np.newaxis], labels, given), evaluation, Options(CLASSES, PENALTY))
+        logistic.fit(Examples(features[:, np.newaxis], labels, given), evaluation, Options(CLASSES, penalty=PENALTY))
         for given in (weights, 2 * weights)
     )
     expected = of_scikit_learn(features, labels, PENALTY, weights)
@@ -64,14 +66,16 @@ def test_views_share_the_weight_of_their_image():
     evaluation = Examples(features[:, np.newaxis], labels)
     other, _ = draw(60, seed=1)
     both = logistic.fit(
-        Examples(np.stack([features, other], axis=1), labels, np.linspace(0.5, 2, 60)), evaluation, Options(3, PENALTY)
+        Examples(np.stack([features, other], axis=1), labels, np.linspace(0.5, 2, 60)),
+        evaluation,
+        Options(3, penalty=PENALTY),
     )
     one = logistic.fit(
         Examples(
             np.concatenate([features, other])[:, np.newaxis], np.tile(labels, 2), np.tile(np.linspace(0.5, 2, 60), 2)
         ),
         evaluation,
-        Options(3, PENALTY),
+        Options(3, penalty=PENALTY),
     )
     np.testing.assert_allclose(probabilities(both, features), probabilities(one, features), atol=1e-3)
 
@@ -79,7 +83,7 @@ def test_views_share_the_weight_of_their_image():
 def test_smoothed_labels_keep_the_probabilities_away_from_certainty():
     features, labels = draw(60, noise=0.01)
     examples = Examples(features[:, np.newaxis], labels)
-    fitted = logistic.fit(examples, examples, Options(CLASSES, 1e-5, label_smoothing=0.3))
+    fitted = logistic.fit(examples, examples, Options(CLASSES, penalty=1e-5, label_smoothing=0.3))
     sure = probabilities(fitted, features)[np.arange(60), labels]
     np.testing.assert_allclose(sure, 0.7 + 0.3 / CLASSES, atol=0.02)
 
