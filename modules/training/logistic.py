@@ -26,7 +26,7 @@ import scipy.optimize
 import scipy.special
 import threadpoolctl
 
-from config import interruption
+from modules.training.logistic_solver import Coordinates, chunks, moments
 
 CROSS_VALIDATION, EVAL, GIVEN = "cross_validation", "eval", "given"  # what chose the penalty and the weight
 
@@ -42,12 +42,7 @@ _STEPS = (10.0, 10**0.5)  # factors between penalties: the second refines what t
 # less is safer.
 _GAIN = 0.01
 
-_CHUNK = 4096  # rows
-_ITERATIONS = 1000
-_MEMORY = 20  # pairs that L-BFGS keeps
-_GRADIENT = 1e-5  # largest component of the gradient at the optimum, in the coordinates of the fit
 _LOSS, _LOSS_OF_TRIAL = 1e-9, 1e-6  # smallest change of the loss (relative above 1), in the last fit and in trials
-_JITTER = 1e-9  # added to the diagonal of the Gram matrix, as a share of its mean
 _SMALLEST = 1e-7  # a probability below it counts as this, as in Keras's losses
 
 
@@ -242,14 +237,6 @@ def _pays(losses: np.ndarray, before: np.ndarray) -> bool:
     return bool(gains.mean() > max(_GAIN * before.mean(), gains.std() / np.sqrt(len(gains))))
 
 
-@dataclass(frozen=True)
-class _Optimum:
-    solution: np.ndarray  # [coordinates + 1, classes], the bias last
-    loss: float  # without the penalty
-    iterations: int
-    converged: bool
-
-
 class _Problem:
     """The training examples.
 
@@ -268,10 +255,10 @@ class _Problem:
         own = np.ones(images, np.float32) if train.weights is None else train.weights
         self.weights = np.repeat(own, self.views).astype(np.float32)
         self._features = train.features.reshape(images * self.views, width)
-        self._mean, self._scale = _moments(self._features, options.blocks or (width,))
-        self._coordinates: tuple[float, _Coordinates] | None = None
+        self._mean, self._scale = moments(self._features, options.blocks or (width,))
+        self._coordinates: tuple[float, Coordinates] | None = None
 
-    def coordinates(self, weight: float) -> _Coordinates:
+    def coordinates(self, weight: float) -> Coordinates:
         """Those of a weight of the earlier blocks; they are kept until another weight is asked for."""
         if self._coordinates is None or self._coordinates[0] != weight:
             self._coordinates = None  # frees memory
@@ -280,103 +267,17 @@ class _Problem:
             scale[:-last] *= weight
             first = 0 if weight else len(scale) - last
             rows = np.empty((len(self._features), len(scale) - first), np.float32)
-            for part in _chunks(len(rows)):
+            for part in chunks(len(rows)):
                 rows[part] = (self._features[part, first:] - self._mean[first:]) * scale[first:]
-            self._coordinates = weight, _Coordinates(rows, self.targets, self._mean, scale)
+            self._coordinates = weight, Coordinates(rows, self.targets, self._mean, scale)
         return self._coordinates[1]
 
     def measured(
-        self, coordinates: _Coordinates, solution: np.ndarray, images: np.ndarray | slice = slice(None)
+        self, coordinates: Coordinates, solution: np.ndarray, images: np.ndarray | slice = slice(None)
     ) -> tuple[np.ndarray, np.ndarray]:
         """See `_measured`; of the images themselves, which are the first of their views."""
         logits = coordinates.logits(solution)[:: self.views]
         return _measured(logits[images], self.labels[images], self.options)
-
-
-class _Coordinates:
-    """The coordinates in which the examples are fitted: the features, or as many as there are examples.
-
-    With fewer examples than features, the kernel is a sum of examples, and the rows of the Cholesky factor of their
-    Gram matrix have the products, and so the fits and norms, that the examples have.
-    """
-
-    def __init__(self, examples: np.ndarray, targets: np.ndarray, mean: np.ndarray, scale: np.ndarray):
-        """Factorises what all fits share.
-
-        Args:
-          examples: float32 [examples, features]: centred and scaled; the last ones of the features, if not all.
-          targets: float32 [examples, classes].
-          mean: float32 [all features].
-          scale: float32 [all features].
-        """
-        count, width = examples.shape
-        self._targets, self._mean, self._scale = targets, mean, scale
-        self._rows, self._examples, self._factor = examples, examples, None
-        if count < width:
-            gram = _products(examples.T)
-            gram.flat[:: count + 1] += _JITTER * gram.trace() / count + np.finfo(np.float32).tiny
-            self._factor = scipy.linalg.cholesky(gram, lower=True, overwrite_a=True)
-            self._rows = self._factor.astype(np.float32)
-        self._moment = _products(self._rows) / count
-
-    def fit(self, penalty: float, weights: np.ndarray, start: np.ndarray | None, least_change: float) -> _Optimum:
-        """Fits some of the examples, those whose weight is above 0.
-
-        Args:
-          penalty: of the kernel.
-          weights: [examples], at least 0.
-          start: a solution to begin with; None for zeros.
-          least_change: of the loss; at a smaller one the fit ends.
-        """
-        weights = weights / weights.sum(dtype=np.float64)
-        classes, width = self._targets.shape[1], len(self._moment)
-        curvature = self._moment / classes
-        curvature.flat[:: width + 1] += penalty
-        root = scipy.linalg.cholesky(curvature, lower=True, overwrite_a=True).astype(np.float32)
-        shape, bias_scale = (width + 1, classes), np.float32(np.sqrt(classes))
-
-        def solution_at(point: np.ndarray) -> np.ndarray:
-            point = point.reshape(shape).astype(np.float32)
-            kernel = scipy.linalg.solve_triangular(root, point[:-1], lower=True, trans="T", check_finite=False)
-            return np.vstack([kernel, bias_scale * point[-1:]])
-
-        def objective(point: np.ndarray) -> tuple[float, np.ndarray]:
-            interruption.check()
-            solution = solution_at(point)
-            loss, gradient = self._loss(solution, weights)
-            gradient[:-1] += penalty * solution[:-1]
-            inner = scipy.linalg.solve_triangular(root, gradient[:-1], lower=True, check_finite=False)
-            value = loss + penalty / 2 * float(np.vdot(solution[:-1], solution[:-1]))
-            return value, np.vstack([inner, bias_scale * gradient[-1:]]).ravel().astype(np.float64)
-
-        first = np.zeros(shape) if start is None else np.vstack([root.T @ start[:-1], start[-1:] / bias_scale])
-        options = {"maxiter": _ITERATIONS, "maxcor": _MEMORY, "gtol": _GRADIENT, "ftol": least_change}
-        result = scipy.optimize.minimize(objective, first.ravel(), jac=True, method="L-BFGS-B", options=options)
-        solution = solution_at(result.x)
-        loss, _ = self._loss(solution, weights)
-        # Status 2: no step lowers the loss by more than the rounding of float32, which is the optimum too.
-        return _Optimum(solution, loss, int(result.nit), result.status in (0, 2))
-
-    def _loss(self, solution: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-        """The weighted mean loss, and its gradient."""
-        logs = scipy.special.log_softmax(self.logits(solution), axis=1)
-        loss = -float(weights @ np.einsum("ij,ij->i", self._targets, logs, dtype=np.float64))
-        errors = ((np.exp(logs) - self._targets) * weights[:, np.newaxis]).astype(np.float32)
-        return loss, np.vstack([self._rows.T @ errors, errors.sum(axis=0)])
-
-    def logits(self, solution: np.ndarray) -> np.ndarray:
-        """float32 [examples, classes]."""
-        return self._rows @ solution[:-1] + solution[-1]
-
-    def on_features(self, solution: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Kernel and bias for all features as they are."""
-        inner = solution[:-1].astype(np.float64)
-        if self._factor is not None:
-            inner = self._examples.T @ scipy.linalg.solve_triangular(self._factor, inner, lower=True, trans="T")
-        kernel = np.zeros((len(self._scale), inner.shape[1]))
-        kernel[-len(inner) :] = inner
-        kernel *= self._scale[:, np.newaxis]
-        return kernel.astype(np.float32), (solution[-1] - self._mean.astype(np.float64) @ kernel).astype(np.float32)
 
 
 class _Answers:
@@ -388,7 +289,7 @@ class _Answers:
     def measured(self, kernel: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `_measured`."""
         features = self._evaluation.features[:, 0]
-        logits = np.concatenate([features[part].astype(np.float32) @ kernel + bias for part in _chunks(len(features))])
+        logits = np.concatenate([features[part].astype(np.float32) @ kernel + bias for part in chunks(len(features))])
         return _measured(logits, self._evaluation.labels, self._options)
 
 
@@ -464,29 +365,3 @@ def _measured(logits: np.ndarray, labels: np.ndarray, options: Options) -> tuple
 def _summary(losses: np.ndarray, hits: np.ndarray) -> tuple[float, float]:
     """Mean loss and accuracy."""
     return float(losses.mean()), float(hits.mean())
-
-
-def _moments(features: np.ndarray, blocks: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean of each feature, and 1 by the root of its block's mean variance (0 if it has none); float32 [features]."""
-    count, width = features.shape
-    mean, variance = np.zeros(width), np.zeros(width)
-    for part in _chunks(count):
-        mean += features[part].sum(axis=0, dtype=np.float64) / count
-    for part in _chunks(count):
-        variance += np.square(features[part] - mean).sum(axis=0) / count
-    sizes = [np.sqrt(block.mean()) for block in np.split(variance, np.cumsum(blocks)[:-1])]
-    scale = [1 / size if size > np.finfo(np.float32).tiny else 0.0 for size in sizes]
-    return mean.astype(np.float32), np.repeat(scale, blocks).astype(np.float32)
-
-
-def _products(rows: np.ndarray) -> np.ndarray:
-    """Each column times each, float64 [columns, columns]: in float32, the small eigenvalues would be rounding."""
-    products = np.zeros((rows.shape[1], rows.shape[1]))
-    for part in _chunks(len(rows)):
-        exact = rows[part].astype(np.float64)
-        products += exact.T @ exact
-    return products
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
