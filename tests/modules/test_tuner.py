@@ -12,7 +12,7 @@ import pytest
 from drawing import COLOURS
 from examples import folder_of
 from kept import keep, recipe
-from training import Killed, classifier_config, custom_config, run
+from training import SECTIONS, Killed, classifier_config, custom_config, run
 
 from config import search_space
 from config.classifier import ClassifierConfig
@@ -173,9 +173,8 @@ def test_a_head_that_cannot_be_built_is_refused_before_the_first_trial(search):
 def test_trainer_trains_with_what_was_found(transform_output, example_files, patterns, tmp_path):
     """With fewer layers than the cut has, the result is that of a cut at these layers."""
     tuned = {"head.kind": "dense", "training.fine_tune.layers": 4, "training.fine_tune.learning_rate": 1e-3}
-    cut_at_4 = classifier_config(
-        head={"kind": "dense"}, training={"fine_tune": {"epochs": 2, "layers": 4, "learning_rate": 1e-3}}
-    )
+    fine_tune = {**SECTIONS["training"]["fine_tune"], "layers": 4, "learning_rate": 1e-3}
+    cut_at_4 = classifier_config(head={"kind": "dense"}, training={"fine_tune": fine_tune})
     kept = keep(recipe(layers=4, dtype="float32"), transform_output, example_files, tmp_path / "features")
     expected = run(transform_output, example_files, tmp_path / "expected", cut_at_4, kept)
     config, state = classifier_config(), {"values": values.encoded(tuned), "space": []}
