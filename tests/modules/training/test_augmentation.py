@@ -97,7 +97,7 @@ LIMITS = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "lowest", "highest"), LIMITS, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("changes", "lowest", "highest"), LIMITS, ids=[str(changes) for changes, *_ in LIMITS])
 def test_the_documented_limits_of_each_option(changes, lowest, highest):
     config, pixels = AugmentationConfig(**changes), tf.constant(PIXELS)
     for number, expected in ((0.0, lowest), (1 - 2.0**-24, highest)):
