@@ -51,7 +51,7 @@ def configured(config: Section, name: str) -> Any:
         if found is None:
             return None
         found = getattr(found, field)
-    return _AUTO_EPOCHS if found == AUTO else found
+    return _AUTO_EPOCHS if found == AUTO and _type(name) is int else found
 
 
 def applied(section: AnySection, values: Mapping[str, Any], root: tuple[str, ...] = ()) -> AnySection:

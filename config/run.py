@@ -90,6 +90,8 @@ class RunConfig(ClassifierConfig):
             parts.append(f"fine-tuning of its layers ({layers}) at {fine_tune.learning_rate:g}")
         else:
             parts.append("no fine-tuning")
+        if self.tuner:
+            parts.append(f"the best of {self.tuner.trials} trials")
         return f"quality {self.quality}: {', '.join(parts)}"
 
     @property

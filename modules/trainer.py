@@ -12,16 +12,14 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
-import tensorflow_transform as tft
 
 from config import search_space
 from config.classifier import ClassifierConfig
 from config.errors import BadInputError
-from modules import classifier, heads
+from modules import classifier, heads, training_setup
 from modules.backbones import blocks
 from modules.classifier import Classifier
-from modules.data import training_data, transform_graph, trunk_features
+from modules.data import training_data, trunk_features
 from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
@@ -67,7 +65,7 @@ class TrainingRun:
     """One training, from what TFX gives it to the served model."""
 
     def __init__(self, fn_args: Any):
-        """Reads the configuration and the class names.
+        """Reads the configuration, the class names and the data.
 
         Args:
           fn_args: see `run_fn`.
@@ -76,19 +74,9 @@ class TrainingRun:
         self.trunk_layers = fn_args.custom_config.get("layers", config.training.layers_to_fine_tune)
         self.tuned = values.decoded(fn_args.hyperparameters)
         self.config = search_space.applied(config, self.tuned) if self.tuned else config
-        # Layers without a name of their own are numbered in the order they are made. Start again at 1, so that a layer
-        # to fine-tune has the same name in every process and stage.
-        keras.utils.clear_session()
-        # For the whole process: random initialisers and dropout, and the order in which sums are made.
-        keras.utils.set_random_seed(self.config.training.seed)
-        tf.config.experimental.enable_op_determinism()
-        self.transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-        self.classes = transform_graph.class_names(self.transform_output)
-        if len(self.classes) < 2:
-            raise TrainingError(f"a classifier needs two classes or more; the training split holds {self.classes}")
-        self.memory = int(self.config.trunk_features.memory_gib * 2**30)
-        self.data = training_data.read(fn_args, self.transform_output, self.classes, self.memory)
-        self.data.check_complete(fn_args.custom_config.get("images", {}))
+        setup = training_setup.begin(fn_args, self.config)
+        self.transform_output, self.classes = setup.transform_output, setup.classes
+        self.memory, self.data = setup.memory, setup.data
         self.strategy = devices.strategy(self.config.training.replicas)
         self.state = TrainingState(fn_args.custom_config["state_directory"], training_state.identity(fn_args))
         self.model_run = Path(fn_args.model_run_dir)
@@ -117,14 +105,13 @@ class TrainingRun:
 
     def _fit_phases(self, built: Classifier, log: TrainingLog) -> list[dict[str, Any]]:
         batches, train = self._batches(), self.data.splits[0]
-        output, loss = self.config.head.output, self.config.training.loss
         fitting = phases.Fitting(
             backbone=built.backbone,
             phase_data=self._phase_data(built, batches),
             images=train.images,
             classes=len(self.classes),
             steps=batches.steps(train.images),
-            compile_with=lambda: {"loss": losses.make_loss(output, loss), "metrics": [losses.accuracy(output)]},
+            compile_with=losses.compiled_with(self.config.head.output, self.config.training.loss),
             training=self.config.training,
             log=log,
             state=self.state,

@@ -9,18 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
-import keras
 import keras_tuner
 import numpy as np
-import tensorflow as tf
-import tensorflow_transform as tft
 from keras_tuner.engine import base_tuner
 
 from config import search_space
 from config.classifier import ClassifierConfig
 from config.errors import BadInputError
 from config.tuner import TunerConfig
-from modules.data import training_data, transform_graph
+from modules import training_setup
 from modules.training import training_state
 from modules.tuning import choice, oracle, results, rungs, values
 from modules.tuning.choice import Choice
@@ -66,16 +63,8 @@ class Tuner(base_tuner.BaseTuner):
         custom = fn_args.custom_config
         self._config = ClassifierConfig.parse(custom["classifier"])
         tuner, space, seed = TunerConfig.parse(custom["tuner"]), custom["space"], self._config.training.seed
-        keras.utils.clear_session()
-        keras.utils.set_random_seed(seed)
-        tf.config.experimental.enable_op_determinism()
-        transform_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-        self._classes = transform_graph.class_names(transform_output)
-        if len(self._classes) < 2:
-            raise TuningError(f"a classifier needs two classes or more; the training split holds {self._classes}")
-        memory = int(self._config.trunk_features.memory_gib * 2**30)
-        data = training_data.read(fn_args, transform_output, self._classes, memory)
-        data.check_complete(custom.get("images", {}))
+        setup = training_setup.begin(fn_args, self._config)
+        self._classes, memory, data = setup.classes, setup.memory, setup.data
         directory, project = (
             custom["state_directory"] or fn_args.working_dir,
             f"tuner-{training_state.digest(training_state.identity(fn_args))}",

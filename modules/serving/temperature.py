@@ -7,6 +7,7 @@ that training did not see, divides the logits. The most probable class stays the
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -31,13 +32,36 @@ def scaled(classifier: keras.Model, evaluation: tf.data.Dataset) -> keras.Model:
     Returns:
       a functional model with the same input and output.
     """
-    run = tf.function(lambda images: classifier(images, training=False), autograph=False, reduce_retracing=True)
-    batches = [(run(images).numpy(), labels.numpy()) for images, labels in evaluation]
-    probabilities, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
-    temperature = fitted(probabilities, labels)
+    temperature = fitted(*answers(lambda images: classifier(images, training=False), evaluation))
     _log.info("  the logits are divided by %.3g, so that probabilities fit those of eval", temperature)
     logits = keras.ops.log(keras.ops.maximum(classifier.output, keras.config.epsilon())) / temperature
     return keras.Model(classifier.input, keras.ops.softmax(logits), name=classifier.name)
+
+
+def answers(classify: Callable[[tf.Tensor], tf.Tensor], evaluation: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels of all images, float64 [images, classes] each.
+
+    Args:
+      classify: inputs of a batch to probabilities [batch, classes].
+      evaluation: batches of inputs, and their labels.
+    """
+    run = tf.function(classify, autograph=False, reduce_retracing=True)
+    batches = [(run(inputs).numpy(), labels.numpy()) for inputs, labels in evaluation]
+    probabilities, labels = (np.concatenate(part).astype(np.float64) for part in zip(*batches, strict=True))
+    return probabilities, labels
+
+
+def log_losses(probabilities: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:
+    """The cross-entropy of each image, [images], with a temperature; 1 changes nothing.
+
+    Args:
+      probabilities: [images, classes].
+      labels: [images, classes], 1 for the true class.
+      temperature: what divides the logits.
+    """
+    logits = np.log(np.maximum(probabilities, keras.config.epsilon())) / temperature
+    normalizer: np.ndarray = np.logaddexp.reduce(logits, axis=1)
+    return normalizer - (labels * logits).sum(axis=1)
 
 
 def fitted(probabilities: np.ndarray, labels: np.ndarray) -> float:
@@ -47,12 +71,9 @@ def fitted(probabilities: np.ndarray, labels: np.ndarray) -> float:
       probabilities: [images, classes].
       labels: [images, classes], 1 for the true class.
     """
-    logits = np.log(np.maximum(probabilities, keras.config.epsilon()))
 
     def loss(logarithm: float) -> float:
-        scaled_logits = logits / np.exp(logarithm)
-        normalizer = np.logaddexp.reduce(scaled_logits, axis=1)
-        cross_entropy = (normalizer - (labels * scaled_logits).sum(axis=1)).sum()
+        cross_entropy = log_losses(probabilities, labels, np.exp(logarithm)).sum()
         return float(cross_entropy + logarithm**2 / (2 * _PRIOR_DEVIATION**2))
 
     return float(np.exp(optimize.minimize_scalar(loss, bounds=_BOUNDS, method="bounded").x))

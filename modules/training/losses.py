@@ -6,7 +6,7 @@ for a sigmoid output, so that smoothing and mixing labels mean the same everywhe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,16 @@ def accuracy(output: str) -> keras.metrics.Metric:
     if output == "sigmoid":
         return keras.metrics.BinaryAccuracy(name="accuracy", threshold=0.5)
     return keras.metrics.CategoricalAccuracy(name="accuracy")
+
+
+def compiled_with(output: str, loss: LossConfig) -> Callable[[], dict[str, Any]]:
+    """Makes the loss and the metric of a model, as `compile` takes them, anew in each call.
+
+    Args:
+      output: `head.output` of a configuration.
+      loss: the section `training.loss`.
+    """
+    return lambda: {"loss": make_loss(output, loss), "metrics": [accuracy(output)]}
 
 
 def encode_labels(index: tf.Tensor, classes: int, output: str) -> tf.Tensor:

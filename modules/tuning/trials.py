@@ -11,7 +11,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from config.classifier import ClassifierConfig
 from config.training import Layers
@@ -182,10 +181,7 @@ class TrialRunner:
             images=train.images,
             classes=len(self._classes),
             steps=batches.steps(train.images),
-            compile_with=lambda: {
-                "loss": losses.make_loss(output, training.loss),
-                "metrics": [losses.accuracy(output)],
-            },
+            compile_with=losses.compiled_with(output, training.loss),
             training=training,
             log=NoLog(),
             state=TrainingState(None, None),
@@ -196,13 +192,9 @@ class TrialRunner:
 def _losses_of_images(phase: phases.PhaseData, config: ClassifierConfig) -> np.ndarray:
     """The log loss of each image of eval with the weights that a training ended with."""
     trainee, output = phase.trainee, config.head.output
-    run = tf.function(
-        lambda batch: classifier.probabilities(trainee(batch, training=False), output),
-        autograph=False,
-        reduce_retracing=True,
+    probabilities, labels = temperature.answers(
+        lambda batch: classifier.probabilities(trainee(batch, training=False), output), phase.evaluation
     )
-    batches = [(run(batch).numpy(), labels.numpy()) for batch, labels in phase.evaluation]
-    probabilities, labels = (np.concatenate(part).astype(np.float64) for part in zip(*batches, strict=True))
     if output == "sigmoid":
         labels = np.concatenate([1 - labels, labels], axis=1)
     return log_losses(probabilities, labels, config.training.temperature_scaling)
@@ -216,11 +208,7 @@ def log_losses(probabilities: np.ndarray, labels: np.ndarray, scaled: bool) -> n
       labels: [images, classes], 1 for the true class.
       scaled: whether the probabilities first get the temperature that fits them, as Trainer does.
     """
-    logits = np.log(np.maximum(probabilities, keras.config.epsilon()))
-    if scaled:
-        logits /= temperature.fitted(probabilities, labels)
-    normalizer: np.ndarray = np.logaddexp.reduce(logits, axis=1)
-    return normalizer - (labels * logits).sum(axis=1)
+    return temperature.log_losses(probabilities, labels, temperature.fitted(probabilities, labels) if scaled else 1.0)
 
 
 @contextlib.contextmanager

@@ -73,6 +73,7 @@ def test_no_epochs_stand_for_auto():
     automatic = run_parameters.applied(CONFIG, {"head_epochs": 0.0})
     assert automatic.training.head.epochs == "auto"
     assert run_parameters.configured(automatic, "head_epochs") == 0
+    assert run_parameters.configured(run_parameters.applied(CONFIG, {"data_path": "auto"}), "data_path") == "auto"
 
 
 def test_a_phase_that_the_pipeline_lacks_cannot_be_given_epochs():

@@ -87,3 +87,4 @@ def test_the_recipe_names_what_is_trained():
         "quality good: EfficientNetLite0 at 160 pixels, conv head, fine-tuning of its layers (45%) at 0.0004"
     )
     assert run_config(training={"fine_tune": None}).recipe.endswith("conv head, no fine-tuning")
+    assert run_config(quality="best").recipe.endswith("(70%) at 0.0004, the best of 20 trials")
