@@ -112,7 +112,7 @@ def _read_csv(path: str, text: str, needed: Collection[str]) -> Iterator[Row]:
             header = _without_empty_end(cells)
             _check_header(path, line, header)
             continue
-        cells = _without_empty_end(cells)
+        cells = cells[: len(header)] + _without_empty_end(cells[len(header) :])
         if len(cells) > len(header):
             raise BadInputError(
                 f"{path}: line {line}: the line has more values than the header has columns; quote values that "
