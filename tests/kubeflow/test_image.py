@@ -17,6 +17,7 @@ import pytest
 import recipe
 import setuptools
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from kubeflow import compile as kubeflow_compile
 
@@ -60,10 +61,10 @@ def read_lock(path: str) -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def read_names(path: str) -> dict[str, Requirement]:
-    """The requirements of a .in file, by name."""
+    """The requirements of a .in file, by name as a lock writes it."""
     lines = (line.split("#")[0].strip() for line in (ROOT / path).read_text().splitlines())
     requirements = [Requirement(line) for line in lines if line]
-    return {requirement.name: requirement for requirement in requirements}
+    return {canonicalize_name(requirement.name): requirement for requirement in requirements}
 
 
 def context(folder: Path = ROOT) -> set[str]:
@@ -234,7 +235,7 @@ def test_the_image_has_the_versions_that_the_tests_run_with():
 def test_the_image_has_the_codes_dependencies_and_no_tools(setup_arguments):
     image = read_lock("kubeflow/requirements.lock")
     named = read_names("requirements.in")
-    assert {*named, *setup_arguments["install_requires"]} <= set(image)
+    assert {*named, *map(canonicalize_name, setup_arguments["install_requires"])} <= set(image)
     assert all(named[name].specifier.contains(image[name][0]) for name in named)
     tools = read_names("requirements-dev.in")
     assert set(tools) <= set(read_lock("requirements.lock"))

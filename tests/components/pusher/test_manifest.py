@@ -39,4 +39,4 @@ def test_parameters_of_the_run_replace_their_fields():
 
 def test_a_parameter_that_is_not_allowed_is_an_error():
     with pytest.raises(BadInputError, match=r"^head_epochs: "):
-        manifest_config(head_epochs=0)
+        manifest_config(head_epochs=-1)
