@@ -128,7 +128,7 @@ class HeadPhaseConfig(PhaseConfig):
 class FineTuneConfig(PhaseConfig):
     """Phase 2: the backbone's top layers train too, except their BatchNorm.
 
-    If the loss on eval is not lower than before it, it is rolled back. `epochs: auto` is 200 divided by the square root
+    If it raises the loss on eval beyond chance, it is rolled back. `epochs: auto` is 200 divided by the square root
     of the training images per class, 4 to 60.
     """
 

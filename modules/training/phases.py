@@ -1,9 +1,9 @@
 """The two-phase fit: first the head on a frozen backbone, then the backbone's top layers too.
 
 A phase runs all its epochs and ends with its last weights, or, with `patience`, stops early and ends with the weights
-of its best epoch by the loss on eval. Phase 2 never ends worse than phase 1: if it does not lower that loss, it is
-rolled back. That phase 1 ends before phase 2 begins keeps the pretrained features from being spoilt by a random head
-(Kumar et al., https://arxiv.org/abs/2202.10054).
+of its best epoch by the loss on eval. If phase 2 raises that loss beyond chance, it is rolled back. That phase 1 ends
+before phase 2 begins keeps the pretrained features from being spoilt by a random head (Kumar et al.,
+https://arxiv.org/abs/2202.10054).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from config.training import FineTuneConfig, PhaseConfig, TrainingConfig
 from modules.backbones import freezing
-from modules.training import callbacks
+from modules.training import callbacks, comparison
 from modules.training.optimizers import make_optimizer
 from modules.training.tensorboard import TrainingLog
 from modules.training.training_state import Saved, TrainingState
@@ -140,19 +140,29 @@ def _fine_tune(
     mutable = _mutable(data.trainee, fitting.backbone)
     before = saved[1]["before"] if saved else _values(mutable)
     record = _fit_phase(FINE_TUNE_PHASE, data, fitting, saved, done, before)
-    if not record["eval_loss"] < done[0]["eval_loss"]:
-        _assign(mutable, before)
+    if not record["eval_loss"] < done[0]["eval_loss"] and _went_back(data, fitting, mutable, before):
         record |= {"rolled_back": True, "reason": _why_no_better(record, done[0])}
         _log.info(
-            "  fine_tune did not lower the loss on eval (%.6g, before %.6g), so it was rolled back: %s",
+            "  fine_tune raised the loss on eval beyond chance (%.6g, before %.6g), so it was rolled back: %s",
             *(record["eval_loss"], done[0]["eval_loss"], record["reason"]),
         )
         fitting.log.rolled_back(FINE_TUNE_PHASE, record["first_epoch"] + len(record["epochs"]) - 1)
     return record
 
 
+def _went_back(data: PhaseData, fitting: Fitting, mutable: list[keras.Variable], before: list[np.ndarray]) -> bool:
+    """Assigns the values from before phase 2 if those after it are worse on eval beyond chance."""
+    loss, after = fitting.compile_with()["loss"], _values(mutable)
+    losses = comparison.image_losses(data.trainee, data.evaluation, loss)
+    _assign(mutable, before)
+    if comparison.is_worse(losses, comparison.image_losses(data.trainee, data.evaluation, loss)):
+        return True
+    _assign(mutable, after)
+    return False
+
+
 def _why_no_better(fine_tune: dict[str, Any], head: dict[str, Any]) -> str:
-    """What the loss on the training split says about a phase 2 that did not lower the loss on eval, and what to try."""
+    """What the loss on the training split says about a phase 2 that raised the loss on eval, and what to try."""
     before, after = head["epochs"][-1]["loss"], fine_tune["epochs"][-1]["loss"]
     rate = f"training.fine_tune.learning_rate ({fine_tune['learning_rate']:g})"
     losses = f"the loss in training went from {before:.4g} to {after:.4g}"
