@@ -39,16 +39,16 @@ def scaled(classifier: keras.Model, evaluation: tf.data.Dataset) -> keras.Model:
 
 
 def answers(classify: Callable[[tf.Tensor], tf.Tensor], evaluation: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and labels of all images, float64 [images, classes] each.
+    """What a model answers, and the labels of all images, float64 [images, classes] each.
 
     Args:
-      classify: inputs of a batch to probabilities [batch, classes].
+      classify: inputs of a batch to its answers, [batch, classes].
       evaluation: batches of inputs, and their labels.
     """
     run = tf.function(classify, autograph=False, reduce_retracing=True)
     batches = [(run(inputs).numpy(), labels.numpy()) for inputs, labels in evaluation]
-    probabilities, labels = (np.concatenate(part).astype(np.float64) for part in zip(*batches, strict=True))
-    return probabilities, labels
+    answered, labels = (np.concatenate(part).astype(np.float64) for part in zip(*batches, strict=True))
+    return answered, labels
 
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray, temperature: float) -> np.ndarray:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
+
+from modules.serving import temperature
 
 
 def image_losses(model: keras.Model, evaluation: tf.data.Dataset, loss: keras.losses.Loss) -> np.ndarray:
@@ -15,12 +19,8 @@ def image_losses(model: keras.Model, evaluation: tf.data.Dataset, loss: keras.lo
       evaluation: batches of inputs, and their labels, without weights.
       loss: as the model is compiled with it.
     """
-    run = tf.function(
-        lambda inputs, labels: loss.call(labels, tf.cast(model(inputs, training=False), tf.float32)),
-        autograph=False,
-        reduce_retracing=True,
-    )
-    return np.concatenate([run(inputs, labels).numpy() for inputs, labels in evaluation]).astype(np.float64)
+    outputs, labels = temperature.answers(lambda inputs: model(inputs, training=False), evaluation)
+    return keras.ops.convert_to_numpy(loss.call(tf.constant(labels), tf.constant(outputs)))
 
 
 def is_worse(after: np.ndarray, before: np.ndarray) -> bool:
@@ -36,6 +36,16 @@ def is_worse(after: np.ndarray, before: np.ndarray) -> bool:
     """
     if not np.isfinite(after).all():
         return True
-    difference = after - before
-    error = difference.std(ddof=1) / np.sqrt(len(difference)) if len(difference) > 1 else np.inf
-    return bool(difference.mean() > error)
+    rise, error = mean_and_error(after - before)
+    return rise > error
+
+
+def mean_and_error(differences: np.ndarray) -> tuple[float, float]:
+    """The mean of the images' differences, and its standard error, which is infinite for one image.
+
+    Args:
+      differences: [images].
+    """
+    count = len(differences)
+    error = float(np.std(differences, ddof=1) / math.sqrt(count)) if count > 1 else math.inf
+    return float(np.mean(differences)), error

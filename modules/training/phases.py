@@ -140,7 +140,8 @@ def _fine_tune(
     mutable = _mutable(data.trainee, fitting.backbone)
     before = saved[1]["before"] if saved else _values(mutable)
     record = _fit_phase(FINE_TUNE_PHASE, data, fitting, saved, done, before)
-    if not record["eval_loss"] < done[0]["eval_loss"] and _went_back(data, fitting, mutable, before):
+    if not record["eval_loss"] < done[0]["eval_loss"] and _is_worse(data, fitting, mutable, before):
+        _assign(mutable, before)
         record |= {"rolled_back": True, "reason": _why_no_better(record, done[0])}
         _log.info(
             "  fine_tune raised the loss on eval beyond chance (%.6g, before %.6g), so it was rolled back: %s",
@@ -150,15 +151,14 @@ def _fine_tune(
     return record
 
 
-def _went_back(data: PhaseData, fitting: Fitting, mutable: list[keras.Variable], before: list[np.ndarray]) -> bool:
-    """Assigns the values from before phase 2 if those after it are worse on eval beyond chance."""
+def _is_worse(data: PhaseData, fitting: Fitting, mutable: list[keras.Variable], before: list[np.ndarray]) -> bool:
+    """Whether the values after phase 2 are worse on eval than those from before it, beyond chance; they stay."""
     loss, after = fitting.compile_with()["loss"], _values(mutable)
-    losses = comparison.image_losses(data.trainee, data.evaluation, loss)
+    losses_after = comparison.image_losses(data.trainee, data.evaluation, loss)
     _assign(mutable, before)
-    if comparison.is_worse(losses, comparison.image_losses(data.trainee, data.evaluation, loss)):
-        return True
+    losses_before = comparison.image_losses(data.trainee, data.evaluation, loss)
     _assign(mutable, after)
-    return False
+    return comparison.is_worse(losses_after, losses_before)
 
 
 def _why_no_better(fine_tune: dict[str, Any], head: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modules.training import comparison
 from modules.tuning.oracle import CONFIGURED, SuccessiveHalving
 
 # The best of many trials is partly the luckiest one, and a second training with other random numbers differs too.
@@ -57,7 +58,5 @@ def choose(oracle: SuccessiveHalving, losses: Callable[[int, int], np.ndarray]) 
 
 
 def _compared(rival: int, own: np.ndarray, configured: np.ndarray) -> Choice:
-    gains = configured - own
-    error = float(np.std(gains, ddof=1) / math.sqrt(len(gains))) if len(gains) > 1 else math.inf
-    gain = float(np.mean(gains))
+    gain, error = comparison.mean_and_error(configured - own)
     return Choice(rival if gain > _STANDARD_ERRORS * error else CONFIGURED, rival, gain, error)

@@ -18,7 +18,12 @@ from modules.data.trunk_features import Manifest
         ({"layers": None}, (3, 3, 1280), "cached", ""),
         ({"layers": None, "pooling": "max"}, (1280,), "cached", ""),
         ({"layers": "all"}, (96, 96, 3), "pixels", "fine-tuning reaches down to the backbone's first weights"),
-        ({"layers": 135}, (48, 48, 32), "pixels", "an image's activations are 73,728 values, more than 2 times its"),
+        (
+            {"layers": 135},
+            (48, 48, 32),
+            "pixels",
+            "an image's activations are 73,728 values, more than 2 times its 27,648 pixel values",
+        ),
         ({"layers": 135, "required": True}, (48, 48, 32), "cached", ""),
     ],
 )
