@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
 import tensorflow as tf
 
 from config.image_facts import MAX_PIXELS as MAX_PIXELS
 from modules.data.decoders import Decoder, bmp, gif, jpeg, orientation, png, webp
+from modules.data.decoders import encoded as reading
 
 _OTHERS: tuple[Decoder, ...] = (png, gif, bmp, webp)
 
@@ -79,16 +84,30 @@ def decode(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
       tf.errors.InvalidArgumentError: when run on bytes that are no such image, are cut short, or have too many pixels.
     """
     is_jpeg = tf.equal(tf.strings.substr(encoded, 0, len(jpeg.MAGIC)), jpeg.MAGIC)
-    # TensorFlow visits each operation of a branch that is not taken, unless the branch is one call.
-    other = tf.function(
-        lambda one: _decode_other(one, max_pixels), autograph=False, experimental_attributes={"_noinline": True}
-    )
-    return _upright(*tf.cond(is_jpeg, lambda: jpeg.decode(encoded, max_pixels), lambda: other(encoded)))
+    decoders = _decoders(max_pixels)
+    return _upright(*tf.cond(is_jpeg, lambda: decoders.jpeg(encoded), lambda: decoders.other(encoded)))
 
 
 def decode_jpeg(encoded: tf.Tensor, max_pixels: int = MAX_PIXELS) -> tf.Tensor:
     """What `decode` does with a file that starts as a JPEG. This graph alone is made in a third of the time."""
-    return _upright(*jpeg.decode(encoded, max_pixels))
+    return _upright(*_decoders(max_pixels).jpeg(encoded))
+
+
+class _Decoders(NamedTuple):
+    """From one file's bytes to pixels as stored, and the orientation."""
+
+    jpeg: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    other: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+@functools.cache
+def _decoders(max_pixels: int) -> _Decoders:
+    """The same functions for all graphs of this process: Transform alone makes four."""
+    once = reading.traced_once(tf.TensorSpec([], tf.string))
+    return _Decoders(
+        jpeg=once(lambda encoded: jpeg.decode(encoded, max_pixels)),
+        other=once(lambda encoded: _decode_other(encoded, max_pixels)),
+    )
 
 
 def _upright(image: tf.Tensor, how: tf.Tensor) -> tf.Tensor:

@@ -58,7 +58,7 @@ def _masked(encoded: tf.Tensor, header: tf.Tensor, pixels: tf.Tensor) -> tf.Tens
     start = _FILE_HEADER + _INFO_HEADER
     masks = tf.stack([tf.strings.substr(encoded, start + 4 * channel, 4) for channel in range(4)])
     has_opacity = tf.logical_and(header >= _MASKS_WITH_ALPHA, tf.not_equal(masks[3], b"\0\0\0\0"))
-    used = tf.cond(has_opacity, lambda: masks, lambda: masks[:3])
+    used = masks[: tf.where(has_opacity, 4, 3)]
     is_byte = tf.equal(used[:, tf.newaxis], tf.constant(_MASK_OF_BYTE))
     whole = tf.reduce_all(tf.reduce_any(is_byte, axis=1))
     which = tf.gather(tf.constant(_CHANNEL_OF_BYTE), tf.argmax(tf.cast(is_byte, tf.int32), axis=1))

@@ -2,7 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from typing import Any
+
 import tensorflow as tf
+
+
+def traced_once(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], tf.types.experimental.PolymorphicFunction]:
+    """A decorator: the function's operations are in a graph once, as one call, wherever and however often it is called.
+
+    Operations in branches cost time when the graph is made, and again when it first runs. A call that is not inlined
+    costs none in a branch that is not taken, where TensorFlow would visit each operation.
+
+    Args:
+      signature: of the function's arguments.
+    """
+    return functools.partial(
+        tf.function, input_signature=signature, autograph=False, experimental_attributes={"_noinline": True}
+    )
 
 
 def starts_with(encoded: tf.Tensor, mark: bytes, at: tf.Tensor | int = 0) -> tf.Tensor:

@@ -43,9 +43,7 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     below, beside = canvas_height - top - height, canvas_width - left - width
     on_canvas = tf.pad(indices, [[top, below], [left, beside]], constant_values=tf.maximum(transparent, 0))
     shared = _colours(reading.uint8s(encoded, _SCREEN_FLAGS, 1)[0])
-    palette = tf.cond(
-        colours > 0, lambda: _palette(encoded, at + 10, colours), lambda: _palette(encoded, _SCREEN, shared)
-    )
+    palette = _palette(encoded, tf.where(colours > 0, at + 10, _SCREEN), tf.where(colours > 0, colours, shared))
     is_transparent = tf.equal(tf.range(256), transparent)[:, tf.newaxis]
     palette = tf.where(is_transparent, tf.constant(transparency.BACKGROUND, tf.uint8), palette)
     return tf.gather(palette, on_canvas), tf.constant(1)
@@ -56,7 +54,7 @@ def _colours(flags: tf.Tensor) -> tf.Tensor:
     return tf.where(flags >= 128, 2 ** (1 + (flags & 7)), 0)
 
 
-def _palette(encoded: tf.Tensor, at: tf.Tensor | int, colours: tf.Tensor) -> tf.Tensor:
+def _palette(encoded: tf.Tensor, at: tf.Tensor, colours: tf.Tensor) -> tf.Tensor:
     """uint8 [256, 3]; shades of grey beyond the palette's end, as in Pillow."""
     entries = tf.reshape(reading.uint8s(encoded, at, 3 * 256), (256, 3))
     index = tf.range(256)[:, tf.newaxis]
@@ -80,6 +78,7 @@ def _find_frame(encoded: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     return reading.checked(at, is_frame, "the GIF has no frame, or is damaged before it"), transparent
 
 
+@reading.traced_once(tf.TensorSpec([None], tf.uint8), tf.TensorSpec([], tf.int32))
 def _end_of_blocks(raw: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The first byte behind a chain of blocks, each preceded by its size, that a size of 0 ends.
 

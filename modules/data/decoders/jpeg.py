@@ -48,8 +48,9 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
     channels = reading.uint8s(encoded, segments.frame + 9, 1)[0]
     bounded = reading.within_bound(encoded, height, width, max_pixels)
     undeclared = tf.logical_and(tf.equal(channels, 4), tf.equal(segments.adobe, 0))
-    image = tf.io.decode_jpeg(tf.cond(undeclared, lambda: _declared(bounded), lambda: bounded), channels=3)
-    return image, read_orientation(encoded, segments)
+    segment = tf.where(undeclared, _ADOBE_SEGMENT, b"")
+    declared = tf.strings.join([MAGIC, segment, reading.part(bounded, len(MAGIC), 1 << 30)])
+    return tf.io.decode_jpeg(declared, channels=3), read_orientation(encoded, segments)
 
 
 def read_orientation(encoded: tf.Tensor, segments: Segments) -> tf.Tensor:
@@ -64,10 +65,6 @@ def read_orientation(encoded: tf.Tensor, segments: Segments) -> tf.Tensor:
         lambda: orientation.orientation(_content(encoded, segments.exif, _EXIF), _content(encoded, segments.xmp, _XMP)),
         lambda: tf.constant(1),
     )
-
-
-def _declared(encoded: tf.Tensor) -> tf.Tensor:
-    return tf.strings.join([MAGIC, _ADOBE_SEGMENT, tf.strings.substr(encoded, len(MAGIC), tf.strings.length(encoded))])
 
 
 def find_segments(encoded: tf.Tensor) -> Segments:

@@ -32,6 +32,7 @@ def upright(image: tf.Tensor, how: tf.Tensor) -> tf.Tensor:
     return tf.cond(tf.equal(how, 1), lambda: image, lambda: _turned(image, how))
 
 
+@reading.traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.string))
 def orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
     """The orientation that a file's metadata names, int32 scalar from 1 to 8; 1 if they name none, or are damaged.
 
@@ -39,17 +40,17 @@ def orientation(exif: tf.Tensor, xmp: tf.Tensor) -> tf.Tensor:
       exif: string scalar, a TIFF block, which the mark of an EXIF segment may precede; empty if there is none.
       xmp: string scalar, an XMP packet; empty if there is none.
     """
-    block = tf.cond(reading.starts_with(exif, _EXIF), lambda: reading.part(exif, len(_EXIF), 1 << 30), lambda: exif)
-    in_exif = _in_tiff(block)
+    mark = tf.where(reading.starts_with(exif, _EXIF), len(_EXIF), 0)
+    in_exif = _in_tiff(reading.part(exif, mark, 1 << 30))
     found = tf.where(in_exif < 0, _in_xmp(xmp), in_exif)
     return tf.where(tf.logical_and(found >= 1, found <= 8), found, 1)
 
 
 def _turned(image: tf.Tensor, how: tf.Tensor) -> tf.Tensor:
     """2 mirrors left and right, 4 top and bottom, 3 both; 6, 8 and 7 likewise the transposed image, 5 transposes."""
-    image = tf.cond(how >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
-    image = tf.cond(_one_of(how, (2, 3, 6, 7)), lambda: tf.reverse(image, [1]), lambda: image)
-    return tf.cond(_one_of(how, (3, 4, 7, 8)), lambda: tf.reverse(image, [0]), lambda: image)
+    image = tf.transpose(image, tf.where(how >= 5, (1, 0, 2), (0, 1, 2)))
+    mirrored = tf.stack([_one_of(how, (3, 4, 7, 8)), _one_of(how, (2, 3, 6, 7)), False])
+    return tf.raw_ops.Reverse(tensor=image, dims=mirrored)  # tf.reverse takes axes, whose number cannot depend on data
 
 
 def _one_of(how: tf.Tensor, which: tuple[int, ...]) -> tf.Tensor:
@@ -64,26 +65,18 @@ def _in_xmp(xmp: tf.Tensor) -> tf.Tensor:
 
 def _in_tiff(block: tf.Tensor) -> tf.Tensor:
     """The tag's value in the first directory of a TIFF block, int32 scalar; -1 if the tag is not there."""
-    length, absent = tf.strings.length(block), lambda: tf.constant(-1)
-    little = reading.starts_with(block, b"II")
+    length, little = tf.strings.length(block), reading.starts_with(block, b"II")
     known = tf.logical_and(length >= 8, tf.logical_or(little, reading.starts_with(block, b"MM")))
-
-    def directory() -> tf.Tensor:
-        at = tf.where(little, reading.int32(block, 4), reading.int32(block, 4, little=False))
-        fits = tf.logical_and(at >= 8, at <= length - 2)
-        return tf.cond(fits, lambda: entries(at), absent)
-
-    def entries(at: tf.Tensor) -> tf.Tensor:
-        count = _number(reading.uint8s(block, at, 2), little)
-        whole = tf.minimum(count, (length - at - 2) // _ENTRY) * _ENTRY
-        raw = tf.io.decode_raw(tf.strings.substr(block, at + 2, whole), tf.uint8)
-        columns = tf.transpose(tf.reshape(tf.cast(raw, tf.int32), (-1, _ENTRY)))
-        is_tag = tf.equal(_number(columns[:2], little), _TAG)
-        kind, short, long = (_number(columns[start:end], little) for start, end in ((2, 4), (8, 10), (8, 12)))
-        value = tf.where(_each_of(kind, _SHORTS), short, tf.where(_each_of(kind, _LONGS), long, 0))
-        return tf.concat([[-1], tf.boolean_mask(value, is_tag)], axis=0)[-1]
-
-    return tf.cond(known, directory, absent)
+    at = tf.where(little, reading.int32(block, 4), reading.int32(block, 4, little=False))
+    at = tf.where(tf.logical_and(known, tf.logical_and(at >= 8, at <= length - 2)), at, length)  # no entries there
+    count = _number(reading.uint8s(block, at, 2), little)
+    whole = tf.clip_by_value((length - at - 2) // _ENTRY, 0, count) * _ENTRY
+    raw = tf.io.decode_raw(reading.part(block, at + 2, whole), tf.uint8)
+    columns = tf.transpose(tf.reshape(tf.cast(raw, tf.int32), (-1, _ENTRY)))
+    is_tag = tf.equal(_number(columns[:2], little), _TAG)
+    kind, short, long = (_number(columns[start:end], little) for start, end in ((2, 4), (8, 10), (8, 12)))
+    value = tf.where(_each_of(kind, _SHORTS), short, tf.where(_each_of(kind, _LONGS), long, 0))
+    return tf.concat([[-1], tf.boolean_mask(value, is_tag)], axis=0)[-1]
 
 
 def _each_of(kind: tf.Tensor, which: tuple[int, ...]) -> tf.Tensor:

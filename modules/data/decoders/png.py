@@ -108,7 +108,8 @@ def _profile(encoded: tf.Tensor, at: tf.Tensor) -> tf.Tensor:
     return tf.cond(at > 0, block, lambda: tf.constant(b""))
 
 
-def _text(encoded: tf.Tensor, at: tf.Tensor, keyword: int) -> tf.Tensor:
+@reading.traced_once(tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.int32), tf.TensorSpec([], tf.int32))
+def _text(encoded: tf.Tensor, at: tf.Tensor, keyword: tf.Tensor) -> tf.Tensor:
     """The text of a tEXt, zTXt or iTXt chunk; empty if there is none.
 
     Args:
@@ -116,21 +117,14 @@ def _text(encoded: tf.Tensor, at: tf.Tensor, keyword: int) -> tf.Tensor:
       at: where the chunk begins; 0 for none.
       keyword: bytes of its keyword, the zero behind it included.
     """
-
-    def text() -> tf.Tensor:
-        kind, body = tf.strings.substr(encoded, at + 4, 4), _body(encoded, at)
-        rest = reading.part(body, keyword, 1 << 30)
-        return tf.cond(
-            tf.equal(kind, b"zTXt"),
-            lambda: _inflated(reading.part(rest, 1, 1 << 30)),
-            lambda: tf.cond(tf.equal(kind, b"iTXt"), lambda: international(rest), lambda: rest),
-        )
-
-    def international(rest: tf.Tensor) -> tf.Tensor:  # two flags, a language and a translated keyword come first
-        content = tf.strings.regex_replace(rest, r"^\C\C[^\x00]*\x00[^\x00]*\x00", "", replace_global=False)
-        return tf.cond(reading.starts_with(rest, b"\1"), lambda: _inflated(content), lambda: content)
-
-    return tf.cond(at > 0, text, lambda: tf.constant(b""))
+    kind, text = reading.part(encoded, at + 4, 4), reading.part(_body(encoded, at), keyword, 1 << 30)
+    is_ztxt, is_itxt = tf.equal(kind, b"zTXt"), tf.equal(kind, b"iTXt")
+    # In iTXt, two flags, a language and a translated keyword come first; in zTXt a flag.
+    international = tf.strings.regex_replace(text, r"^\C\C[^\x00]*\x00[^\x00]*\x00", "", replace_global=False)
+    content = tf.where(is_itxt, international, tf.where(is_ztxt, reading.part(text, 1, 1 << 30), text))
+    compressed = tf.logical_or(is_ztxt, tf.logical_and(is_itxt, reading.starts_with(text, b"\1")))
+    found = tf.cond(tf.logical_and(at > 0, compressed), lambda: _inflated(content), lambda: content)
+    return tf.where(at > 0, found, b"")
 
 
 def _inflated(compressed: tf.Tensor) -> tf.Tensor:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from modules.data.decoders import encoded as reading
+
 BACKGROUND = 255  # of each channel
 
 
+@reading.traced_once(tf.TensorSpec([None, None, None], tf.uint8))
 def on_background(image: tf.Tensor) -> tf.Tensor:
     """Composes an image on the background.
 

@@ -30,22 +30,14 @@ def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 def _size(encoded: tf.Tensor, kind: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Height and width."""
-
-    def extended() -> tuple[tf.Tensor, tf.Tensor]:
-        low, middle, high = tf.unstack(tf.reshape(reading.uint8s(encoded, 24, 6), (2, 3)), axis=1)
-        width, height = tf.unstack(1 + low + middle * 256 + high * 65536)
-        return height, width
-
-    def lossless() -> tuple[tf.Tensor, tf.Tensor]:
-        both = reading.uint32(encoded, 21)
-        return tf.cast(1 + (both // 0x4000 & 0x3FFF), tf.int32), tf.cast(1 + (both & 0x3FFF), tf.int32)
-
-    def lossy() -> tuple[tf.Tensor, tf.Tensor]:
-        width, height = tf.unstack(reading.uint16s(encoded, 26, 2) & 0x3FFF)
-        return height, width
-
-    others = lambda: tf.cond(tf.equal(kind, _LOSSLESS), lossless, lossy)  # noqa: E731
-    return tf.cond(tf.equal(kind, _EXTENDED), extended, others)
+    low, middle, high = tf.unstack(tf.reshape(reading.uint8s(encoded, 24, 6), (2, 3)), axis=1)
+    extended = 1 + low + middle * 256 + high * 65536
+    both = reading.uint32(encoded, 21)
+    lossless = tf.cast(1 + tf.stack([both & 0x3FFF, both // 0x4000 & 0x3FFF]), tf.int32)
+    lossy = reading.uint16s(encoded, 26, 2) & 0x3FFF
+    others = tf.where(tf.equal(kind, _LOSSLESS), lossless, lossy)
+    width, height = tf.unstack(tf.where(tf.equal(kind, _EXTENDED), extended, others))
+    return height, width
 
 
 def _metadata(encoded: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -120,3 +120,9 @@ def test_the_graph_has_no_operation_with_state(aspect):
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
     found = {name: op_def_registry.get(name) for name in {node.op for node in nodes}}
     assert [name for name, operation in found.items() if operation is not None and operation.is_stateful] == []
+
+
+def test_a_process_traces_each_decoder_once():
+    first, second = ({function.name for function in graph(side).graph._functions.values()} for side in (32, 64))
+    decoders = {name for name in first if name.startswith(b"__inference_") and b"wrapped" not in name}
+    assert any(b"orientation" in name for name in decoders) and decoders <= second
