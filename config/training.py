@@ -126,7 +126,7 @@ class HeadPhaseConfig(PhaseConfig):
 
 
 class FineTuneConfig(PhaseConfig):
-    """Phase 2: the backbone's top layers train too, except their BatchNorm.
+    """Phase 2: the backbone's top layers train too, except their BatchNorm and depthwise kernels.
 
     If it raises the loss on eval beyond chance, it is rolled back. `epochs: auto` is 200 divided by the square root
     of the training images per class, 4 to 60.
@@ -139,8 +139,8 @@ class FineTuneConfig(PhaseConfig):
     """Above 0; default 4e-4. It is the highest one of the schedule."""
     layers: Annotated[Layers, pydantic.PlainValidator(_layers)] = 0.45
     """Which layers of the backbone to unfreeze: a fraction between 0 and 1 of all layers, counted from its output
-    (BatchNorm layers count, but stay frozen), a number of layers, the name of the lowest one, or `all`; default
-    0.45."""
+    (BatchNorm and depthwise layers count, but stay frozen), a number of layers, the name of the lowest one, or `all`;
+    default 0.45."""
 
 
 class LossConfig(Section):

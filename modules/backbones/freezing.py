@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import keras
-from keras.layers import BatchNormalization
+from keras.layers import BatchNormalization, DepthwiseConv2D
 
 from config.errors import BadInputError
 from config.training import Layers
 
+ALWAYS_FROZEN = (BatchNormalization, DepthwiseConv2D)
 _SHOWN = 8  # layer names in a message
 
 
@@ -21,10 +22,11 @@ def freeze(backbone: keras.Model) -> None:
 
 
 def unfreeze_top(backbone: keras.Model, layers: Layers) -> list[str]:
-    """Phase 2: the backbone's top layers train, except BatchNorm. Recompile the model afterwards.
+    """Phase 2: the backbone's top layers train, except BatchNorm and depthwise kernels. Recompile the model afterwards.
 
     BatchNorm stays frozen: its moving averages were learned from a million images, and a few batches of other images
-    would overwrite them. Its scale stays frozen with them.
+    would overwrite them. Its scale stays frozen with them. Depthwise kernels are 1 to 5 % of the weights, but their
+    gradients take a third of a step on CPUs; docs/benchmarks.md has what freezing them changes.
 
     Args:
       backbone: the backbone inside the classifier.
@@ -43,7 +45,7 @@ def unfreeze_top(backbone: keras.Model, layers: Layers) -> list[str]:
     for index, layer in enumerate(backbone.layers):
         layer.trainable = index >= first
         for inner in layer._flatten_layers():  # itself, and the layers of which a custom layer consists
-            inner.trainable = inner.trainable and not isinstance(inner, BatchNormalization)
+            inner.trainable = inner.trainable and not isinstance(inner, ALWAYS_FROZEN)
     names = [layer.name for layer in backbone.layers if layer.trainable_weights]
     if not names:
         raise UnfreezeError(
