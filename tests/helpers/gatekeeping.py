@@ -49,6 +49,7 @@ class Photo:
             features.KEY: b"%064x" % self.number,
             features.FORMAT: self.format.encode(),
             features.SIZE_BAND: self.size_band.encode(),
+            features.PATH: b"%s/photo \xff %d" % (self.label.encode(), self.number),  # a path need not be UTF-8
         }
         return tf_example.serialize(values)
 
