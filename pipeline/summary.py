@@ -186,7 +186,7 @@ def print_summary(summary: Summary, terminal: TextIO) -> None:
     verdict_table.show(summary.verdict, summary.baseline, terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)
-    print(_outcome(summary), file=terminal)
+    print(outcome(summary), file=terminal)
 
 
 def _trained_on(history: Mapping[str, Any]) -> str:
@@ -198,7 +198,8 @@ def _trained_on(history: Mapping[str, Any]) -> str:
     return f"kept activations of {history['cut']}{views}{rolled_back}"
 
 
-def _outcome(summary: Summary) -> str:
+def outcome(summary: Summary) -> str:
+    """What became of the candidate, as the last line on the terminal says it."""
     if summary.rolled_back:
         return f"nothing was pushed: this model is version {summary.rolled_back}, which was rolled back"
     if summary.pushed is None:

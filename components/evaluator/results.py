@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
@@ -43,6 +44,25 @@ def read(evaluation: str, classes: Sequence[str], confidence: float) -> Verdict:
         largest_difference=_finite(overall.number(Metric.LARGEST_DIFFERENCE, is_diff=True)),
         per_class=_per_class(overall.values.get((overall.model, Metric.CONFUSION, False)), classes),
     )
+
+
+def confusion(evaluation: str, classes: int) -> np.ndarray:
+    """The candidate's confusion matrix over all test images.
+
+    Args:
+      evaluation: folder of the ModelEvaluation artifact.
+      classes: how many the candidate knows.
+
+    Returns:
+      int64 [classes, classes]: rows are true classes, columns are answers.
+    """
+    model = _candidate(tfma.load_eval_result(evaluation).config)
+    matrix = np.zeros((classes, classes), np.int64)
+    for part in tfma.load_metrics(evaluation):
+        if not _slice_key(part):
+            for actual, predicted, images in _entries(_values(part).get((model, Metric.CONFUSION, False))):
+                matrix[actual, predicted] += images
+    return matrix
 
 
 _Key = tuple[str, str, bool]  # model name, metric name, whether the value is the candidate's minus the baseline's
@@ -150,18 +170,14 @@ def _described(spec: tfma.SlicingSpec) -> str:
 
 
 def _per_class(value: metrics_for_slice_pb2.MetricValue | None, classes: Sequence[str]) -> dict[str, ClassFigures]:
-    if value is None:
-        return {}
-    (matrix,) = value.multi_class_confusion_matrix_at_thresholds.matrices
     actual: Counter[int] = Counter()
     predicted: Counter[int] = Counter()
     correct: Counter[int] = Counter()
-    for entry in matrix.entries:
-        count = round(entry.num_weighted_examples)
-        actual[entry.actual_class_id] += count
-        predicted[entry.predicted_class_id] += count
-        if entry.actual_class_id == entry.predicted_class_id:
-            correct[entry.actual_class_id] += count
+    for label, answer, images in _entries(value):
+        actual[label] += images
+        predicted[answer] += images
+        if label == answer:
+            correct[label] += images
     return {
         classes[index]: ClassFigures(
             recall=correct[index] / actual[index] if actual[index] else None,
@@ -170,3 +186,11 @@ def _per_class(value: metrics_for_slice_pb2.MetricValue | None, classes: Sequenc
         )
         for index in sorted(actual.keys() | predicted.keys())
     }
+
+
+def _entries(value: metrics_for_slice_pb2.MetricValue | None) -> Iterator[tuple[int, int, int]]:
+    """True class, answer and number of images of each cell of a confusion matrix that is not empty."""
+    if value is not None:
+        (matrix,) = value.multi_class_confusion_matrix_at_thresholds.matrices
+        for entry in matrix.entries:
+            yield entry.actual_class_id, entry.predicted_class_id, round(entry.num_weighted_examples)
