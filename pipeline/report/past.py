@@ -53,9 +53,7 @@ def _chosen(records: list[RunRecord], number: int | None) -> RunRecord:
     if not 1 <= number <= len(records):
         raise BadInputError(f"--run: 1 to {len(records)} are allowed. Received: {number}")
     if records[number - 1] not in judged:
-        raise BadInputError(
-            f"run {number}: it came to no verdict, so it has no report; see regraft history"
-        )
+        raise BadInputError(f"run {number}: it came to no verdict, so it has no report; see regraft history")
     return records[number - 1]
 
 
