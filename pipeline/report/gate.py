@@ -77,5 +77,5 @@ def checks(summary: Summary) -> list[ShownCheck]:
 def _place(check: Check, classes: Sequence[str]) -> tuple[str, str]:
     name = check.slice.removeprefix(_CLASS)
     if check.slice.startswith(_CLASS) and name in classes:
-        return f"class-{classes.index(name)}", f"the images of {name}"
+        return f"of-class-{classes.index(name)}", f"the images of {name}"
     return _PLACES.get(check.metric, ("slices", "the slices"))

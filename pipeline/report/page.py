@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from config.stages import EVALUATOR
-from pipeline.report import confusion, gate, templating
+from pipeline.report import classes, confusion, gate, results, templating
 from pipeline.report.run import ReportedRun
 
 _TEMPLATE = "report.html.j2"
@@ -20,6 +20,7 @@ def render(run: ReportedRun) -> str:
     Returns:
       HTML, with all styles, pictures and charts in it.
     """
+    found = results.collect(run)
     return templating.render(
         _TEMPLATE,
         run=run,
@@ -29,6 +30,8 @@ def render(run: ReportedRun) -> str:
         checks=gate.checks(run.summary),
         serving=run.summary.serving_check,
         confusion=_confusion(run),
+        results=found,
+        class_rows=classes.rows(run.summary, found),
     )
 
 
@@ -36,9 +39,9 @@ def _confusion(run: ReportedRun) -> confusion.Confusion | None:
     """None if the metrics are gone, as after `regraft clean`."""
     import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
 
-    from components.evaluator import results
+    from components.evaluator import results as metrics
 
     evaluation, classes = run.uri(EVALUATOR, "evaluation"), run.summary.data.classes
     if evaluation is None or not Path(evaluation).is_dir():
         return None
-    return confusion.of_matrix(results.confusion(evaluation, len(classes)), classes)
+    return confusion.of_matrix(metrics.confusion(evaluation, len(classes)), classes)
