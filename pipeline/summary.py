@@ -179,7 +179,7 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
 def print_summary(summary: Summary, terminal: TextIO) -> None:
     """Prints the classes' figures, the warnings, the gate's checks and whether the model was pushed."""
     data_summary.print_table(summary.data, terminal, summary.verdict.per_class)
-    print(f"trained on {_trained_on(summary.training)}", file=terminal)
+    print(f"trained on {trained_on(summary.training)}", file=terminal)
     if tuned := summary.training["tuned"]:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
@@ -189,7 +189,8 @@ def print_summary(summary: Summary, terminal: TextIO) -> None:
     print(outcome(summary), file=terminal)
 
 
-def _trained_on(history: Mapping[str, Any]) -> str:
+def trained_on(history: Mapping[str, Any]) -> str:
+    """What the training read in each epoch, and whether its second phase was rolled back, in words."""
     reasons = [record["reason"] for record in history["phases"] if record["rolled_back"]]
     rolled_back = f"; fine-tuning was rolled back: {reasons[0]}" if reasons else ""
     if history["mode"] == trunk_features.PIXELS:

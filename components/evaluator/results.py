@@ -14,6 +14,7 @@ from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_re
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from components.evaluator import thresholds
+from components.evaluator.figures import EvaluationFigures, SliceFigures
 from components.evaluator.metric_names import Metric
 from components.evaluator.verdict import OVERALL, Change, Check, ClassFigures, Verdict
 
@@ -34,10 +35,7 @@ def read(evaluation: str, classes: Sequence[str], confidence: float) -> Verdict:
         blessed=result.validation_ok,
         examples=int(overall.number(Metric.EXAMPLE_COUNT) or 0),
         accuracy=overall.number(Metric.ACCURACY),
-        accuracy_bounds=(
-            overall.number(Metric.ACCURACY_LOWER) or 0.0,
-            overall.number(Metric.ACCURACY_UPPER) or 1.0,
-        ),
+        accuracy_bounds=overall.accuracy_bounds,
         change=_change(overall),
         confidence=confidence,
         checks=list(_checks(config, metrics, _failed(result))),
@@ -46,23 +44,19 @@ def read(evaluation: str, classes: Sequence[str], confidence: float) -> Verdict:
     )
 
 
-def confusion(evaluation: str, classes: int) -> np.ndarray:
-    """The candidate's confusion matrix over all test images.
+def read_figures(evaluation: str, classes: int) -> EvaluationFigures:
+    """Reads what a person looks at, beside the verdict.
 
     Args:
       evaluation: folder of the ModelEvaluation artifact.
       classes: how many the candidate knows.
-
-    Returns:
-      int64 [classes, classes]: rows are true classes, columns are answers.
     """
     model = _candidate(tfma.load_eval_result(evaluation).config)
+    slices = {_slice_key(part): _Slice(_values(part), model) for part in tfma.load_metrics(evaluation)}
     matrix = np.zeros((classes, classes), np.int64)
-    for part in tfma.load_metrics(evaluation):
-        if not _slice_key(part):
-            for actual, predicted, images in _entries(_values(part).get((model, Metric.CONFUSION, False))):
-                matrix[actual, predicted] += images
-    return matrix
+    for label, answer, images in _entries(slices[()].values.get((model, Metric.CONFUSION, False))):
+        matrix[label, answer] += images
+    return EvaluationFigures(matrix, [_slice_figures(key, slices[key]) for key in sorted(slices)])
 
 
 _Key = tuple[str, str, bool]  # model name, metric name, whether the value is the candidate's minus the baseline's
@@ -81,6 +75,22 @@ class _Slice:
         """A metric of the candidate."""
         value = self.values.get((self.model, name, is_diff))
         return None if value is None else value.double_value.value
+
+    @property
+    def accuracy_bounds(self) -> tuple[float, float]:
+        """Of the candidate."""
+        return self.number(Metric.ACCURACY_LOWER) or 0.0, self.number(Metric.ACCURACY_UPPER) or 1.0
+
+
+def _slice_figures(key: _SliceKey, part: _Slice) -> SliceFigures:
+    return SliceFigures(
+        _shown(key),
+        int(part.number(Metric.EXAMPLE_COUNT) or 0),
+        part.number(Metric.ACCURACY),
+        part.accuracy_bounds,
+        _change(part),
+        part.number(Metric.CALIBRATION_ERROR),
+    )
 
 
 def _change(overall: _Slice) -> Change | None:

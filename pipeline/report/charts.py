@@ -17,6 +17,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
 # Colours that only stand for the page's variables, see templates/style.css.
 INK, MUTED, LINE, GOOD, BAD, PAGE = (f"#0000{number:02x}" for number in range(1, 7))
@@ -26,6 +27,7 @@ _VARIABLES = {
     **{colour: f"c{number}" for number, colour in enumerate(SERIES, start=1)},
 }
 _STYLE: dict[Any, Any] = {
+    "axes.axisbelow": True,
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
     "axes.grid": True,
@@ -94,6 +96,13 @@ def figure(width: float = 6.0, height: float = 3.6, columns: int = 1) -> tuple[F
 
     made = Figure(figsize=(width, height), layout="constrained")
     return made, list(made.subplots(1, columns, squeeze=False)[0])
+
+
+def whole_numbers() -> Locator:
+    """Ticks at whole numbers only."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(integer=True)
 
 
 def finish(made: Figure, alt: str, headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> Chart:

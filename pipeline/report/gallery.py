@@ -20,7 +20,7 @@ class ShownImage:
     """One test image.
 
     Attributes:
-      number: its index among the predictions.
+      key: SHA-256 of its bytes, hexadecimal.
       path: below the data folder.
       label: its class name.
       answer: the class that the candidate named.
@@ -29,7 +29,7 @@ class ShownImage:
       production: the answer of the model in production; None without one.
     """
 
-    number: int
+    key: str
     path: str
     label: str
     answer: str
@@ -96,7 +96,7 @@ class Gallery:
       uncertain: the least certain of the right answers.
       gained, lost: images that only the candidate recognised, and that only the model in production did.
       total: how many test images there are.
-      shown: numbers of the images that have a picture in `classes`.
+      shown: keys of the images that have a picture in `classes`.
     """
 
     classes: Sequence[ClassImages]
@@ -105,7 +105,12 @@ class Gallery:
     gained: Sequence[ShownImage]
     lost: Sequence[ShownImage]
     total: int
-    shown: frozenset[int]
+    shown: frozenset[str]
+
+    @property
+    def large(self) -> set[str]:
+        """Keys of the images that are shown large."""
+        return {one.key for one in (*self.mistakes, *self.uncertain)}
 
     @property
     def is_sample(self) -> bool:
@@ -128,7 +133,7 @@ def of_predicted(predicted: Predicted, most: int = MOST_PICTURES) -> Gallery:
         _shown(predicted, predicted.gained[:MOST_CHANGED]),
         _shown(predicted, predicted.lost[:MOST_CHANGED]),
         len(predicted.predictions.keys),
-        frozenset(chosen),
+        frozenset(predicted.predictions.keys[number] for number in chosen),
     )
 
 
@@ -177,14 +182,14 @@ def _by_score(predicted: Predicted, numbers: Sequence[int]) -> list[int]:
 
 
 def _shown(predicted: Predicted, numbers: Iterable[int] | np.ndarray) -> list[ShownImage]:
-    return [image(predicted, int(number)) for number in numbers]
+    return [_image(predicted, int(number)) for number in numbers]
 
 
-def image(predicted: Predicted, number: int) -> ShownImage:
+def _image(predicted: Predicted, number: int) -> ShownImage:
     """One test image by its number."""
     candidate, baseline = predicted.candidate, predicted.baseline
     return ShownImage(
-        number,
+        predicted.predictions.keys[number],
         predicted.predictions.paths[number].decode("utf-8", "replace"),
         predicted.predictions.labels[number],
         candidate.named(number),

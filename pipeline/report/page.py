@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from config.stages import EVALUATOR
-from pipeline.report import classes, confusion, gate, results, templating
+from config.stages import IMAGE_EXAMPLE_GEN
+from pipeline.report import album, classes, confusion, data, facts, gate, results, templating, training
+from pipeline.report.album import Wanted
 from pipeline.report.run import ReportedRun
 
 _TEMPLATE = "report.html.j2"
@@ -20,28 +19,34 @@ def render(run: ReportedRun) -> str:
     Returns:
       HTML, with all styles, pictures and charts in it.
     """
-    found = results.collect(run)
+    summary, found, reported = run.summary, results.collect(run), data.findings(run)
+    shown = found.gallery if found else None
+    wanted = Wanted(
+        keys=shown.shown if shown else (),
+        paths=reported.paths,
+        large=shown.large if shown else (),
+        sheet=data.sheet_size(len(summary.data.classes)),
+    )
+    images = album.collect(run.uri(IMAGE_EXAMPLE_GEN, "examples"), wanted)
     return templating.render(
         _TEMPLATE,
         run=run,
-        summary=run.summary,
-        verdict=run.summary.verdict,
-        outcome=gate.outcome(run.summary),
-        checks=gate.checks(run.summary),
-        serving=run.summary.serving_check,
-        confusion=_confusion(run),
+        summary=summary,
+        verdict=summary.verdict,
+        outcome=gate.outcome(summary),
+        checks=gate.checks(summary),
+        serving=summary.serving_check,
+        confusion=confusion.of_matrix(run.evaluation.confusion, summary.data.classes) if run.evaluation else None,
+        slices=run.evaluation.slices if run.evaluation else [],
         results=found,
-        class_rows=classes.rows(run.summary, found),
+        class_rows=classes.rows(summary, found),
+        album=images,
+        training=training.collect(run),
+        findings=reported,
+        counts=summary.data.counts,
+        balance=data.balance(run),
+        sheets=data.sheets(images, summary.data.classes),
+        most_rows=data.MOST_ROWS,
+        facts=facts.collect(run),
+        folder=f"workspace/{summary.pipeline}",
     )
-
-
-def _confusion(run: ReportedRun) -> confusion.Confusion | None:
-    """None if the metrics are gone, as after `regraft clean`."""
-    import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
-
-    from components.evaluator import results as metrics
-
-    evaluation, classes = run.uri(EVALUATOR, "evaluation"), run.summary.data.classes
-    if evaluation is None or not Path(evaluation).is_dir():
-        return None
-    return confusion.of_matrix(metrics.confusion(evaluation, len(classes)), classes)

@@ -9,10 +9,10 @@ from components.evaluator import verdict
 from config.errors import BadInputError
 from config.run import RunConfig
 from config.stages import EVALUATOR, PUSHER
-from pipeline import open_metadata, run_metadata, summary
+from pipeline import open_metadata, run_metadata
+from pipeline.report import run
 from pipeline.report.run import ReportedRun
 from pipeline.run_metadata import RunRecord
-from pipeline.summary import StageTime
 
 _CONFIG = "config"  # the parameter of Pusher that holds the run's configuration
 
@@ -33,15 +33,13 @@ def find(folder: str | Path, number: int | None) -> ReportedRun:
         records = run_metadata.read_runs(store, str(runs.artifacts))
     record = _chosen(records, number)
     config = RunConfig.model_validate(json.loads(record.stages[PUSHER].parameters[_CONFIG].string_value))
-    times = [StageTime(name, round(stage.seconds, 1), stage.cached) for name, stage in record.stages.items()]
     directory = config.push.directory or str(runs.serving)
     try:
-        found = summary.collect(config, f"{config.name}.yaml", directory, record.stages, times)
+        return run.of_records(config, f"{config.name}.yaml", directory, record.stages, record.id, record.started)
     except OSError as error:
         raise BadInputError(
             f"run {records.index(record) + 1}: {error.filename} is gone; `regraft clean` removes the files of old runs"
         ) from error
-    return ReportedRun(found, config, record.stages, record.id, record.started)
 
 
 def _chosen(records: list[RunRecord], number: int | None) -> RunRecord:

@@ -7,10 +7,64 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from config.stages import EVALUATOR
+
 if TYPE_CHECKING:
+    from components.evaluator.figures import EvaluationFigures
     from config.run import RunConfig
     from pipeline.run_metadata import StageRecord
     from pipeline.summary import Summary
+
+
+def of_records(
+    config: RunConfig,
+    config_path: str,
+    push_directory: str,
+    records: Mapping[str, StageRecord],
+    run_id: str,
+    started: datetime.datetime | None = None,
+) -> ReportedRun:
+    """A run from the records of its stages, as another program than its own finds it.
+
+    Args:
+      config: of the run.
+      config_path: the file that it was read from.
+      push_directory: where versions go.
+      records: stage id to its record.
+      run_id: as ML Metadata has it.
+      started: in UTC.
+
+    Raises:
+      OSError: if the file of the verdict, or another one, is gone.
+    """
+    from pipeline import summary
+
+    times = [summary.StageTime(name, round(stage.seconds, 1), stage.cached) for name, stage in records.items()]
+    found = summary.collect(config, config_path, push_directory, records, times)
+    return of_summary(found, config, records, run_id, started)
+
+
+def of_summary(
+    summary: Summary,
+    config: RunConfig,
+    records: Mapping[str, StageRecord],
+    run_id: str,
+    started: datetime.datetime | None = None,
+) -> ReportedRun:
+    """A run that has a summary; reads TFMA's figures. The arguments are those of `ReportedRun`."""
+    import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
+
+    from components.evaluator import results
+
+    evaluation = records[EVALUATOR].outputs["evaluation"].uri
+    figures = results.read_figures(evaluation, len(summary.data.classes)) if _is_folder(evaluation) else None
+    return ReportedRun(summary, config, records, figures, run_id, started)
+
+
+def _is_folder(uri: str) -> bool:
+    import tensorflow as tf
+
+    return bool(tf.io.gfile.isdir(uri))
 
 
 @dataclass(frozen=True)
@@ -21,6 +75,7 @@ class ReportedRun:
       summary: of the run.
       config: its configuration.
       records: stage id to its record; the report reads the files of the artifacts.
+      evaluation: TFMA's figures; None if they are gone, as after `regraft clean`.
       run_id: as ML Metadata has it.
       started: in UTC; None if it is not known.
     """
@@ -28,6 +83,7 @@ class ReportedRun:
     summary: Summary
     config: RunConfig
     records: Mapping[str, StageRecord]
+    evaluation: EvaluationFigures | None
     run_id: str
     started: datetime.datetime | None = None
 

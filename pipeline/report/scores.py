@@ -93,7 +93,7 @@ def of_answers(answers: Answers) -> Scores:
 def _diagram(reliability: Reliability) -> Chart:
     made, (axes,) = charts.figure(5.2, 4.0)
     filled = reliability.images > 0
-    edges, colours = np.arange(BINS) / BINS, {"color": charts.SERIES[0], "edgecolor": charts.PAGE}
+    edges = np.arange(BINS) / BINS
     axes.bar(
         edges[filled],
         reliability.accuracy[filled],
