@@ -176,8 +176,14 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
     return {**history, "phases": phases}
 
 
-def print_summary(summary: Summary, terminal: TextIO) -> None:
-    """Prints the classes' figures, the warnings, the gate's checks and whether the model was pushed."""
+def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
+    """Prints the classes' figures, the warnings, the gate's checks and whether the model was pushed.
+
+    Args:
+      summary: of the run.
+      terminal: where to print.
+      report: where the report is, or why there is none.
+    """
     data_summary.print_table(summary.data, terminal, summary.verdict.per_class)
     print(f"trained on {trained_on(summary.training)}", file=terminal)
     if tuned := summary.training["tuned"]:
@@ -186,6 +192,7 @@ def print_summary(summary: Summary, terminal: TextIO) -> None:
     verdict_table.show(summary.verdict, summary.baseline, terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)
+    print(report, file=terminal)
     print(outcome(summary), file=terminal)
 
 

@@ -48,5 +48,4 @@ def render(run: ReportedRun) -> str:
         sheets=data.sheets(images, summary.data.classes),
         most_rows=data.MOST_ROWS,
         facts=facts.collect(run),
-        folder=f"workspace/{summary.pipeline}",
     )

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from components.evaluator import verdict
 from config.errors import BadInputError
 from config.run import RunConfig
 from config.stages import EVALUATOR, PUSHER
-from pipeline import open_metadata, run_metadata
-from pipeline.report import run
+from pipeline import console, open_metadata, run_metadata
+from pipeline.report import run, writing
 from pipeline.report.run import ReportedRun
 from pipeline.run_metadata import RunRecord
+from pipeline.workspace import RunFolder
 
 _CONFIG = "config"  # the parameter of Pusher that holds the run's configuration
 
 
-def find(folder: str | Path, number: int | None) -> ReportedRun:
-    """One run of a pipeline.
+def report(folder: str | Path, number: int | None, again: bool) -> Path:
+    """The file of a run's report; it is made if there is none yet.
 
     Args:
       folder: the pipeline's, `<workspace>/<pipeline name>`.
       number: of the run, counted from 1; None: the last one that came to a verdict.
+      again: whether it is made even if there is one.
 
     Raises:
       BadInputError: if there is no such run, it came to no verdict, or its files were removed.
@@ -32,14 +35,24 @@ def find(folder: str | Path, number: int | None) -> ReportedRun:
     with open_metadata.opened(runs) as store:
         records = run_metadata.read_runs(store, str(runs.artifacts))
     record = _chosen(records, number)
-    config = RunConfig.model_validate(json.loads(record.stages[PUSHER].parameters[_CONFIG].string_value))
-    directory = config.push.directory or str(runs.serving)
+    kept = runs.report_of(record.id)
+    if kept.is_file() and not again:
+        return kept
     try:
-        return run.of_records(config, f"{config.name}.yaml", directory, record.stages, record.id, record.started)
-    except OSError as error:
+        with console.redirected(Path(os.devnull)):  # TensorFlow logs a lot
+            return writing.save(_run(record, runs), runs)
+    except FileNotFoundError as error:
         raise BadInputError(
             f"run {records.index(record) + 1}: {error.filename} is gone; `regraft clean` removes the files of old runs"
         ) from error
+
+
+def _run(record: RunRecord, runs: RunFolder) -> ReportedRun:
+    config = RunConfig.model_validate(json.loads(record.stages[PUSHER].parameters[_CONFIG].string_value))
+    directory = config.push.directory or str(runs.serving)
+    return run.of_records(
+        config, directory, record.stages, record.id, commands=writing.commands("CONFIG", runs), started=record.started
+    )
 
 
 def _chosen(records: list[RunRecord], number: int | None) -> RunRecord:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from config.stages import EVALUATOR
 
@@ -17,22 +18,16 @@ if TYPE_CHECKING:
 
 
 def of_records(
-    config: RunConfig,
-    config_path: str,
-    push_directory: str,
-    records: Mapping[str, StageRecord],
-    run_id: str,
-    started: datetime.datetime | None = None,
+    config: RunConfig, push_directory: str, records: Mapping[str, StageRecord], run_id: str, **about: Any
 ) -> ReportedRun:
-    """A run from the records of its stages, as another program than its own finds it.
+    """A run from the records of its stages, in another program than its own.
 
     Args:
       config: of the run.
-      config_path: the file that it was read from.
       push_directory: where versions go.
       records: stage id to its record.
       run_id: as ML Metadata has it.
-      started: in UTC.
+      **about: `commands` and `started` of `ReportedRun`.
 
     Raises:
       OSError: if the file of the verdict, or another one, is gone.
@@ -40,16 +35,12 @@ def of_records(
     from pipeline import summary
 
     times = [summary.StageTime(name, round(stage.seconds, 1), stage.cached) for name, stage in records.items()]
-    found = summary.collect(config, config_path, push_directory, records, times)
-    return of_summary(found, config, records, run_id, started)
+    found = summary.collect(config, "", push_directory, records, times)
+    return of_summary(dataclasses.replace(found, config=""), config, records, run_id, **about)
 
 
 def of_summary(
-    summary: Summary,
-    config: RunConfig,
-    records: Mapping[str, StageRecord],
-    run_id: str,
-    started: datetime.datetime | None = None,
+    summary: Summary, config: RunConfig, records: Mapping[str, StageRecord], run_id: str, **about: Any
 ) -> ReportedRun:
     """A run that has a summary; reads TFMA's figures. The arguments are those of `ReportedRun`."""
     import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
@@ -58,7 +49,7 @@ def of_summary(
 
     evaluation = records[EVALUATOR].outputs["evaluation"].uri
     figures = results.read_figures(evaluation, len(summary.data.classes)) if _is_folder(evaluation) else None
-    return ReportedRun(summary, config, records, figures, run_id, started)
+    return ReportedRun(summary, config, records, figures, run_id, **about)
 
 
 def _is_folder(uri: str) -> bool:
@@ -77,6 +68,7 @@ class ReportedRun:
       records: stage id to its record; the report reads the files of the artifacts.
       evaluation: TFMA's figures; None if they are gone, as after `regraft clean`.
       run_id: as ML Metadata has it.
+      commands: shell commands that run it again, or say more about it.
       started: in UTC; None if it is not known.
     """
 
@@ -85,6 +77,7 @@ class ReportedRun:
     records: Mapping[str, StageRecord]
     evaluation: EvaluationFigures | None
     run_id: str
+    commands: Sequence[str] = ()
     started: datetime.datetime | None = None
 
     def uri(self, stage: str, output: str) -> str | None:
