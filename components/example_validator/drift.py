@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports
@@ -90,9 +91,14 @@ def dumps(findings: list[Finding]) -> str:
     return json.dumps([as_json(finding) for finding in findings], indent=2, ensure_ascii=False) + "\n"
 
 
-def loads(text: str) -> list[Finding]:
-    """Reads the content of `drift.json`."""
-    return [Finding(row["feature"], row["said"], row["action"]) for row in json.loads(text)]
+def read(folder: str) -> list[Finding]:
+    """Reads `drift.json` in the folder of an ExampleAnomalies artifact.
+
+    Raises:
+      FileNotFoundError: if it has no such file.
+    """
+    rows = json.loads(Path(folder, FILE).read_text("utf-8"))
+    return [Finding(row["feature"], row["said"], row["action"]) for row in rows]
 
 
 def _class_changes(new: Mapping[str, float], old: Mapping[str, float], bounds: DriftConfig) -> list[Finding]:

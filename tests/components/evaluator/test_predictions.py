@@ -23,7 +23,7 @@ WRONG_BEFORE = {photo.number: SHIFTED[photo.label] for photo in TEST[10:45]}
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory) -> tuple[Verdict, predictions.Predictions, Path]:
     """The verdict on a candidate with a baseline whose classes have another order, and the kept predictions."""
-    keeper = Gatekeeper(tmp_path_factory.mktemp("gate"), {"min_accuracy": 0}, {"train": [], "test": TEST})
+    keeper = Gatekeeper(tmp_path_factory.mktemp("gate"), {"min_accuracy": 0}, {"train": [], "eval": [], "test": TEST})
     keeper.put_in_production(Scripted(answers(TEST, WRONG_BEFORE), CLASSES[::-1], probability=0.7))
     found = keeper.judge(Scripted(answers(TEST, WRONG)))
     evaluation = keeper.folder / "1" / "evaluation"
@@ -79,7 +79,7 @@ def test_the_files_can_be_read_by_any_parquet_reader(judged):
 
 
 def test_without_a_baseline_there_are_none_of_its_predictions(tmp_path):
-    keeper = Gatekeeper(tmp_path, {"min_accuracy": 0}, {"train": [], "test": TEST[:9]})
+    keeper = Gatekeeper(tmp_path, {"min_accuracy": 0}, {"train": [], "eval": [], "test": TEST[:9]})
     keeper.judge(Scripted({photo.encoded: [np.nan, 0.5, 0.5] for photo in TEST[:9]}))
     kept = predictions.read(str(tmp_path / "1" / "evaluation"))
     assert kept.baseline is None and kept.baseline_classes is None

@@ -113,7 +113,8 @@ def test_features_that_a_curated_schema_lacks_are_compared_too():
     assert [finding.feature for finding in findings] == [features.BRIGHTNESS]
 
 
-def test_findings_survive_their_file():
+def test_findings_survive_their_file(tmp_path):
     findings = findings_of(statistics(brightness=0.7))
-    assert drift.loads(drift.dumps(findings)) == findings
+    (tmp_path / drift.FILE).write_text(drift.dumps(findings))
+    assert drift.read(str(tmp_path)) == findings
     assert [set(row) for row in json.loads(drift.dumps(findings))] == [{"feature", "said", "action"}]
