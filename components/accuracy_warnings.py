@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from components.evaluator import confidence
-from components.example_validator import drift
+from components.example_validator import drift_findings
 from components.image_example_gen import data_warnings, report
 from components.image_example_gen.report import Counts
 from config.data import EVAL, TEST
@@ -16,7 +16,7 @@ from config.gate import GateConfig
 _PAIRS = 5  # shown in a warning
 
 
-def of(counts: Counts, folder: str, gate: GateConfig, changes: Iterable[drift.Finding]) -> Iterator[str]:
+def of(counts: Counts, folder: str, gate: GateConfig, changes: Iterable[drift_findings.Finding]) -> Iterator[str]:
     """One sentence per warning.
 
     Args:

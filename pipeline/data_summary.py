@@ -14,7 +14,7 @@ import rich.table
 from components import accuracy_warnings
 from components.evaluator import confidence
 from components.evaluator.verdict import ClassFigures
-from components.example_validator import drift
+from components.example_validator import drift_findings
 from components.image_example_gen import report
 from components.image_example_gen.report import Counts
 from config.data import TEST
@@ -39,7 +39,7 @@ class DataSummary:
 
     classes: list[str]
     counts: Counts
-    drift: list[drift.Finding]
+    drift: list[drift_findings.Finding]
     warnings: list[str]
     report: str
 
@@ -54,7 +54,7 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
     """
     folder = records[IMAGE_EXAMPLE_GEN].outputs["report"].uri
     counts = report.read_counts(folder)
-    found = drift.read(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri)
+    found = drift_findings.read(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri)
     warnings = list(accuracy_warnings.of(counts, folder, gate, found))
     return DataSummary(list(classes or counts.classes), counts, found, warnings, folder)
 
@@ -76,7 +76,7 @@ def as_json(summary: DataSummary) -> dict[str, Any]:
         "ignored": dict(counts.ignored),
         "split_folders": dict(counts.split_folders),
         "little_content": counts.little_content,
-        "drift": [drift.as_json(finding) for finding in summary.drift],
+        "drift": [drift_findings.as_json(finding) for finding in summary.drift],
     }
 
 

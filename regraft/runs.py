@@ -74,16 +74,31 @@ def freeze(config: str, workspace: str, values: str | None, dry_run: bool) -> Ex
     return freezing.freeze(config, workspace, values, dry_run, sys.stdout)
 
 
-@click.command(epilog=options.example("regraft history workspace/fruit"))
+@click.command(
+    epilog=options.example("regraft history workspace/fruit", "regraft history workspace/fruit --html fruit.html")
+)
 @click.argument("folder", type=click.Path(file_okay=False))
-def history(folder: str) -> ExitCode:
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write a page with charts, versions, data and drift to this file instead.",
+)
+def history(folder: str, page: str | None) -> ExitCode:
     """List all runs of a pipeline.
 
     FOLDER is <workspace>/<pipeline name>.
     """
     from pipeline import history as past
 
-    past.print_history(past.past_runs(folder), sys.stdout)
+    if page is None:
+        past.print_history(past.past_runs(folder), sys.stdout)
+        return ExitCode.OK
+    from pipeline.report import history as pages
+
+    pages.write(folder, page)
+    print(page)
     return ExitCode.OK
 
 

@@ -21,7 +21,7 @@ from tfx.utils import io_utils
 
 from components import accuracy_warnings, run_parameters, serving_directory
 from components.evaluator import verdict
-from components.example_validator import drift, statistics
+from components.example_validator import drift_findings, statistics
 from components.image_example_gen import report
 from components.pusher import model_card, properties
 from components.serving_check import findings
@@ -142,7 +142,7 @@ def _facts(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[st
     return model_card.Facts(
         config=config,
         counts=counts,
-        warnings=list(accuracy_warnings.of(counts, ingested, config.gate, drift.read(anomalies))),
+        warnings=list(accuracy_warnings.of(counts, ingested, config.gate, drift_findings.read(anomalies))),
         training=trainer.read_history(model_run),
         verdict=verdict.load(gate),
         serving_check=findings.read(serving),

@@ -18,7 +18,7 @@ from components import artifacts
 from components.baseline_model import executor as baseline_model
 from components.evaluator import executor as evaluator
 from components.evaluator import verdict
-from components.example_validator import drift
+from components.example_validator import drift_findings
 from components.image_example_gen import report
 from components.pusher import executor as pusher
 from components.serving_check import findings
@@ -191,7 +191,7 @@ class Gatekeeper:
         counts = {split: dict.fromkeys(CLASSES, 1) for split in self.splits}
         report.write_counts(made["report"].uri, report.Counts(len(self.splits), 0, 0, counts, "0" * 64))
         _write_data_record(made["statistics"], made["schema"])
-        Path(made["anomalies"].uri, drift.FILE).write_text(drift.dumps([]))
+        Path(made["anomalies"].uri, drift_findings.FILE).write_text(drift_findings.dumps([]))
         Path(made["model_run"].uri, trainer.HISTORY).write_text(json.dumps(TRAINING))
         findings.write(made["infra_blessing"].uri, {"refusals": [], "measured": {}})
         directory = {"directory": str(self.serving)}
