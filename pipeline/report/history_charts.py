@@ -17,7 +17,7 @@ _MARKS = {
     "good": ("o", charts.GOOD, "its model is a version"),
     "warn": ("s", charts.SERIES[4], "pushed past a refusal"),
     "bad": ("X", charts.BAD, "refused"),
-    "none": ("d", charts.MUTED, "nothing to push"),
+    "none": ("d", charts.MUTED, "only judged"),
 }
 
 
@@ -35,7 +35,7 @@ def accuracy(entries: Sequence[Entry]) -> Chart | None:
         for entry in judged
     ]
     with charts.styled():
-        made, (axes,) = charts.figure(width=8.0)
+        made, (axes,) = charts.figure()
         for look, (marker, colour, label) in _MARKS.items():
             shown = [(entry.run.number, *_accuracy(entry)) for entry in judged if entry.look == look]
             if shown:
@@ -43,14 +43,14 @@ def accuracy(entries: Sequence[Entry]) -> Chart | None:
                 below = [value - bound for value, bound in zip(values, low, strict=True)]
                 above = [bound - value for value, bound in zip(values, high, strict=True)]
                 axes.errorbar(
-                    *(numbers, values), yerr=[below, above], fmt=marker, color=colour, label=label, elinewidth=1
+                    *(numbers, values), yerr=[below, above], fmt=marker, ms=7, color=colour, label=label, elinewidth=1
                 )
         bounds = [(entry.run.number, entry.bound) for entry in judged if entry.bound is not None]
         if bounds:
             axes.step(*zip(*bounds, strict=True), where="mid", ls="--", color=charts.MUTED, label="bound of the gate")
         axes.set(xlabel="run", ylabel="accuracy on the test images")
         axes.xaxis.set_major_locator(charts.whole_numbers())
-        axes.legend(loc="best")
+        made.legend(loc="outside upper left", ncols=2)
         last = percent(_accuracy(judged[-1])[0])
         alt = f"Accuracy of {len(judged)} runs with its bounds; that of the last one is {last}."
         headings = ("run", "started (UTC)", "accuracy", "lower bound", "upper bound", "bound of the gate", "outcome")
@@ -65,7 +65,7 @@ def images(entries: Sequence[Entry]) -> Chart | None:
     splits = list(dict.fromkeys(split for entry in known for split in entry.images))
     numbers = [entry.run.number for entry in known]
     with charts.styled():
-        made, (axes,) = charts.figure(width=8.0)
+        made, (axes,) = charts.figure()
         below = [0] * len(known)
         for split, colour in zip(splits, charts.SERIES, strict=False):
             heights = [entry.images.get(split, 0) for entry in known]
@@ -73,7 +73,7 @@ def images(entries: Sequence[Entry]) -> Chart | None:
             below = [sum(pair) for pair in zip(below, heights, strict=True)]
         axes.set(xlabel="run", ylabel="images")
         axes.xaxis.set_major_locator(charts.whole_numbers())
-        axes.legend(loc="best")
+        made.legend(loc="outside upper left", ncols=2)
         alt = f"Number of images of {len(known)} runs, by split; the last one has {below[-1]}."
         rows = [(entry.run.number, *(entry.images.get(split, 0) for split in splits)) for entry in known]
         return charts.finish(made, alt, ("run", *splits), rows)
