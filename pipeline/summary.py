@@ -19,9 +19,9 @@ from components.serving_check import findings
 from config.errors import listed
 from config.run import RunConfig
 from config.stages import EVALUATOR, PUSHER, SERVING_CHECK, TRAINER, TRANSFORM
-from modules import trainer
 from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
+from modules.training import history
 from modules.tuning import values
 from pipeline import data_summary, run_metadata, verdict_table
 from pipeline.data_summary import DataSummary
@@ -46,7 +46,7 @@ class Summary:
       pipeline: its name.
       config: the configuration file.
       data: what became of the images.
-      training: what the phases were fitted on and what came of each, see modules/trainer.py.
+      training: what the phases were fitted on and what came of each, see modules/training/history.py.
       verdict: on the candidate.
       baseline: the version in production that the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py.
@@ -97,7 +97,7 @@ def collect(
         pipeline=config.name,
         config=display_path(config_path),
         data=data_summary.collect(records, config.gate, transform_graph.class_names(graph)),
-        training=trainer.read_history(records[TRAINER].outputs["model_run"].uri),
+        training=history.read(records[TRAINER].outputs["model_run"].uri),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),

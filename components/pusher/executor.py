@@ -27,7 +27,7 @@ from components.pusher import model_card, properties
 from components.serving_check import findings
 from config.data import TRAIN
 from config.run import RunConfig
-from modules import trainer
+from modules.training import history
 
 _log = logging.getLogger("regraft.pusher")
 
@@ -143,7 +143,7 @@ def _facts(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[st
         config=config,
         counts=counts,
         warnings=list(accuracy_warnings.of(counts, ingested, config.gate, drift_findings.read(anomalies))),
-        training=trainer.read_history(model_run),
+        training=history.read(model_run),
         verdict=verdict.load(gate),
         serving_check=findings.read(serving),
     )

@@ -37,7 +37,7 @@ class Facts:
       config: of the run.
       counts: of the images.
       warnings: what a reader of the accuracy ought to know, in sentences.
-      training: as modules.trainer.read_history gives it.
+      training: as modules/training/history.py has it.
       verdict: the gate's.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py.
     """

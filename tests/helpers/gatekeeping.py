@@ -25,9 +25,9 @@ from components.serving_check import findings
 from components.serving_directory import ServingDirectory
 from config.beam import BeamConfig
 from config.gate import GateConfig
-from modules import trainer
 from modules.data import features, tf_example
 from modules.serving import signatures, warm_up
+from modules.training import history
 
 CLASSES = ("cyan", "magenta", "yellow")
 TRAINING = {"tuned": {}, "phases": []}
@@ -192,7 +192,7 @@ class Gatekeeper:
         report.write_counts(made["report"].uri, report.Counts(len(self.splits), 0, 0, counts, "0" * 64))
         _write_data_record(made["statistics"], made["schema"])
         Path(made["anomalies"].uri, drift_findings.FILE).write_text(drift_findings.dumps([]))
-        Path(made["model_run"].uri, trainer.HISTORY).write_text(json.dumps(TRAINING))
+        Path(made["model_run"].uri, history.FILE).write_text(json.dumps(TRAINING))
         findings.write(made["infra_blessing"].uri, {"refusals": [], "measured": {}})
         directory = {"directory": str(self.serving)}
         inputs = {name: [made[name]] for name in ("model", "baseline_model", "examples")}
