@@ -20,6 +20,7 @@ setup(
     # but its dependencies no longer install there. So it is exactly 3.11.
     python_requires="==3.11.*",
     packages=find_packages(include=["config*", "modules*", "components*", "pipeline*", "kubeflow*", "regraft*"]),
+    package_data={"components.pusher": ["*.md.j2"], "pipeline.report": ["templates/*"]},
     install_requires=[
         "apache-beam",
         "boto3",

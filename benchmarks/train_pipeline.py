@@ -18,8 +18,8 @@ from tfx.utils import path_utils
 from benchmarks import trial
 from benchmarks.peak_memory import PeakMemory
 from config import loading
-from modules import trainer
 from modules.serving import class_names
+from modules.training import history
 from pipeline import pipeline
 from pipeline.local_runner import Session
 from pipeline.workspace import RunFolder, temporary_files
@@ -43,7 +43,7 @@ def main() -> None:
         runner.run_with_ir(_up_to_trainer(session))
     training = sum(stage.seconds for stage in runner.times if stage.id not in _DATA_STAGES)
     outputs = runner.records[_LAST_STAGE].outputs
-    phases = trainer.read_history(outputs["model_run"].uri).get("phases", [])
+    phases = history.read(outputs["model_run"].uri).get("phases", [])
     fine_tuned = [phase["rolled_back"] for phase in phases if phase["phase"] == "fine_tune"]
     costs = trial.costs_so_far(training, peak.gib, any(fine_tuned) if fine_tuned else None)
     model = tf.saved_model.load(path_utils.serving_model_path(outputs["model"].uri))

@@ -11,7 +11,7 @@ from config.errors import BadInputError
 if TYPE_CHECKING:
     from tfx import types
 
-_PROPERTY = "images"  # the custom property of an Examples artifact
+PROPERTY = "images"  # the custom property of an Examples artifact
 
 
 class IncompleteExamplesError(BadInputError):
@@ -20,12 +20,12 @@ class IncompleteExamplesError(BadInputError):
 
 def record(examples: types.Artifact, counts: Mapping[str, int]) -> None:
     """Records the number of examples of each split with the artifact."""
-    examples.set_string_custom_property(_PROPERTY, json.dumps(dict(counts), sort_keys=True))
+    examples.set_string_custom_property(PROPERTY, json.dumps(dict(counts), sort_keys=True))
 
 
 def recorded(examples: types.Artifact) -> dict[str, int]:
     """Split name to number of examples; empty for examples that ImageExampleGen did not write."""
-    return json.loads(examples.get_string_custom_property(_PROPERTY) or "{}")
+    return json.loads(examples.get_string_custom_property(PROPERTY) or "{}")
 
 
 def check(examples: types.Artifact, split: str, found: int) -> None:

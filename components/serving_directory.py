@@ -4,7 +4,8 @@ TF Serving serves the highest number, so that is the current version. An earlier
 under the next number. A name may have leading zeros (`00000123` is version 123), as other programs write them; Regraft
 writes none. Beside the versions there are `.regraft.json` (see `_STATE`) and, during a push, `.pushing` and `.lock`; TF
 Serving ignores names that are not numbers. In a version, `assets.extra/regraft.json` is its manifest; SavedModel
-reserves that folder for a user's own files. The statistics and schema of its training data are beside it.
+reserves that folder for a user's own files. The statistics and schema of its training data, and the model card, are
+beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,9 @@ _STATE = ".regraft.json"
 _LOCK = ".lock"
 _PUSHING = ".pushing"
 _REMOVING = ".removing"
+
+
+MoreFiles = Callable[[Mapping[str, Any]], Mapping[Path, str]]
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class ServingDirectory:
         keep: int | None = None,
         data: DataRecord | None = None,
         warm_up: bool = True,
+        more_files: MoreFiles = lambda manifest: {},
     ) -> int:
         """Copies a SavedModel as the next version. A server sees it when it is complete and on the disk.
 
@@ -135,6 +140,7 @@ class ServingDirectory:
           keep: how many versions stay, including the new one; None: all.
           data: files to copy with it.
           warm_up: whether its warm-up requests are copied.
+          more_files: makes texts of the complete manifest, by their paths in the version's folder.
 
         Returns:
           the version.
@@ -144,7 +150,7 @@ class ServingDirectory:
         """
         self.identity()
         with self._locked():
-            version = self._put(model, manifest, data, warm_up)
+            version = self._put(model, manifest, data, warm_up, more_files)
             for old in self.versions()[: -keep if keep else 0]:
                 self._remove(old)
         return version
@@ -250,14 +256,19 @@ class ServingDirectory:
         return self.manifest(version).get("fingerprint") or model_fingerprint(self.folder(version))
 
     def _put(
-        self, model: str | Path, manifest: dict[str, Any], data: DataRecord | None = None, warm_up: bool = True
+        self,
+        model: str | Path,
+        manifest: dict[str, Any],
+        data: DataRecord | None = None,
+        warm_up: bool = True,
+        more_files: MoreFiles = lambda manifest: {},
     ) -> int:
         version = self.next_version()
         pushing = self.path / _PUSHING
         for left in (pushing, self.path / _REMOVING):  # by a push that was killed
             _delete(left)
         try:
-            self._write_version(pushing, model, {"version": version, **manifest}, data)
+            self._write_version(pushing, model, {"version": version, **manifest}, data, more_files)
             if not warm_up:
                 (pushing / WARM_UP_FILE).unlink(missing_ok=True)
         except BaseException:
@@ -269,7 +280,9 @@ class ServingDirectory:
         return version
 
     @staticmethod
-    def _write_version(folder: Path, model: str | Path, manifest: dict[str, Any], data: DataRecord | None) -> None:
+    def _write_version(
+        folder: Path, model: str | Path, manifest: dict[str, Any], data: DataRecord | None, more_files: MoreFiles
+    ) -> None:
         shutil.copytree(model, folder)
         pushed_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         complete = {"fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
@@ -278,6 +291,8 @@ class ServingDirectory:
         if data:
             shutil.copyfile(data.statistics, folder / STATISTICS)
             shutil.copyfile(data.schema, folder / SCHEMA)
+        for path, content in more_files(complete).items():
+            (folder / path).write_text(content, encoding="utf-8")
         _sync_tree(folder)
 
     def _remove(self, version: int) -> None:

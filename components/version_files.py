@@ -13,6 +13,7 @@ from modules.serving import WARM_UP_FILE
 
 MANIFEST = Path("assets.extra", "regraft.json")
 STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.extra", "data_schema.pbtxt")
+CARD, CARD_JSON = Path("assets.extra", "model_card.md"), Path("assets.extra", "model_card.json")
 
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 
@@ -26,7 +27,7 @@ def model_fingerprint(directory: str | Path) -> str:
 
     Files that a push adds do not count, and neither do warm-up requests: a user may put others there.
     """
-    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA, WARM_UP_FILE})
+    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA, CARD, CARD_JSON, WARM_UP_FILE})
 
 
 def read_manifest(version: Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import math
 from collections.abc import Callable
@@ -23,9 +22,8 @@ from modules.data import training_data, trunk_features
 from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
-from modules.files import atomic_write
 from modules.serving import flip_averaging, reference_predictions, signatures, temperature, warm_up
-from modules.training import augmentation, devices, logistic_phase, losses, phases, training_state
+from modules.training import augmentation, devices, history, logistic_phase, losses, phases, training_state
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
 from modules.tuning import values
@@ -34,7 +32,6 @@ _log = logging.getLogger("regraft.trainer")
 
 _SHEET_ROWS = 6
 _CALIBRATION_IMAGES = 2000  # of eval: enough for one number, and no more than seconds
-HISTORY = "history.json"
 SHEET = "augmentation.png"
 
 
@@ -94,13 +91,12 @@ class TrainingRun:
             self._report(built)
             log = TrainingLog(self.model_run / run_name(built.backbone.name, self.config.head.kind))
             fit = self._fit_logistic if self.config.head.kind == "logistic" else self._fit_phases
-            history = fit(built, log)
+            fitted = fit(built, log)
             log.close()
         description = self.data.description(self.config.reason_for_pixels)
         if drawn := self.config.trunk_features.drawn_views:
             description["views"] = drawn
-        content = {**description, "tuned": self.tuned, "phases": history}
-        atomic_write(self.model_run / HISTORY, json.dumps(content, indent=2) + "\n")
+        history.write(self.model_run, {**description, "tuned": self.tuned, "phases": fitted})
         return built.model
 
     def _fit_phases(self, built: Classifier, log: TrainingLog) -> list[dict[str, Any]]:
@@ -225,16 +221,3 @@ class TrainingRun:
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
         served = flip_averaging.chosen(served, training.flip_averaging, sample)
         return temperature.scaled(served, sample) if training.temperature_scaling else served
-
-
-def read_history(model_run: str) -> dict[str, Any]:
-    """What `run_fn` noted of a training.
-
-    Args:
-      model_run: the folder it wrote beside the model.
-
-    Returns:
-      `mode`, `reason` and so on as in trunk_features.Manifest, and `phases` as phases.fit gives them.
-    """
-    history: dict[str, Any] = json.loads(Path(model_run, HISTORY).read_text(encoding="utf-8"))
-    return history

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 import rich.box
 import rich.markup
 import rich.table
 
+from components import accuracy_warnings
 from components.evaluator import confidence
 from components.evaluator.verdict import ClassFigures
-from components.example_validator import drift
-from components.image_example_gen import data_warnings, report
+from components.example_validator import drift_findings
+from components.image_example_gen import report
 from components.image_example_gen.report import Counts
-from config.data import EVAL, TEST
-from config.errors import listed
+from config.data import TEST
 from config.gate import GateConfig
 from config.stages import EXAMPLE_VALIDATOR, IMAGE_EXAMPLE_GEN
 from pipeline import console
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import display_path
-
-_PAIRS = 5  # shown in a warning
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,7 @@ class DataSummary:
 
     classes: list[str]
     counts: Counts
-    drift: list[drift.Finding]
+    drift: list[drift_findings.Finding]
     warnings: list[str]
     report: str
 
@@ -58,15 +54,8 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
     """
     folder = records[IMAGE_EXAMPLE_GEN].outputs["report"].uri
     counts = report.read_counts(folder)
-    found = drift.loads(Path(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri, drift.FILE).read_text("utf-8"))
-    warnings = [
-        *data_warnings.of(counts),
-        *_about_content(counts, folder),
-        *_about_labels(counts, folder),
-        *_about_images(counts),
-        *_about_small_classes(counts, gate),
-        *(one.message for one in found),
-    ]
+    found = drift_findings.read(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri)
+    warnings = list(accuracy_warnings.of(counts, folder, gate, found))
     return DataSummary(list(classes or counts.classes), counts, found, warnings, folder)
 
 
@@ -87,7 +76,7 @@ def as_json(summary: DataSummary) -> dict[str, Any]:
         "ignored": dict(counts.ignored),
         "split_folders": dict(counts.split_folders),
         "little_content": counts.little_content,
-        "drift": [drift.as_json(finding) for finding in summary.drift],
+        "drift": [drift_findings.as_json(finding) for finding in summary.drift],
     }
 
 
@@ -172,68 +161,6 @@ def _notes(counts: Counts) -> Iterator[str]:
     if counts.ignored:
         kinds = ", ".join(f"{kind} {number}" for kind, number in counts.ignored.items())
         yield f"ignored files and folders, which programs leave beside images: {kinds}"
-
-
-def _about_content(counts: Counts, folder: str) -> Iterator[str]:
-    if counts.little_content:
-        rows = report.read_rows(os.path.join(folder, report.LITTLE_CONTENT))
-        yield (
-            f"images that show next to nothing (one colour, or fewer than 8 grey levels): {counts.little_content}; "
-            f"{listed([row['path'] for row in rows])}; look at them, and remove those that are blank by mistake; "
-            f"{report.LITTLE_CONTENT} in the report lists all"
-        )
-
-
-def _about_labels(counts: Counts, folder: str) -> Iterator[str]:
-    """That images which look the same have different labels, in whatever splits they are."""
-    if counts.look_alikes:
-        rows = report.read_rows(os.path.join(folder, report.NEAR_DUPLICATES))
-        pairs = [
-            " = ".join(f"{path} ({label})" for label, path in row["examples"].items())
-            for row in rows
-            if len(row["labels"]) > 1
-        ]
-        yield (
-            f"{counts.look_alikes} images look the same but have different labels: {'; '.join(pairs[:_PAIRS])}"
-            + (f"; and {len(pairs) - _PAIRS} more" if len(pairs) > _PAIRS else "")
-            + f"; look at them, and correct the labels; {report.NEAR_DUPLICATES} in the report lists all"
-        )
-
-
-def _about_images(counts: Counts) -> Iterator[str]:
-    if counts.in_several_splits:
-        yield (
-            f"images that the source has in several splits (same bytes): {counts.in_several_splits}; each is used "
-            "once: in test, else in eval; duplicates.jsonl lists them"
-        )
-    if near := {split: images for split, images in counts.near_duplicates.items() if images}:
-        numbers = ", ".join(f"{images} in {split}" for split, images in near.items())
-        yield (
-            f"{sum(near.values())} images look like images in another split ({numbers}), so the test may be easier "
-            "than new images are; data.near_duplicates: group keeps them in one split"
-        )
-    if untested := [name for name in counts.classes if not counts.splits[TEST].get(name)]:
-        yield f"no test images of {listed(untested)}, so the gate cannot judge these classes; add images"
-    if unwatched := [name for name in counts.classes if not counts.splits[EVAL].get(name)]:
-        yield f"no eval images of {listed(unwatched)}, so training stops early without regard to them; add images"
-
-
-def _about_small_classes(counts: Counts, gate: GateConfig) -> Iterator[str]:
-    """One line for all classes with too few test images for their bound to mean anything."""
-    few = []
-    for name in counts.classes:
-        images = counts.splits[TEST].get(name, 0)
-        needed = confidence.images_for_share(gate.recall_bound(name), gate.confidence)
-        if images and needed is not None and images < needed:
-            few.append((images, name, needed))
-    if few:
-        images, name, _ = min(few)
-        worst, _ = confidence.share_bounds(images, images, gate.confidence)
-        names = listed([f"{name} {images} (needed: {needed})" for images, name, needed in sorted(few)])
-        yield (
-            f"few test images: {names}; even with all correct, recall of {name} could be as low as {worst:.0%} "
-            f"({gate.confidence:.0%} confidence)"
-        )
 
 
 def _percent(value: float | None) -> str:

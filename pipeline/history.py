@@ -19,6 +19,7 @@ from config.errors import BadInputError
 from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
 from pipeline import console, open_metadata, run_metadata, verdict_table
 from pipeline.run_metadata import RunRecord, StageRecord
+from pipeline.workspace import RunFolder
 
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError)  # deleted, not JSON, or with other fields
 
@@ -56,11 +57,16 @@ def past_runs(folder: str | Path) -> list[PastRun]:
       BadInputError: if the folder holds no runs, or the database is damaged.
       MetadataError: if another program locks the database, or it cannot be read for another reason.
     """
+    return read(folder)[2]
+
+
+def read(folder: str | Path) -> tuple[RunFolder, list[RunRecord], list[PastRun]]:
+    """Every run of a pipeline in both forms, the oldest first, and the folder; the errors are those of `past_runs`."""
     runs = open_metadata.folder_of(folder)
     with open_metadata.opened(runs) as store:
         records = run_metadata.read_runs(store, str(runs.artifacts))
     running = len(records) if runs.is_in_use() else None
-    return [_past_run(number, run, is_running=number == running) for number, run in enumerate(records, start=1)]
+    return runs, records, [_past_run(number, run, number == running) for number, run in enumerate(records, start=1)]
 
 
 def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:

@@ -84,13 +84,15 @@ def run(config_path: str, workspace: str, bless_anyway: str = "") -> ExitCode:
 
     def work(session: Session) -> ExitCode:
         from pipeline import summary
+        from pipeline.report import writing
 
         folder = session.folder
-        runner = session.runner(on_start=lambda: folder.summary.unlink(missing_ok=True))
+        runner = session.runner(on_start=folder.remove_results)
         runner.run(_create_pipeline(session, bless_anyway))
         result = summary.collect(session.config, config_path, session.push_directory, runner.records, runner.times)
         summary.write_json(result, folder.summary)
-        summary.print_summary(result, session.terminal)
+        report = writing.write(result, session.config, runner.records, runner.run_id, folder)
+        summary.print_summary(result, session.terminal, report)
         return ExitCode.OK if result.pushed else ExitCode.NOT_BLESSED
 
     return _session(config_path, workspace, work, builds_model=True)

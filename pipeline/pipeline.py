@@ -97,6 +97,8 @@ def create_pipeline(
         report=data.example_gen.outputs["report"],
         statistics=data.statistics_gen.outputs["statistics"],
         schema=data.schema_gen.outputs["schema"],
+        anomalies=data.example_validator.outputs["anomalies"],
+        model_run=trainer.outputs["model_run"],
         directory=push_directory,
         keep=config.push.keep,
         config=config.model_dump(mode="json", by_alias=True, exclude={"beam", "kubeflow"}),

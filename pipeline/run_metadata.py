@@ -29,11 +29,15 @@ class StageRecord:
     Attributes:
       cached: whether the outputs are those of an earlier run.
       inputs, outputs: artifacts by the name of the channel.
+      parameters: of the execution, by name.
+      seconds: wall-clock time of the execution.
     """
 
     cached: bool
     inputs: dict[str, metadata_store_pb2.Artifact] = field(default_factory=dict)
     outputs: dict[str, metadata_store_pb2.Artifact] = field(default_factory=dict)
+    parameters: Mapping[str, metadata_store_pb2.Value] = field(default_factory=dict)
+    seconds: float = 0.0
 
 
 class Stop(enum.StrEnum):
@@ -49,11 +53,13 @@ class RunRecord:
     """One run.
 
     Attributes:
+      id: as ML Metadata has it.
       started: in UTC.
       stages: id to record of the stages that finished, in the order they did.
       stopped: the stage that did not finish after these, if one had begun, and why; None if nothing is known.
     """
 
+    id: str
     started: datetime.datetime
     stages: dict[str, StageRecord]
     stopped: tuple[str | None, Stop] | None = None
@@ -113,7 +119,7 @@ def _read_run(store: metadata_store.MetadataStore, run: metadata_store_pb2.Conte
     if of_run := run.custom_properties[STOPPED].string_value:
         stopped = stopped[0] if stopped else None, Stop(of_run)
     started = datetime.datetime.fromtimestamp(run.create_time_since_epoch / 1000, datetime.UTC)
-    return RunRecord(started, stages, stopped)
+    return RunRecord(run.name, started, stages, stopped)
 
 
 def _stop(execution: metadata_store_pb2.Execution) -> Stop:
@@ -181,7 +187,8 @@ def _record(
 ) -> StageRecord:
     """What is recorded of an execution; with `artifacts`, the paths are those below this folder."""
     cached = execution.last_known_state == metadata_store_pb2.Execution.CACHED
-    record = StageRecord(cached, *_artifacts(store, execution.id))
+    seconds = (execution.last_update_time_since_epoch - execution.create_time_since_epoch) / 1000
+    record = StageRecord(cached, *_artifacts(store, execution.id), dict(execution.custom_properties), seconds)
     if artifacts is not None:
         for artifact in (*record.inputs.values(), *record.outputs.values()):
             artifact.uri = _uri_now(artifact.uri, artifacts)

@@ -37,6 +37,7 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
     Attributes:
       times: one entry per stage that has ended.
       records: stage id to what ML Metadata recorded.
+      run_id: as ML Metadata has it; empty before the run.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         self._connection = folder.connection()
         self.times: list[StageTime] = []
         self.records: dict[str, run_metadata.StageRecord] = {}
+        self.run_id = ""
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: pipeline_pb2.RunOptions | None = None) -> None:
         """Runs each stage.
@@ -69,6 +71,7 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         logging.info("executions that an earlier run left unfinished: %s", left_over)
         self._on_start()
         run_id = run_metadata.CHECK_PREFIX * self._is_check + datetime.datetime.now(datetime.UTC).isoformat()
+        self.run_id = run_id
         try:
             self._run_stages(pipeline, run_id)
         except KeyboardInterrupt:

@@ -19,9 +19,9 @@ from components.serving_check import findings
 from config.errors import listed
 from config.run import RunConfig
 from config.stages import EVALUATOR, PUSHER, SERVING_CHECK, TRAINER, TRANSFORM
-from modules import trainer
 from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
+from modules.training import history
 from modules.tuning import values
 from pipeline import data_summary, run_metadata, verdict_table
 from pipeline.data_summary import DataSummary
@@ -46,7 +46,7 @@ class Summary:
       pipeline: its name.
       config: the configuration file.
       data: what became of the images.
-      training: what the phases were fitted on and what came of each, see modules/trainer.py.
+      training: what the phases were fitted on and what came of each, see modules/training/history.py.
       verdict: on the candidate.
       baseline: the version in production that the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py.
@@ -97,7 +97,7 @@ def collect(
         pipeline=config.name,
         config=display_path(config_path),
         data=data_summary.collect(records, config.gate, transform_graph.class_names(graph)),
-        training=trainer.read_history(records[TRAINER].outputs["model_run"].uri),
+        training=history.read(records[TRAINER].outputs["model_run"].uri),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),
@@ -176,20 +176,28 @@ def _training(history: Mapping[str, Any]) -> dict[str, Any]:
     return {**history, "phases": phases}
 
 
-def print_summary(summary: Summary, terminal: TextIO) -> None:
-    """Prints the classes' figures, the warnings, the gate's checks and whether the model was pushed."""
+def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
+    """Prints the classes' figures, the warnings, the gate's checks and whether the model was pushed.
+
+    Args:
+      summary: of the run.
+      terminal: where to print.
+      report: where the report is, or why there is none.
+    """
     data_summary.print_table(summary.data, terminal, summary.verdict.per_class)
-    print(f"trained on {_trained_on(summary.training)}", file=terminal)
+    print(f"trained on {trained_on(summary.training)}", file=terminal)
     if tuned := summary.training["tuned"]:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)
-    print(_outcome(summary), file=terminal)
+    print(report, file=terminal)
+    print(outcome(summary), file=terminal)
 
 
-def _trained_on(history: Mapping[str, Any]) -> str:
+def trained_on(history: Mapping[str, Any]) -> str:
+    """What the training read in each epoch, and whether its second phase was rolled back, in words."""
     reasons = [record["reason"] for record in history["phases"] if record["rolled_back"]]
     rolled_back = f"; fine-tuning was rolled back: {reasons[0]}" if reasons else ""
     if history["mode"] == trunk_features.PIXELS:
@@ -198,7 +206,8 @@ def _trained_on(history: Mapping[str, Any]) -> str:
     return f"kept activations of {history['cut']}{views}{rolled_back}"
 
 
-def _outcome(summary: Summary) -> str:
+def outcome(summary: Summary) -> str:
+    """What became of the candidate, as the last line on the terminal says it."""
     if summary.rolled_back:
         return f"nothing was pushed: this model is version {summary.rolled_back}, which was rolled back"
     if summary.pushed is None:

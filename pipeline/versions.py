@@ -20,6 +20,8 @@ from config.serving import check_is_local
 from pipeline import console
 from pipeline.workspace import display_path
 
+HEADINGS = ("version", "pushed at", "accuracy on test", "parent", "model", "remarks")
+
 
 def opened(directory: str | Path) -> ServingDirectory:
     """A push directory.
@@ -43,13 +45,20 @@ def print_versions(directory: ServingDirectory, terminal: TextIO) -> None:
     if not versions:
         raise ServingError(f"{directory.path}: no version has been pushed here")
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
-    for heading in ("version", "pushed at", "accuracy on test", "parent", "model", "remarks"):
+    for heading in HEADINGS:
         table.add_column(heading)
-    for version in versions:
-        table.add_row(*_row(directory, version, is_current=version == versions[-1]))
+    for row in rows(directory):
+        table.add_row(*row)
     console.tables(terminal).print(table)
     for problem in version_names.problems(directory.path):
         print(f"warning: {problem}", file=terminal)
+
+
+def rows(directory: ServingDirectory) -> Iterator[tuple[str, ...]]:
+    """What is known of each version in words, under `HEADINGS`, the lowest first."""
+    versions = directory.versions()
+    for version in versions:
+        yield tuple(_row(directory, version, is_current=version == versions[-1]))
 
 
 def roll_back(directory: ServingDirectory, to: int | None, terminal: TextIO) -> None:

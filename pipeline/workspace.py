@@ -6,6 +6,7 @@ import contextlib
 import datetime
 import fcntl
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ ADVICE_DAMAGED = (
 )
 DEFAULT_WORKSPACE = "workspace"
 _LOCK = ".lock"
+_REFUSED = re.compile(r"[^0-9A-Za-z]+")
 _TEMPORARY = "regraft-"  # at the start of the name of a folder for temporary files
 _SQLITE_MAGIC = b"SQLite format 3\0"  # https://www.sqlite.org/fileformat.html
 
@@ -38,6 +40,8 @@ class RunFolder:
     | `serving/`        | pushed versions, unless the configuration names another directory |
     | `logs/`           | one file a run                                                    |
     | `summary.json`    | of the last run that came to a verdict                            |
+    | `report.html`     | the same run, for a person                                        |
+    | `reports/`        | the reports of all runs                                           |
     | `rejected.jsonl`  | the images that stopped the last run; none if they did not        |
     | `training/`       | the state of an unfinished training, or of an unfinished search   |
     """
@@ -48,6 +52,7 @@ class RunFolder:
         self.metadata = self.path / "metadata.sqlite"
         self.serving = self.path / "serving"
         self.summary = self.path / "summary.json"
+        self.report = self.path / "report.html"
         self.rejected = self.path / "rejected.jsonl"
         self.training_state = self.path / "training"
 
@@ -62,6 +67,19 @@ class RunFolder:
         connection.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
         connection.retry_options.max_num_retries = metadata_lock.retries()
         return connection
+
+    def remove_results(self) -> None:
+        """Removes the summary and the report of the last run, so that nobody takes them for those of the next one."""
+        for path in (self.summary, self.report):
+            path.unlink(missing_ok=True)
+
+    def report_of(self, run_id: str) -> Path:
+        """The path of a run's report.
+
+        Args:
+          run_id: as ML Metadata has it, a time with characters that some file systems refuse.
+        """
+        return self.path / "reports" / f"{_REFUSED.sub('-', run_id)}.html"
 
     def new_log(self) -> Path:
         """The path of a new log file, named by the time in UTC; its folder is made."""

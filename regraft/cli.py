@@ -66,6 +66,7 @@ for command in (
     models.predict,
     runs.history,
     runs.explain,
+    runs.report,
     runs.clean,
     models.versions,
     kubeflow_commands.group,

@@ -1,9 +1,10 @@
-"""Subcommands about runs on this machine: `run`, `check`, `freeze`, `history`, `explain` and `clean`."""
+"""Subcommands about runs on this machine: `run`, `check`, `freeze`, `history`, `explain`, `report` and `clean`."""
 
 from __future__ import annotations
 
 import os
 import sys
+import webbrowser
 
 import click
 
@@ -73,16 +74,31 @@ def freeze(config: str, workspace: str, values: str | None, dry_run: bool) -> Ex
     return freezing.freeze(config, workspace, values, dry_run, sys.stdout)
 
 
-@click.command(epilog=options.example("regraft history workspace/fruit"))
+@click.command(
+    epilog=options.example("regraft history workspace/fruit", "regraft history workspace/fruit --html fruit.html")
+)
 @click.argument("folder", type=click.Path(file_okay=False))
-def history(folder: str) -> ExitCode:
+@click.option(
+    "--html",
+    "page",
+    metavar="FILE",
+    type=click.Path(dir_okay=False),
+    help="Write a page with charts, versions, data and drift to this file instead.",
+)
+def history(folder: str, page: str | None) -> ExitCode:
     """List all runs of a pipeline.
 
     FOLDER is <workspace>/<pipeline name>.
     """
     from pipeline import history as past
 
-    past.print_history(past.past_runs(folder), sys.stdout)
+    if page is None:
+        past.print_history(past.past_runs(folder), sys.stdout)
+        return ExitCode.OK
+    from pipeline.report import history as pages
+
+    pages.write(folder, page)
+    print(page)
     return ExitCode.OK
 
 
@@ -98,6 +114,30 @@ def explain(folder: str, number: int | None, as_json: bool) -> ExitCode:
     from pipeline import history as past
 
     past.explain(past.chosen_run(past.past_runs(folder), number), as_json, sys.stdout)
+    return ExitCode.OK
+
+
+@click.command(
+    epilog=options.example("regraft report workspace/fruit --open", "regraft report workspace/fruit --run 3")
+)
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--run", "number", type=int, metavar="N", help="Number of the run; default: the last one with a verdict.")
+@click.option("--open", "is_opened", is_flag=True, help="Show it in the web browser.")
+@click.option("--again", is_flag=True, help="Make it again, from what is left of the run's files.")
+def report(folder: str, number: int | None, is_opened: bool, again: bool) -> ExitCode:
+    """Print where the report of a run is.
+
+    It is one HTML file with pictures and charts. A run makes it at its end; this command makes it for older runs.
+    FOLDER is <workspace>/<pipeline name>.
+    """
+    from pipeline.report import past
+    from pipeline.workspace import display_path
+
+    path = past.report(folder, number, again)
+    print(display_path(path))
+    if is_opened and not webbrowser.open(path.as_uri()):
+        print("no web browser was found; open the file yourself", file=sys.stderr)
+        return ExitCode.FAILED
     return ExitCode.OK
 
 

@@ -36,7 +36,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
     """Evaluates a candidate on raw examples, with the SavedModel that will be served.
 
     Outputs:
-      evaluation: TFMA's metrics and validation result.
+      evaluation: TFMA's metrics and validation result, and the probabilities of every image, see predictions.py.
       blessing: TFX's ModelBlessing; `verdict.json` in its folder has every check.
     """
 

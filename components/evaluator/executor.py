@@ -12,11 +12,12 @@ from tfx.utils import json_utils, path_utils, proto_utils
 
 from components import example_counts, run_parameters
 from components.baseline_model import properties
-from components.evaluator import preconditions, results, thresholds, verdict
+from components.evaluator import custom_extractors, preconditions, prediction_writer, results, thresholds, verdict
 from config.gate import GateConfig
 
 _MODEL = standard_component_specs.MODEL_KEY
 _BASELINE = standard_component_specs.BASELINE_MODEL_KEY
+_CUSTOM_EXTRACTORS = "custom_extractors"  # TFX's execution property for the path of a function
 
 
 class Executor(tfx_executor.Executor):
@@ -28,7 +29,7 @@ class Executor(tfx_executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Evaluates as TFX does, and writes the verdict beside the blessing.
+        """Evaluates as TFX does, writes the verdict beside the blessing, and keeps the probabilities of every image.
 
         An absent baseline is left out: TFX would report it as a model that fails to load.
 
@@ -50,8 +51,14 @@ class Executor(tfx_executor.Executor):
         preconditions.check_no_overlap(examples, splits)
         classes = _checked_classes(input_dict, gate.allow_new_classes)
         eval_config = proto_utils.proto_to_json(thresholds.eval_config(gate))
-        super().Do(input_dict, output_dict, {**exec_properties, standard_component_specs.EVAL_CONFIG_KEY: eval_config})
         evaluation, blessing = (artifact_utils.get_single_uri(output_dict[key]) for key in ("evaluation", "blessing"))
+        exec_properties = {
+            **exec_properties,
+            standard_component_specs.EVAL_CONFIG_KEY: eval_config,
+            _CUSTOM_EXTRACTORS: custom_extractors.PATH,
+        }
+        with prediction_writer.writing_to(evaluation, classes[_MODEL], classes.get(_BASELINE)):
+            super().Do(input_dict, output_dict, exec_properties)
         found = results.read(evaluation, classes[_MODEL], gate.confidence)
         for split in splits if len(splits) == 1 else ():
             example_counts.check(examples, split, found.examples)

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_specs, metric_types
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2, validation_result_pb2
 from tensorflow_model_analysis.slicer import slicer_lib
 
 from components.evaluator import thresholds
+from components.evaluator.figures import EvaluationFigures, SliceFigures
 from components.evaluator.metric_names import Metric
 from components.evaluator.verdict import OVERALL, Change, Check, ClassFigures, Verdict
 
@@ -33,16 +35,28 @@ def read(evaluation: str, classes: Sequence[str], confidence: float) -> Verdict:
         blessed=result.validation_ok,
         examples=int(overall.number(Metric.EXAMPLE_COUNT) or 0),
         accuracy=overall.number(Metric.ACCURACY),
-        accuracy_bounds=(
-            overall.number(Metric.ACCURACY_LOWER) or 0.0,
-            overall.number(Metric.ACCURACY_UPPER) or 1.0,
-        ),
+        accuracy_bounds=overall.accuracy_bounds,
         change=_change(overall),
         confidence=confidence,
         checks=list(_checks(config, metrics, _failed(result))),
         largest_difference=_finite(overall.number(Metric.LARGEST_DIFFERENCE, is_diff=True)),
         per_class=_per_class(overall.values.get((overall.model, Metric.CONFUSION, False)), classes),
     )
+
+
+def read_figures(evaluation: str, classes: int) -> EvaluationFigures:
+    """Reads what a person looks at, beside the verdict.
+
+    Args:
+      evaluation: folder of the ModelEvaluation artifact.
+      classes: how many the candidate knows.
+    """
+    model = _candidate(tfma.load_eval_result(evaluation).config)
+    slices = {_slice_key(part): _Slice(_values(part), model) for part in tfma.load_metrics(evaluation)}
+    matrix = np.zeros((classes, classes), np.int64)
+    for label, answer, images in _entries(slices[()].values.get((model, Metric.CONFUSION, False))):
+        matrix[label, answer] += images
+    return EvaluationFigures(matrix, [_slice_figures(key, slices[key]) for key in sorted(slices)])
 
 
 _Key = tuple[str, str, bool]  # model name, metric name, whether the value is the candidate's minus the baseline's
@@ -61,6 +75,22 @@ class _Slice:
         """A metric of the candidate."""
         value = self.values.get((self.model, name, is_diff))
         return None if value is None else value.double_value.value
+
+    @property
+    def accuracy_bounds(self) -> tuple[float, float]:
+        """Of the candidate."""
+        return self.number(Metric.ACCURACY_LOWER) or 0.0, self.number(Metric.ACCURACY_UPPER) or 1.0
+
+
+def _slice_figures(key: _SliceKey, part: _Slice) -> SliceFigures:
+    return SliceFigures(
+        _shown(key),
+        int(part.number(Metric.EXAMPLE_COUNT) or 0),
+        part.number(Metric.ACCURACY),
+        part.accuracy_bounds,
+        _change(part),
+        part.number(Metric.CALIBRATION_ERROR),
+    )
 
 
 def _change(overall: _Slice) -> Change | None:
@@ -150,18 +180,14 @@ def _described(spec: tfma.SlicingSpec) -> str:
 
 
 def _per_class(value: metrics_for_slice_pb2.MetricValue | None, classes: Sequence[str]) -> dict[str, ClassFigures]:
-    if value is None:
-        return {}
-    (matrix,) = value.multi_class_confusion_matrix_at_thresholds.matrices
     actual: Counter[int] = Counter()
     predicted: Counter[int] = Counter()
     correct: Counter[int] = Counter()
-    for entry in matrix.entries:
-        count = round(entry.num_weighted_examples)
-        actual[entry.actual_class_id] += count
-        predicted[entry.predicted_class_id] += count
-        if entry.actual_class_id == entry.predicted_class_id:
-            correct[entry.actual_class_id] += count
+    for label, answer, images in _entries(value):
+        actual[label] += images
+        predicted[answer] += images
+        if label == answer:
+            correct[label] += images
     return {
         classes[index]: ClassFigures(
             recall=correct[index] / actual[index] if actual[index] else None,
@@ -170,3 +196,11 @@ def _per_class(value: metrics_for_slice_pb2.MetricValue | None, classes: Sequenc
         )
         for index in sorted(actual.keys() | predicted.keys())
     }
+
+
+def _entries(value: metrics_for_slice_pb2.MetricValue | None) -> Iterator[tuple[int, int, int]]:
+    """True class, answer and number of images of each cell of a confusion matrix that is not empty."""
+    if value is not None:
+        (matrix,) = value.multi_class_confusion_matrix_at_thresholds.matrices
+        for entry in matrix.entries:
+            yield entry.actual_class_id, entry.predicted_class_id, round(entry.num_weighted_examples)

@@ -7,9 +7,7 @@ TensorFlow Data Validation computes the distance of the new statistics from them
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports
@@ -18,30 +16,15 @@ import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import anomalies_pb2, schema_pb2, statistics_pb2
 
+from components.example_validator.drift_findings import Finding
 from config.data import Action, DriftConfig
 from config.errors import listed
 from modules.data import features
 
-FILE = "drift.json"
 STOP: Action = "stop"
 WARN: Action = "warn"
 IGNORE: Action = "ignore"
 _TYPES = {features.HEIGHT: schema_pb2.INT, features.WIDTH: schema_pb2.INT, features.BRIGHTNESS: schema_pb2.FLOAT}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One change of the data.
-
-    Attributes:
-      feature: the feature that changed.
-      message: a sentence about the change.
-      action: `stop` or `warn`.
-    """
-
-    feature: str
-    message: str
-    action: Action
 
 
 def find(
@@ -78,21 +61,6 @@ def find(
 def load(path: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """Reads statistics that StatisticsGen wrote."""
     return tfdv.load_stats_binary(path)
-
-
-def as_json(finding: Finding) -> dict[str, Any]:
-    """One element of `drift.json`, and of `data.drift` in `summary.json`."""
-    return {"feature": finding.feature, "said": finding.message, "action": finding.action}
-
-
-def dumps(findings: list[Finding]) -> str:
-    """The content of `drift.json`."""
-    return json.dumps([as_json(finding) for finding in findings], indent=2, ensure_ascii=False) + "\n"
-
-
-def loads(text: str) -> list[Finding]:
-    """Reads the content of `drift.json`."""
-    return [Finding(row["feature"], row["said"], row["action"]) for row in json.loads(text)]
 
 
 def _class_changes(new: Mapping[str, float], old: Mapping[str, float], bounds: DriftConfig) -> list[Finding]:

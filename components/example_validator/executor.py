@@ -14,7 +14,7 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
 from components import serving_directory
-from components.example_validator import drift, statistics
+from components.example_validator import drift, drift_findings, statistics
 from config.data import TRAIN, DriftConfig
 from config.errors import BadInputError
 from modules.data import features
@@ -46,7 +46,7 @@ class Executor(tfx_executor.Executor):
         artifact = artifact_utils.get_single_instance(output_dict["anomalies"])
         _check_anomalies(artifact)
         changes = _changes(artifact_utils.get_single_instance(input_dict["statistics"]), exec_properties)
-        atomic_write(os.path.join(artifact.uri, drift.FILE), drift.dumps(changes))
+        atomic_write(os.path.join(artifact.uri, drift_findings.FILE), drift_findings.dumps(changes))
         for change in changes:
             if change.action == drift.WARN:
                 _log.warning("  warning: %s", change.message)
@@ -82,7 +82,7 @@ def _is_new_column(info: anomalies_pb2.AnomalyInfo) -> bool:
     return {reason.type for reason in info.reason} == {anomalies_pb2.AnomalyInfo.SCHEMA_NEW_COLUMN}
 
 
-def _changes(new: types.Artifact, exec_properties: dict[str, Any]) -> list[drift.Finding]:
+def _changes(new: types.Artifact, exec_properties: dict[str, Any]) -> list[drift_findings.Finding]:
     production = serving_directory.ServingDirectory(exec_properties["directory"]).data_of_current()
     if production is None:
         return []

@@ -35,6 +35,8 @@ class PusherSpec(component_spec.ComponentSpec):
         "report": component_spec.ChannelParameter(type=artifacts.IngestReport),
         "statistics": component_spec.ChannelParameter(type=standard_artifacts.ExampleStatistics),
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
+        "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
+        "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -59,6 +61,8 @@ class Pusher(base_component.BaseComponent):
         report: types.BaseChannel,
         statistics: types.BaseChannel,
         schema: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        model_run: types.BaseChannel,
         directory: str | data_types.RuntimeParameter,
         keep: int | None,
         config: Mapping[str, Any],
@@ -75,6 +79,8 @@ class Pusher(base_component.BaseComponent):
           report: of ImageExampleGen.
           statistics: of the facts about the images; kept with the version, so that later data can be compared.
           schema: of the facts; kept with the version too.
+          anomalies: of ExampleValidator, for the model card.
+          model_run: of Trainer, for the model card.
           directory: the push directory, which a server may be watching.
           keep: how many versions stay; None: all.
           config: the run's configuration as JSON values, for the version's manifest; sections may be left out.
@@ -90,6 +96,8 @@ class Pusher(base_component.BaseComponent):
                 report=report,
                 statistics=statistics,
                 schema=schema,
+                anomalies=anomalies,
+                model_run=model_run,
                 directory=directory,
                 keep=keep or 0,
                 config=json.dumps(dict(config), sort_keys=True),

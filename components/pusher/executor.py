@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import getpass
 import importlib.metadata
 import json
@@ -18,13 +19,15 @@ from tfx.components.util import model_utils
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import run_parameters, serving_directory
+from components import accuracy_warnings, run_parameters, serving_directory
 from components.evaluator import verdict
-from components.example_validator import statistics
+from components.example_validator import drift_findings, statistics
 from components.image_example_gen import report
-from components.pusher import properties
+from components.pusher import model_card, properties
+from components.serving_check import findings
 from config.data import TRAIN
 from config.run import RunConfig
+from modules.training import history
 
 _log = logging.getLogger("regraft.pusher")
 
@@ -49,7 +52,8 @@ class Executor(tfx_executor.Executor):
 
         Args:
           input_dict: `model`; `model_blessing`, with the verdict beside it; `infra_blessing`; `report`, of
-            ImageExampleGen; `statistics` and `schema` of the facts about the images.
+            ImageExampleGen; `statistics` and `schema` of the facts about the images; `anomalies`, of ExampleValidator,
+            and `model_run`, of Trainer, for the model card.
           output_dict: `pushed_model`; its property `pushed_destination` names the version's folder.
           exec_properties: `directory`, the push directory; `keep`, how many versions stay, 0 for all; `config`, JSON
             of the run's configuration, for the manifest; `bless_anyway`, why a failed check does not count, or empty.
@@ -91,7 +95,8 @@ class Executor(tfx_executor.Executor):
             keep = exec_properties["keep"] or None
             manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
             warm_up = RunConfig.parse(exec_properties["config"]).push.warm_up
-            version = directory.push(model, manifest, keep, _data(input_dict), warm_up)
+            card = functools.partial(model_card.files, _facts(input_dict, exec_properties))
+            version = directory.push(model, manifest, keep, _data(input_dict), warm_up, card)
         self._MarkPushed(pushed_model, str(directory.folder(version)), str(version))
 
 
@@ -126,6 +131,21 @@ def _data(input_dict: dict[str, list[types.Artifact]]) -> serving_directory.Data
     facts, schema = (artifact_utils.get_single_instance(input_dict[key]) for key in ("statistics", "schema"))
     return serving_directory.DataRecord(
         Path(statistics.path(facts, TRAIN)), Path(io_utils.get_only_uri_in_dir(schema.uri))
+    )
+
+
+def _facts(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[str, Any]) -> model_card.Facts:
+    names = ("report", "anomalies", "model_run", "model_blessing", "infra_blessing")
+    ingested, anomalies, model_run, gate, serving = (artifact_utils.get_single_uri(input_dict[name]) for name in names)
+    config = run_parameters.applied(RunConfig.parse(exec_properties["config"]), exec_properties)
+    counts = report.read_counts(ingested)
+    return model_card.Facts(
+        config=config,
+        counts=counts,
+        warnings=list(accuracy_warnings.of(counts, ingested, config.gate, drift_findings.read(anomalies))),
+        training=history.read(model_run),
+        verdict=verdict.load(gate),
+        serving_check=findings.read(serving),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components import serving_directory
+from components import serving_directory, version_files
 from components.serving_directory import ServingDirectory, ServingError, model_fingerprint
 
 
@@ -42,6 +42,25 @@ def test_versions_count_up_and_hold_the_whole_model(directory, tmp_path):
     age = datetime.datetime.now(datetime.UTC) - datetime.datetime.fromisoformat(manifest.pop("pushed_at"))
     assert datetime.timedelta(seconds=-1) < age < datetime.timedelta(minutes=1)
     assert manifest == {"version": 2, "fingerprint": model_fingerprint(second), "note": "b"}
+
+
+def test_files_made_of_the_manifest_appear_with_the_version_and_stay_with_its_copies(directory, tmp_path):
+    def card(manifest):
+        return {version_files.CARD: f"version {manifest['version']} of {manifest['pushed_at'][:2]}"}
+
+    first, second = model(tmp_path / "a", "a"), model(tmp_path / "b", "b")
+    directory.push(first, {}, more_files=card)
+    push(directory, second)
+    directory.promote(1)
+    assert [(directory.path / f"{n}" / version_files.CARD).read_text() for n in (1, 3)] == ["version 1 of 20"] * 2
+    assert directory.damage(1) is directory.damage(3) is None
+    assert directory.current_version_of(model_fingerprint(first)) == 3, "the card is no part of a model's identity"
+
+
+def test_a_version_whose_files_cannot_be_made_is_not_pushed(directory, tmp_path):
+    with pytest.raises(KeyError):
+        directory.push(model(tmp_path / "a", "a"), {}, more_files=lambda manifest: manifest["no such field"])
+    assert directory.versions() == [] and not (directory.path / ".pushing").exists()
 
 
 def test_a_version_number_is_never_used_again(directory, tmp_path):

@@ -18,15 +18,20 @@ from components import artifacts
 from components.baseline_model import executor as baseline_model
 from components.evaluator import executor as evaluator
 from components.evaluator import verdict
+from components.example_validator import drift_findings
 from components.image_example_gen import report
 from components.pusher import executor as pusher
+from components.serving_check import findings
 from components.serving_directory import ServingDirectory
 from config.beam import BeamConfig
 from config.gate import GateConfig
 from modules.data import features, tf_example
 from modules.serving import signatures, warm_up
+from modules.training import history
 
 CLASSES = ("cyan", "magenta", "yellow")
+TRAINING = {"tuned": {}, "phases": []}
+OF_PUSHER = ("infra_blessing", "report", "statistics", "schema", "anomalies", "model_run")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Photo:
             features.KEY: b"%064x" % self.number,
             features.FORMAT: self.format.encode(),
             features.SIZE_BAND: self.size_band.encode(),
+            features.PATH: b"%s/photo \xff %d" % (self.label.encode(), self.number),  # a path need not be UTF-8
         }
         return tf_example.serialize(values)
 
@@ -174,6 +180,8 @@ class Gatekeeper:
                 "report": artifacts.IngestReport,
                 "statistics": standard_artifacts.ExampleStatistics,
                 "schema": standard_artifacts.Schema,
+                "anomalies": standard_artifacts.ExampleAnomalies,
+                "model_run": standard_artifacts.ModelRun,
                 "pushed_model": standard_artifacts.PushedModel,
             }.items()
         }
@@ -183,6 +191,9 @@ class Gatekeeper:
         counts = {split: dict.fromkeys(CLASSES, 1) for split in self.splits}
         report.write_counts(made["report"].uri, report.Counts(len(self.splits), 0, 0, counts, "0" * 64))
         _write_data_record(made["statistics"], made["schema"])
+        Path(made["anomalies"].uri, drift_findings.FILE).write_text(drift_findings.dumps([]))
+        Path(made["model_run"].uri, history.FILE).write_text(json.dumps(TRAINING))
+        findings.write(made["infra_blessing"].uri, {"refusals": [], "measured": {}})
         directory = {"directory": str(self.serving)}
         inputs = {name: [made[name]] for name in ("model", "baseline_model", "examples")}
         model_input = {"model": [made["model"]]}
@@ -199,7 +210,7 @@ class Gatekeeper:
             {
                 **model_input,
                 "model_blessing": [made["blessing"]],
-                **{k: [made[k]] for k in ("infra_blessing", "report", "statistics", "schema")},
+                **{k: [made[k]] for k in OF_PUSHER},
             },
             {"pushed_model": [made["pushed_model"]]},
             {**directory, "keep": 0, "config": json.dumps(config), "bless_anyway": ""},

@@ -11,6 +11,7 @@ from examples import folder_of
 
 from config.classifier import ClassifierConfig
 from modules import trainer
+from modules.training import history
 
 _CONSTANT = {"optimizer": "adam", "schedule": "constant"}
 SECTIONS: dict = {
@@ -75,7 +76,7 @@ def run(
     """Trains as TFX would call it, on the examples and perhaps more files; gives the phases' history."""
     chosen = config or classifier_config(**sections)
     trainer.run_fn(fn_args_of(transform_output, example_files, folder, chosen, more, state_directory, hyperparameters))
-    return trainer.read_history(str(folder / "run"))["phases"]
+    return history.read(str(folder / "run"))["phases"]
 
 
 class Killed(BaseException):

@@ -17,10 +17,11 @@ from training import SECTIONS, Killed, classifier_config, custom_config, run
 from config import search_space
 from config.classifier import ClassifierConfig
 from config.tuner import TunerConfig
-from modules import trainer, tuner
+from modules import tuner
 from modules.data import trunk_features
 from modules.data.cached_features import FeatureTable
 from modules.heads import HeadError
+from modules.training import history
 from modules.tuning import values
 from modules.tuning.folds import Folds
 from modules.tuning.rungs import Rung
@@ -179,7 +180,7 @@ def test_trainer_trains_with_what_was_found(transform_output, example_files, pat
     expected = run(transform_output, example_files, tmp_path / "expected", cut_at_4, kept)
     config, state = classifier_config(), {"values": values.encoded(tuned), "space": []}
     found = run(transform_output, example_files, tmp_path / "found", config, patterns, hyperparameters=state)
-    assert trainer.read_history(str(tmp_path / "found" / "run"))["tuned"] == tuned
+    assert history.read(str(tmp_path / "found" / "run"))["tuned"] == tuned
     assert [record["trainable_weights"] for record in found] == [record["trainable_weights"] for record in expected]
     for one, other in zip(found, expected, strict=True):
         assert one["eval_loss"] == pytest.approx(other["eval_loss"], rel=0.02)  # float16 has 11 bits

@@ -8,7 +8,7 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2
 
 from components.evaluator import confidence
-from components.example_validator import drift
+from components.example_validator import drift, drift_findings
 from components.image_example_gen import report
 from components.image_example_gen.report import Counts
 from config.gate import GateConfig
@@ -26,9 +26,9 @@ def counts(**test: int) -> Counts:
 def collect(tmp_path):
     """Writes the artifacts of ImageExampleGen and ExampleValidator, and collects the summary."""
 
-    def collect(counts: Counts, gate: GateConfig, findings: tuple[drift.Finding, ...] = ()) -> DataSummary:
+    def collect(counts: Counts, gate: GateConfig, findings: tuple[drift_findings.Finding, ...] = ()) -> DataSummary:
         report.write_counts(str(tmp_path), counts)
-        Path(tmp_path, drift.FILE).write_text(drift.dumps(list(findings)))
+        Path(tmp_path, drift_findings.FILE).write_text(drift_findings.dumps(list(findings)))
         artifact = metadata_store_pb2.Artifact(uri=str(tmp_path))
         ingested, validated = (StageRecord(False, outputs={key: artifact}) for key in ("report", "anomalies"))
         return data_summary.collect({"ImageExampleGen": ingested, "ExampleValidator": validated}, gate)
@@ -106,7 +106,7 @@ def test_folders_of_splits_and_clutter_are_told_in_a_line_each(collect):
 
 
 def test_changes_of_the_data_are_warnings(collect):
-    finding = drift.Finding("image/label", "new classes", drift.WARN)
+    finding = drift_findings.Finding("image/label", "new classes", drift.WARN)
     summary = collect(counts(red=60), GateConfig(), (finding,))
     assert summary.warnings == ["new classes"] and summary.drift == [finding]
     assert "warning: new classes\n" in printed(summary)

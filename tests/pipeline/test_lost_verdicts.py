@@ -26,7 +26,7 @@ def stages(folder) -> dict[str, StageRecord]:
 def test_a_verdict_that_is_gone_is_said_and_the_outcome_stays(tmp_path, content):
     if content is not None:
         (tmp_path / "verdict.json").write_text(content)
-    record = RunRecord(datetime.datetime(2026, 11, 26, 10, tzinfo=datetime.UTC), stages(tmp_path))
+    record = RunRecord("run", datetime.datetime(2026, 11, 26, 10, tzinfo=datetime.UTC), stages(tmp_path))
     run = history._past_run(3, record, is_running=False)
     assert run.outcome == "gate only: would be blessed", "as ML Metadata has it"
     history.print_history([run], io.StringIO())

@@ -1,5 +1,6 @@
 """Broken candidates must be refused, each for its own reason, and sound ones must be pushed."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from components.evaluator import confidence
 from components.evaluator.metric_names import Metric
 from components.evaluator.preconditions import EvaluationError
 from components.serving_directory import ServingDirectory
+from components.version_files import CARD_JSON
 from config.errors import BadInputError
 from modules.serving import WARM_UP_FILE, signatures
 
@@ -280,6 +282,8 @@ def test_a_sound_candidate_is_pushed(keeper, name):
     assert all(check.passed and check.margin >= 0 for check in verdict.checks)
     assert gatekeeper.versions == [*before, str(len(before) + 1)]
     assert (verdict.change is None) == (production is None)
+    card = json.loads((gatekeeper.serving / gatekeeper.versions[-1] / CARD_JSON).read_text())
+    assert card["quantitative_analysis"]["test"]["accuracy"] == verdict.accuracy
 
 
 class OfAnEarlierRelease(Scripted):

@@ -13,7 +13,7 @@ import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from components.example_validator import drift
+from components.example_validator import drift, drift_findings
 from config.data import DriftConfig
 from modules.data import features
 
@@ -42,7 +42,7 @@ PRODUCTION = statistics()
 SCHEMA = tfdv.infer_schema(PRODUCTION)
 
 
-def findings_of(new: statistics_pb2.DatasetFeatureStatisticsList, **bounds) -> list[drift.Finding]:
+def findings_of(new: statistics_pb2.DatasetFeatureStatisticsList, **bounds) -> list[drift_findings.Finding]:
     return drift.find(new, PRODUCTION, SCHEMA, DriftConfig(**bounds))
 
 
@@ -113,7 +113,8 @@ def test_features_that_a_curated_schema_lacks_are_compared_too():
     assert [finding.feature for finding in findings] == [features.BRIGHTNESS]
 
 
-def test_findings_survive_their_file():
+def test_findings_survive_their_file(tmp_path):
     findings = findings_of(statistics(brightness=0.7))
-    assert drift.loads(drift.dumps(findings)) == findings
-    assert [set(row) for row in json.loads(drift.dumps(findings))] == [{"feature", "said", "action"}]
+    (tmp_path / drift_findings.FILE).write_text(drift_findings.dumps(findings))
+    assert drift_findings.read(str(tmp_path)) == findings
+    assert [set(row) for row in json.loads(drift_findings.dumps(findings))] == [{"feature", "said", "action"}]

@@ -1,0 +1,130 @@
+"""The probabilities of every test image, as Evaluator keeps them beside TFMA's metrics: Parquet files.
+
+| column      | type                  | value                                                                        |
+|-------------|-----------------------|------------------------------------------------------------------------------|
+| `key`       | string                | SHA-256 of the image's bytes, 64 lower-case hexadecimal digits               |
+| `path`      | binary                | path below the data folder; a file system allows bytes that are not UTF-8    |
+| `label`     | string                | the class name that the data gives the image                                 |
+| `candidate` | list of float32       | the candidate's probabilities, by index of its classes                       |
+| `baseline`  | list of float32, null | those of the model in production, by index of its classes; null without one  |
+
+The metadata of the schema has the class names of both models as JSON. The rows have no order. Every image is in one
+row of one file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PREFIX, SUFFIX = "predictions", ".parquet"
+KEY, PATH, LABEL, CANDIDATE, BASELINE = "key", "path", "label", "candidate", "baseline"
+_CLASSES, _BASELINE_CLASSES = b"classes", b"baseline_classes"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The probabilities of all test images, in the order of their keys.
+
+    Attributes:
+      classes: the candidate's class names, by index.
+      baseline_classes: those of the model in production; None without one.
+      keys: SHA-256 of each image, hexadecimal.
+      paths: of each image, below the data folder.
+      labels: class name of each image.
+      candidate: float32 [images, classes], as the candidate answers: in [0, 1], but not a number if it is broken.
+      baseline: float32 [images, baseline classes], those of the model in production; None without one.
+    """
+
+    classes: Sequence[str]
+    baseline_classes: Sequence[str] | None
+    keys: Sequence[str]
+    paths: Sequence[bytes]
+    labels: Sequence[str]
+    candidate: np.ndarray
+    baseline: np.ndarray | None
+
+
+def schema(classes: Sequence[str], baseline_classes: Sequence[str] | None) -> pa.Schema:
+    """The columns, and the class names of both models by index; None for the baseline's if there is none."""
+    import pyarrow as pa
+
+    metadata = {_CLASSES: json.dumps(list(classes))}
+    if baseline_classes is not None:
+        metadata[_BASELINE_CLASSES] = json.dumps(list(baseline_classes))
+    probabilities = pa.list_(pa.float32())
+    return pa.schema(
+        {
+            KEY: pa.string(),
+            PATH: pa.binary(),
+            LABEL: pa.string(),
+            CANDIDATE: probabilities,
+            BASELINE: probabilities,
+        },
+        metadata,
+    )
+
+
+def read(evaluation_uri: str) -> Predictions:
+    """Reads the predictions that Evaluator has kept.
+
+    Args:
+      evaluation_uri: folder of the ModelEvaluation artifact, on the local file system or where TensorFlow can open it.
+
+    Raises:
+      FileNotFoundError: if it has none; Regraft 0.4.0 kept none.
+      OSError: if a file cannot be read.
+    """
+    import pyarrow as pa
+
+    tables = [_table(os.path.join(evaluation_uri, name)) for name in _names(evaluation_uri)]
+    if not tables:
+        raise FileNotFoundError(f"{evaluation_uri}: this evaluation has no predictions; evaluate the model again")
+    table = pa.concat_tables(tables).sort_by(KEY)
+    metadata = tables[0].schema.metadata
+    return Predictions(
+        classes=json.loads(metadata[_CLASSES]),
+        baseline_classes=json.loads(metadata.get(_BASELINE_CLASSES, b"null")),
+        keys=table[KEY].to_pylist(),
+        paths=table[PATH].to_pylist(),
+        labels=table[LABEL].to_pylist(),
+        candidate=_matrix(table[CANDIDATE], json.loads(metadata[_CLASSES])),
+        baseline=_matrix(table[BASELINE], json.loads(metadata[_BASELINE_CLASSES]))
+        if _BASELINE_CLASSES in metadata
+        else None,
+    )
+
+
+def _names(folder: str) -> list[str]:
+    if "://" in folder:
+        import tensorflow as tf  # takes seconds, which a local folder does not need
+
+        names = tf.io.gfile.listdir(folder)
+    else:
+        names = os.listdir(folder)
+    return sorted(name for name in names if name.startswith(PREFIX) and name.endswith(SUFFIX))
+
+
+def _table(path: str) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if "://" not in path:
+        return pq.ParquetFile(path).read()
+    import tensorflow as tf
+
+    with tf.io.gfile.GFile(path, "rb") as file:
+        return pq.ParquetFile(pa.BufferReader(file.read())).read()
+
+
+def _matrix(column: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.astype(np.float32, copy=False).reshape(len(column), len(classes))

@@ -1,0 +1,53 @@
+"""The table of classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.report.results import Results
+    from pipeline.summary import Summary
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """One class on the test images.
+
+    Attributes:
+      name: of the class.
+      images: how many test images it has.
+      recall, precision: as TFMA counted them, 0 to 1; None without images, or without answers.
+      average_precision: of the probabilities, 0 to 1; None without images or predictions.
+    """
+
+    name: str
+    images: int
+    recall: float | None
+    precision: float | None
+    average_precision: float | None
+
+    @property
+    def f1(self) -> float | None:
+        """The harmonic mean of recall and precision."""
+        if self.recall is None or self.precision is None:
+            return None
+        total = self.recall + self.precision
+        return 2 * self.recall * self.precision / total if total else 0.0
+
+    @property
+    def mistakes(self) -> int:
+        """How many images of the class got another answer."""
+        return self.images - round((self.recall or 0.0) * self.images)
+
+
+def rows(summary: Summary, results: Results | None) -> list[ClassRow]:
+    """One row per class, by index."""
+    averages = {one.name: one.average_precision for one in results.curves.classes} if results else {}
+    found = summary.verdict.per_class
+    return [
+        ClassRow(name, figures.examples, figures.recall, figures.precision, averages.get(name))
+        if (figures := found.get(name))
+        else ClassRow(name, 0, None, None, None)
+        for name in summary.data.classes
+    ]

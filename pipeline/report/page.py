@@ -1,0 +1,51 @@
+"""The report of a run: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+from config.stages import IMAGE_EXAMPLE_GEN
+from pipeline.report import album, classes, confusion, data, facts, gate, results, templating, training
+from pipeline.report.album import Wanted
+from pipeline.report.run import ReportedRun
+
+_TEMPLATE = "report.html.j2"
+
+
+def render(run: ReportedRun) -> str:
+    """The page.
+
+    Args:
+      run: which came to a verdict.
+
+    Returns:
+      HTML, with all styles, pictures and charts in it.
+    """
+    summary, found, reported = run.summary, results.collect(run), data.findings(run)
+    shown = found.gallery if found else None
+    wanted = Wanted(
+        keys=shown.shown if shown else (),
+        paths=reported.paths,
+        large=shown.large if shown else (),
+        sheet=data.sheet_size(len(summary.data.classes)),
+    )
+    images = album.collect(run.uri(IMAGE_EXAMPLE_GEN, "examples"), wanted)
+    return templating.render(
+        _TEMPLATE,
+        run=run,
+        summary=summary,
+        verdict=summary.verdict,
+        outcome=gate.outcome(summary),
+        checks=gate.checks(summary),
+        serving=summary.serving_check,
+        confusion=confusion.of_matrix(run.evaluation.confusion, summary.data.classes) if run.evaluation else None,
+        slices=run.evaluation.slices if run.evaluation else [],
+        results=found,
+        class_rows=classes.rows(summary, found),
+        album=images,
+        training=training.collect(run),
+        findings=reported,
+        counts=summary.data.counts,
+        balance=data.balance(run),
+        sheets=data.sheets(images, summary.data.classes),
+        most_rows=data.MOST_ROWS,
+        facts=facts.collect(run),
+    )

@@ -1,0 +1,73 @@
+"""Renders the templates in `templates/`: the report of a run, and the history of all runs.
+
+Every value is escaped unless it is `Markup`, so names of files and classes cannot become code. The page's own policy
+allows its one script by its hash, and no request.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import importlib.metadata
+import math
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+_FOLDER = Path(__file__).parent / "templates"
+_NONE = "–"  # for a figure that does not exist
+
+
+def render(template: str, **context: Any) -> str:
+    """A page as one file, which needs nothing else.
+
+    Args:
+      template: a file in `templates/` that extends `base.html.j2`.
+      **context: its variables.
+    """
+    style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))  # noqa: S704  files of this package
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    version = importlib.metadata.version("regraft")
+    page = (
+        _environment()
+        .get_template(template)
+        .render(**context, style=style, script=script, script_hash=f"sha256-{digest}", regraft_version=version)
+    )
+    # Undecodable bytes of a file's name are surrogate escapes, which UTF-8 does not have.
+    return page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, points=points, figure=figure, seconds=seconds)
+    return environment
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share, 0 to 1, as a percentage."""
+    return _NONE if value is None or math.isnan(value) else f"{100 * value:.{digits}f}\u202f%"
+
+
+def points(value: float | None, digits: int = 1) -> str:
+    """A difference of two shares, with its sign, in percentage points."""
+    return _NONE if value is None or math.isnan(value) else f"{100 * value:+.{digits}f}\u202fpoints".replace("-", "−")
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A number with so many significant digits."""
+    return _NONE if value is None or math.isnan(value) else f"{value:.{digits}g}".replace("-", "−")
+
+
+def seconds(value: float) -> str:
+    """A duration."""
+    return f"{value:.1f}\u202fs" if value < 60 else f"{int(value // 60)}\u202fmin {value % 60:.0f}\u202fs"
