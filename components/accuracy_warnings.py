@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +13,13 @@ from components.image_example_gen.report import Counts
 from config.data import EVAL, TEST
 from config.errors import listed
 from config.gate import GateConfig
+from modules.files import printable
 
 _PAIRS = 5  # shown in a warning
 
 
 def of(counts: Counts, folder: str, gate: GateConfig, changes: Iterable[drift_findings.Finding]) -> Iterator[str]:
-    """One sentence per warning.
+    """One sentence per warning. Paths in it are printable, whatever bytes the file system allows.
 
     Args:
       counts: of the images.
@@ -25,12 +27,15 @@ def of(counts: Counts, folder: str, gate: GateConfig, changes: Iterable[drift_fi
       gate: of the configuration; its bounds say how many test images a class needs.
       changes: of the data, since the version in production was trained.
     """
-    yield from data_warnings.of(counts)
-    yield from _about_content(counts, folder)
-    yield from _about_labels(counts, folder)
-    yield from _about_images(counts)
-    yield from _about_small_classes(counts, gate)
-    yield from (one.message for one in changes)
+    warnings = (
+        data_warnings.of(counts),
+        _about_content(counts, folder),
+        _about_labels(counts, folder),
+        _about_images(counts),
+        _about_small_classes(counts, gate),
+        (one.message for one in changes),
+    )
+    yield from map(printable, itertools.chain.from_iterable(warnings))
 
 
 def _about_content(counts: Counts, folder: str) -> Iterator[str]:

@@ -44,6 +44,11 @@ def atomic_write(path: str | Path, content: str | bytes, durable: bool = False) 
         raise
 
 
+def printable(text: str) -> str:
+    """The text with `�` for bytes of a path that are not UTF-8, which Python holds as surrogate escapes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _write_uri(uri: str, encoded: bytes) -> None:
     """An object in a store appears when it is complete; on other file systems the rename makes it so."""
     import tensorflow as tf  # takes seconds, which a local file does not need

@@ -12,6 +12,8 @@ from typing import Any
 
 import jinja2
 
+from modules.files import printable
+
 _FOLDER = Path(__file__).parent
 _NONE = "–"  # for a figure that does not exist
 _MARKUP = re.compile(r"([\\`*_\[\]|~#])")  # CommonMark and the tables of GitHub; `html.escape` sees to < > &
@@ -26,8 +28,7 @@ def render(template: str, **context: Any) -> str:
       template: its name.
       **context: its variables. Bytes of a path that are not UTF-8 (surrogate escapes) become `�`.
     """
-    text = _environment().get_template(template).render(**context)
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return printable(_environment().get_template(template).render(**context))
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -161,3 +162,10 @@ def test_a_class_without_eval_images_and_folders_that_all_classes_contain_are_wa
     folders, unwatched = collect(found, GateConfig(min_accuracy=0.5)).warnings
     assert folders.startswith("every class folder contains the folders x, y: if these are the classes, ")
     assert unwatched.startswith("no eval images of b, so ")
+
+
+def test_a_path_that_is_not_utf_8_can_be_printed_and_written(collect, tmp_path):
+    report.write_rows(str(tmp_path / report.LITTLE_CONTENT), [{"path": os.fsdecode(b"red/\xff.png")}])
+    blank = dataclasses.replace(counts(red=100, yellow=100), little_content=1)
+    (warning,) = collect(blank, GateConfig(min_accuracy=0.5)).warnings
+    assert "red/\ufffd.png" in warning and warning.encode("utf-8")
