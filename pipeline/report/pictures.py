@@ -35,6 +35,13 @@ def large(encoded: bytes) -> str | None:
     return _shrunk(encoded, LARGE)
 
 
+def large_of(picture: PIL.Image.Image) -> str:
+    """The larger picture of one that is in memory."""
+    reduced = picture.convert("RGB")
+    reduced.thumbnail((LARGE, LARGE))
+    return address(reduced)
+
+
 def of_all(files: Iterable[tuple[str, bytes]], make: Callable[[bytes], str | None] = small) -> dict[str, str]:
     """Pictures of many images, made side by side.
 
