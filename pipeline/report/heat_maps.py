@@ -42,4 +42,4 @@ def collect(run: ReportedRun, album: Album) -> HeatMaps:
         drawn = draw(path_utils.serving_model_path(model), list(album.files.values()))
     except BadInputError as error:
         return HeatMaps(reason=f"There are no heat maps: {error}")
-    return HeatMaps({key: pictures.large_of(one.overlay()) for key, one in zip(album.files, drawn, strict=True)})
+    return HeatMaps({key: pictures.large_of(one.overlay) for key, one in zip(album.files, drawn, strict=True)})
