@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -68,7 +67,10 @@ def collect(run: ReportedRun) -> Labels | None:
     for suspect in found.suspects:
         kinds.setdefault(str(suspect.kind), []).append(suspect)
     return Labels(
-        [Kind(name, suspects[:MOST_OF_KIND], len(suspects)) for name, suspects in kinds.items()],
-        Counter(str(suspect.kind) for suspect in found.suspects if suspect.split == TEST),
+        [
+            Kind(name, suspects[:MOST_OF_KIND], sum(found.totals.suspects[name].values()))
+            for name, suspects in kinds.items()
+        ],
+        {name: images for name in kinds if (images := found.totals.of(name, TEST))},
         found.nearest,
     )
