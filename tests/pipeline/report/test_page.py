@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import html.parser
 import re
 import shutil
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,8 +20,10 @@ from reports import Script
 from sklearn import metrics as sklearn_metrics
 
 from components.evaluator import metrics, predictions
-from pipeline.report import classes, curves, gallery, page, predicted, results, scores
+from pipeline.report import classes, curves, gallery, labels, page, predicted, results, scores, writing
+from pipeline.report import run as reported
 from pipeline.report.run import ReportedRun
+from pipeline.workspace import RunFolder
 
 RIGHT_TO_LEFT = "\u202eشارع gnp"
 ODD_CLASSES = ("<script>alert(1)</script>", "\"quotes' & <b>", RIGHT_TO_LEFT, "x" * 200, "$a_b$ \\frac")
@@ -222,3 +226,50 @@ def test_mistakes_come_from_the_surest_on_and_right_answers_from_the_least_sure(
 
 def test_a_phase_that_was_rolled_back_is_shown(compared_page):
     assert "rolled back" in compared_page and "loss 0.4 after" in compared_page
+
+
+def test_suspect_labels_and_nearest_training_images_have_their_pictures(tmp_path, monkeypatch):
+    run = Script(tmp_path, images=30, wrong=0.3).run()
+    found = predictions.read(run.uri("Evaluator", "evaluation"))
+    worst = found.keys[predicted.of(found).mistakes[0]]
+    train = hashlib.sha256(b"train/0003-photo.png").hexdigest()
+    near = SimpleNamespace(key=train, path="train/0003-photo.png", label="<magenta>", distance=0.25)
+    suspect = SimpleNamespace(
+        **{"key": train, "path": "train/\udcff.png", "label": "cyan", "likely_label": "<yellow>"},
+        **{"split": "train", "score": 0.97, "kind": "likely wrong"},
+    )
+    section = labels.Labels([labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, {worst: [near]})
+    monkeypatch.setattr(labels, "collect", lambda run: section)
+    content = page.render(run)
+    elements = Elements(content)
+    shown = {attributes["alt"]: attributes["src"] for tag, attributes in elements.found if tag == "img"}
+    assert shown["training image of <magenta>: train/0003-photo.png"] == shown["image with the label cyan"]
+    assert "<yellow>" in elements.texts["bdi"] and "Likely wrong: 41" in elements.texts["h3"]
+    assert "2 likely wrong" in content, "beside the verdict"
+
+
+def test_a_report_that_fails_leaves_the_run_as_it_is(tmp_path, monkeypatch, caplog):
+    def fail(run):
+        raise ValueError("no font")
+
+    run = Script(tmp_path / "run").run()
+    monkeypatch.setattr(page, "render", fail)
+    monkeypatch.setattr(reported, "of_summary", lambda *_, **__: run)
+    folder = RunFolder(tmp_path, "drawn")
+    line = writing.write(run.summary, run.config, run.records, run.run_id, folder)
+    assert line.startswith("no report: no font;")
+    assert "ValueError: no font" in caplog.text, "the log has the traceback"
+    assert not folder.report.exists() and not folder.report_of(run.run_id).exists()
+
+
+def test_a_report_is_kept_for_each_run(tmp_path, monkeypatch):
+    run = Script(tmp_path / "run").run()
+    monkeypatch.setattr(reported, "of_summary", lambda *_, **__: run)
+    folder = RunFolder(tmp_path, "drawn")
+    for run_id in ("2026-11-27T10:00:00+00:00", "2026-11-28T10:00:00+00:00"):
+        line = writing.write(run.summary, run.config, run.records, run_id, folder)
+        assert line == f"report: {folder.report}"
+        run = dataclasses.replace(run, run_id="2026-11-28T10:00:00+00:00")
+    kept = sorted(path.name for path in (tmp_path / "drawn" / "reports").iterdir())
+    assert kept == ["2026-11-27T10-00-00-00-00.html", "2026-11-28T10-00-00-00-00.html"]
+    assert folder.report.read_bytes() == (tmp_path / "drawn" / "reports" / kept[1]).read_bytes()
