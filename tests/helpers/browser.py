@@ -78,13 +78,15 @@ class Page:
         elif method == "Page.loadEventFired":
             self._loaded = True
 
-    def open(self, file: Path, width: int = 1440, is_dark: bool = False, has_script: bool = True) -> None:
+    def open(
+        self, file: Path, width: int = 1440, height: int = 900, is_dark: bool = False, has_script: bool = True
+    ) -> None:
         """Opens a file, and waits until it is loaded."""
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if is_dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
         self.call("Emulation.setScriptExecutionDisabled", value=not has_script)
         self.call(
-            "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 600
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         self.errors, self.requests, self._loaded = [], [], False
         self.call("Page.navigate", url=file.as_uri())
@@ -103,10 +105,10 @@ class Page:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
 
-    def screenshot(self, file: Path, whole: bool = True) -> None:
-        """Writes a PNG of the page, or of what a person sees first."""
+    def screenshot(self, whole: bool = True) -> bytes:
+        """A PNG of the page, or of the part that a person sees."""
         content = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        file.write_bytes(base64.b64decode(content["data"]))
+        return base64.b64decode(content["data"])
 
 
 @contextlib.contextmanager
