@@ -39,6 +39,7 @@ def render(run: ReportedRun) -> str:
         keys={*(shown.shown if shown else ()), *(suspect.keys(large) if suspect else ())},
         paths=reported.paths,
         large=large,
+        classes=summary.data.classes,
         sheet=data.sheet_size(len(summary.data.classes)),
     )
     images = album.collect(run.uri(IMAGE_EXAMPLE_GEN, "examples"), wanted)

@@ -21,7 +21,7 @@ _BATCH = 64  # images whose files are in memory at the same time
 def address(picture: PIL.Image.Image) -> str:
     """A picture as an address that holds the picture itself."""
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=_QUALITY, method=3)
+    picture.save(content, "WEBP", quality=_QUALITY, method=1)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
