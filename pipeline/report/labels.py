@@ -71,6 +71,6 @@ def collect(run: ReportedRun) -> Labels | None:
             Kind(name, suspects[:MOST_OF_KIND], sum(found.totals.suspects[name].values()))
             for name, suspects in kinds.items()
         ],
-        {name: images for name in kinds if (images := found.totals.of(name, TEST))},
+        {name: images for name in kinds if (images := found.totals.suspects[name].get(TEST, 0))},
         found.nearest,
     )
