@@ -159,20 +159,20 @@ class Script:
 
     def _summary(self, verdict: Verdict) -> Summary:
         return Summary(
-            "drawn",
-            "drawn.yaml",
-            self._data(),
-            _history(),
-            verdict,
-            1 if self.with_baseline else None,
-            {"refusals": [], "measured": _SERVING},
-            "serving/2" if self.is_pushed else None,
-            None,
-            None,
-            None,
-            "",
-            "" if self.is_pushed else "gate",
-            [StageTime("ImageExampleGen", 5.0, False), StageTime("Trainer", 60.0, True)],
+            pipeline="drawn",
+            config="drawn.yaml",
+            data=self._data(),
+            training=_history(),
+            verdict=verdict,
+            baseline=1 if self.with_baseline else None,
+            serving_check={"refusals": [], "measured": _SERVING},
+            pushed="serving/2" if self.is_pushed else None,
+            rolled_back=None,
+            current=None,
+            same_answers=None,
+            blessed_anyway="",
+            refused_by="" if self.is_pushed else "gate",
+            stages=[StageTime("ImageExampleGen", 5.0, False), StageTime("Trainer", 60.0, True)],
         )
 
     def _data(self) -> DataSummary:
