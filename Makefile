@@ -14,7 +14,7 @@ CONFIG ?= $(DEMO)
 ACCELERATOR ?= cpu
 IMAGE ?= regraft:$(ACCELERATOR)
 
-.PHONY: help run test kubeflow image lint format docs lock clean
+.PHONY: help run test kubeflow image lint format docs screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
@@ -42,6 +42,9 @@ format: $(VENV)/ready ## format the code
 
 docs: $(VENV)/ready ## write the generated pages of docs/
 	@$(PYTHON) docs/generate.py
+
+screenshots: $(VENV)/ready ## take the README's screenshots of the demo's report; needs `make run` before, and Chromium
+	@$(PYTHON) docs/screenshots.py
 
 # The image's lock has the same versions as requirements.lock, with which the tests run. gpu.lock has the packages that
 # TensorFlow needs on GPUs and requirements.lock lacks: NVIDIA's libraries.

@@ -24,12 +24,14 @@ class Wanted:
       keys: of images in any split.
       paths: below the data folder, of images in any split.
       large: keys of images that are also shown large; they are among `keys`.
-      sheet: how many training images of each class are shown.
+      classes: names of the classes of which some training images are shown.
+      sheet: how many of each.
     """
 
     keys: Collection[str] = ()
     paths: Collection[str] = ()
     large: Collection[str] = ()
+    classes: Collection[str] = ()
     sheet: int = 0
 
 
@@ -79,35 +81,37 @@ class _Search:
         self._keys, self._paths, self._large = set(wanted.keys), set(wanted.paths), set(wanted.large)
         self.files: dict[str, bytes] = {}
         self.keys: dict[str, str] = {}
-        self.sheets: dict[str, list[str]] = {}
+        self.sheets: dict[str, list[str]] = {name: [] for name in wanted.classes}
+        self._unfilled = set(wanted.classes) if wanted.sheet else set()
 
     def read(self, examples: str, split: str) -> Iterator[tuple[str, bytes]]:
         """Key and file of the images of a split that are wanted, in the order of the shards."""
         files = sorted(tf.io.gfile.glob(os.path.join(examples, f"Split-{split}", "*")))
-        is_sheet = split == TRAIN and self._wanted.sheet > 0
         total = 0
         for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator() if files else ():
-            if not is_sheet and not self._keys and not self._paths:
+            if not self._keys and not self._paths and not (split == TRAIN and self._unfilled):
                 return
             key, path, label, encoded = _parsed(record)
             total += len(record)
-            if self._is_wanted(key, path, label if is_sheet else None):
+            if self._is_wanted(key, path, label if split == TRAIN else ""):
                 if key in self._large:
                     self.files[key] = encoded
                 yield key, encoded
             if total > _MOST_BYTES[split]:
                 return
 
-    def _is_wanted(self, key: str, path: str, label: str | None) -> bool:
-        """Notes what is found; with a label, the image may be on the sheet of its class."""
+    def _is_wanted(self, key: str, path: str, label: str) -> bool:
+        """Notes what is found; the image may be on the sheet of this class."""
         found = key in self._keys or path in self._paths
         self._keys.discard(key)
         if path in self._paths:
             self._paths.discard(path)
             self.keys[path] = key
-        if label is not None and len(sheet := self.sheets.setdefault(label, [])) < self._wanted.sheet:
-            sheet.append(key)
-            found = True
+        if label in self._unfilled:
+            self.sheets[label].append(key)
+            if len(self.sheets[label]) == self._wanted.sheet:
+                self._unfilled.discard(label)
+            return True
         return found
 
 

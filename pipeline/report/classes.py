@@ -15,12 +15,13 @@ class ClassRow:
     """One class on the test images.
 
     Attributes:
-      name: of the class.
+      index, name: of the class.
       images: how many test images it has.
       recall, precision: as TFMA counted them, 0 to 1; None without images, or without answers.
       average_precision: of the probabilities, 0 to 1; None without images or predictions.
     """
 
+    index: int
     name: str
     images: int
     recall: float | None
@@ -36,6 +37,11 @@ class ClassRow:
         return 2 * self.recall * self.precision / total if total else 0.0
 
     @property
+    def rank(self) -> float:
+        """For sorting, the weakest classes first; classes without images last."""
+        return 2.0 if self.f1 is None else self.f1
+
+    @property
     def mistakes(self) -> int:
         """How many images of the class got another answer."""
         return self.images - round((self.recall or 0.0) * self.images)
@@ -46,8 +52,8 @@ def rows(summary: Summary, results: Results | None) -> list[ClassRow]:
     averages = {one.name: one.average_precision for one in results.curves.classes} if results else {}
     found = summary.verdict.per_class
     return [
-        ClassRow(name, figures.examples, figures.recall, figures.precision, averages.get(name))
+        ClassRow(index, name, figures.examples, figures.recall, figures.precision, averages.get(name))
         if (figures := found.get(name))
-        else ClassRow(name, 0, None, None, None)
-        for name in summary.data.classes
+        else ClassRow(index, name, 0, None, None, None)
+        for index, name in enumerate(summary.data.classes)
     ]

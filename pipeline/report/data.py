@@ -86,7 +86,7 @@ def balance(run: ReportedRun) -> Chart:
     names = sorted(run.summary.data.classes, key=counts.examples_of, reverse=True)
     shown = names[:_MOST_BARS]
     with charts.styled():
-        made, (axes,) = charts.figure(7.0, 1.2 + 0.24 * len(shown))
+        made, (axes,) = charts.figure(5.2, 1.3 + 0.24 * len(shown))
         left = [0] * len(shown)
         for (split, of_split), colour in zip(counts.splits.items(), charts.SERIES, strict=False):
             images = [of_split.get(name, 0) for name in shown]
@@ -95,7 +95,7 @@ def balance(run: ReportedRun) -> Chart:
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
         axes.set(xlabel="images")
-        axes.legend(loc="lower right")
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
         rows = [(name, *(counts.splits[split].get(name, 0) for split in counts.splits)) for name in names]
         alt = (
             f"Images of each class by split. {names[0]} has the most, {counts.examples_of(names[0])}, and {names[-1]} "

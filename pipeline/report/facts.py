@@ -73,7 +73,7 @@ def _versions() -> list[tuple[str, str]]:
 def _times(run: ReportedRun) -> Chart:
     stages = run.summary.stages
     with charts.styled():
-        made, (axes,) = charts.figure(7.0, 1.0 + 0.28 * len(stages))
+        made, (axes,) = charts.figure(5.2, 1.0 + 0.28 * len(stages))
         bars = axes.barh(
             [charts.name(stage.id) for stage in stages],
             [0 if stage.cached else stage.seconds for stage in stages],

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from config.stages import IMAGE_EXAMPLE_GEN
-from pipeline.report import album, classes, confusion, data, facts, gate, results, templating, training
+from pipeline.report import (
+    album,
+    classes,
+    confusion,
+    data,
+    facts,
+    gate,
+    heat_maps,
+    labels,
+    results,
+    templating,
+    training,
+)
 from pipeline.report.album import Wanted
 from pipeline.report.run import ReportedRun
 
@@ -21,10 +33,13 @@ def render(run: ReportedRun) -> str:
     """
     summary, found, reported = run.summary, results.collect(run), data.findings(run)
     shown = found.gallery if found else None
+    suspect = labels.collect(run)
+    large = shown.large if shown else set()
     wanted = Wanted(
-        keys=shown.shown if shown else (),
+        keys={*(shown.shown if shown else ()), *(suspect.keys(large) if suspect else ())},
         paths=reported.paths,
-        large=shown.large if shown else (),
+        large=large,
+        classes=summary.data.classes,
         sheet=data.sheet_size(len(summary.data.classes)),
     )
     images = album.collect(run.uri(IMAGE_EXAMPLE_GEN, "examples"), wanted)
@@ -41,6 +56,8 @@ def render(run: ReportedRun) -> str:
         results=found,
         class_rows=classes.rows(summary, found),
         album=images,
+        labels=suspect,
+        heat_maps=heat_maps.collect(run, images),
         training=training.collect(run),
         findings=reported,
         counts=summary.data.counts,

@@ -21,7 +21,7 @@ _BATCH = 64  # images whose files are in memory at the same time
 def address(picture: PIL.Image.Image) -> str:
     """A picture as an address that holds the picture itself."""
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=_QUALITY, method=3)
+    picture.save(content, "WEBP", quality=_QUALITY, method=1)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 
@@ -33,6 +33,13 @@ def small(encoded: bytes) -> str | None:
 def large(encoded: bytes) -> str | None:
     """A larger picture of an image's file; None if it cannot be decoded."""
     return _shrunk(encoded, LARGE)
+
+
+def large_of(picture: PIL.Image.Image) -> str:
+    """The larger picture of one that is in memory."""
+    reduced = picture.convert("RGB")
+    reduced.thumbnail((LARGE, LARGE))
+    return address(reduced)
 
 
 def of_all(files: Iterable[tuple[str, bytes]], make: Callable[[bytes], str | None] = small) -> dict[str, str]:

@@ -49,7 +49,9 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(percent=percent, points=points, figure=figure, seconds=seconds)
+    environment.filters.update(
+        counted=counted, path=path, percent=percent, points=points, figure=figure, seconds=seconds
+    )
     return environment
 
 
@@ -71,3 +73,13 @@ def figure(value: float | None, digits: int = 4) -> str:
 def seconds(value: float) -> str:
     """A duration."""
     return f"{value:.1f}\u202fs" if value < 60 else f"{int(value // 60)}\u202fmin {value % 60:.0f}\u202fs"
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted: `1 image`, `2 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def path(name: str | bytes) -> str:
+    """A file's name, which can have bytes that are not UTF-8."""
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name

@@ -68,7 +68,7 @@ def test_the_terminal_shows_one_line_per_stage_and_the_table_and_nothing_of_the_
     lines = first_run.output.splitlines()
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in STAGES] == STAGES
     assert re.search(r"^  magenta +33.3% +\d+ +\d+ +\d+ +100.00% +100.00%", first_run.output, re.MULTILINE)
-    assert lines[-1] == f"pushed: {first_run.folder}/serving/1"
+    assert lines[-2:] == [f"report: {first_run.folder}/report.html", f"pushed: {first_run.folder}/serving/1"]
     assert len(lines) < 50 and "WARNING" not in first_run.output
     log = re.search(r"details go to (\S+)", lines[0])[1]
     assert "tfx" in Path(log).read_text().lower()
@@ -292,6 +292,20 @@ def test_past_runs_can_be_listed_and_explained(workspace, colours, first_run, re
     assert explained.exit_code == 0
     assert json.loads(explained.output)["checks"] == refused.summary["gate"]["checks"]
     refusal = regraft("explain", first_run.folder, "--run", "99")
+    assert (refusal.exit_code, "--run: 1 to" in refusal.output) == (2, True)
+
+
+def test_each_run_keeps_its_report_and_one_that_is_lost_is_made_again(first_run, regraft):
+    found = regraft("report", first_run.folder, "--run", "1")
+    assert found.exit_code == 0
+    report = Path(found.output.strip())
+    before = report.read_text(encoding="utf-8")
+    assert "<title>Pushed: colours" in before and before.count("<img ") > 20
+    report.unlink()
+    assert regraft("report", first_run.folder, "--run", "1").exit_code == 0
+    again = report.read_text(encoding="utf-8")
+    assert again.count("<img ") == before.count("<img ") and again.count("<svg ") == before.count("<svg ")
+    refusal = regraft("report", first_run.folder, "--run", "99")
     assert (refusal.exit_code, "--run: 1 to" in refusal.output) == (2, True)
 
 

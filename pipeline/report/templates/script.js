@@ -80,8 +80,8 @@
       charts.roc.draw(steps.map((at) => [alarms(at), recall(at)]));
       charts.roc.mark(alarms(step), recall(step));
       thresholds.querySelector("output").textContent = one.images
-        ? `${one.found[step]} of ${one.images} images of ${one.name} are found (recall ${percent(recall(step))}), ` +
-          `with ${one.alarms[step]} false alarms among ${one.others} other images (precision ${percent(precision(step))}).`
+        ? `${one.found[step]} of ${one.images} images of ${one.name} are found (recall ${percent(recall(step))}). ` +
+          `False alarms among ${one.others} other images: ${one.alarms[step]} (precision ${percent(precision(step))}).`
         : `There are no test images of ${one.name}.`;
     });
   }
@@ -96,7 +96,7 @@
       chart.mark(step / 100, right[step] / answered[step]);
       coverage.querySelector("output").textContent =
         `${answered[step]} of ${answered[0]} images are answered (${percent(answered[step] / answered[0])}); ` +
-        `${percent(right[step] / answered[step])} of these answers are right, ${answered[step] - right[step]} are wrong.`;
+        `${percent(right[step] / answered[step])} of these answers are right. Wrong answers: ${answered[step] - right[step]}.`;
     });
   }
 

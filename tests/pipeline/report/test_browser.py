@@ -1,0 +1,133 @@
+"""Reports in a real browser, which is headless Chromium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import browser
+import pytest
+import tfx  # noqa: F401  first: it replaces a module that TFDV imports
+
+# isort: split
+
+from reports import Script
+
+from pipeline.report import page
+
+pytestmark = pytest.mark.skipif(browser.program() is None, reason="needs Chromium: apt install chromium")
+
+RUNS = {
+    "pushed": {},
+    "refused": {"wrong": 0.5, "is_pushed": False},
+    "against production": {"with_baseline": True},
+    "120 classes": {"classes": [f"class {number}" for number in range(120)], "images": 240, "with_baseline": True},
+}
+CONTRAST = """
+(() => {
+  const luminance = (colour) => {
+    const [red, green, blue] = colour.map((one) => one / 255)
+      .map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const behind = (element) => {
+    const layers = [];
+    for (let one = element; one; one = one.parentElement) layers.push(channels(getComputedStyle(one).backgroundColor));
+    let colour = [255, 255, 255];
+    for (const layer of layers.reverse()) {
+      const alpha = layer[3] === undefined ? 1 : layer[3];
+      colour = colour.map((one, index) => one * (1 - alpha) + layer[index] * alpha);
+    }
+    return colour;
+  };
+  const low = [];
+  for (const element of document.querySelectorAll("body *:not(svg, svg *, script)")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const pair = [channels(getComputedStyle(element).color), behind(element)].map(luminance).sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) low.push([element.tagName, element.className, ratio.toFixed(2), element.textContent.slice(0, 40)]);
+  }
+  return low;
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def tab() -> Iterator[browser.Page]:
+    with browser.opened() as page:
+        yield page
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def report(request, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    file = folder / "report.html"
+    file.write_text(page.render(Script(folder, **RUNS[request.param]).run()), encoding="utf-8")
+    return file
+
+
+def test_no_error_and_no_request(tab, report):
+    tab.open(report)
+    assert tab.errors == []
+    assert tab.requests == [report.as_uri()]
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_only_tables_scroll_sideways(tab, report, width):
+    tab.open(report, width)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_every_link_shows_its_place(tab, report):
+    tab.open(report)
+    hidden = tab.evaluate(
+        """(async () => {
+          const hidden = [];
+          for (const link of document.querySelectorAll('a[href^="#"]')) {
+            if (link.closest("details:not([open])")) continue;
+            link.click();
+            await new Promise((done) => setTimeout(done, 1));
+            const target = document.getElementById(link.getAttribute("href").slice(1));
+            if (!target || !target.checkVisibility()) hidden.push(link.getAttribute("href"));
+          }
+          return hidden;
+        })()"""
+    )
+    assert hidden == []
+
+
+def test_the_sliders_move_the_figures(tab, report):
+    tab.open(report)
+    for name, first, last in (("threshold", "0", "100"), ("coverage", "0", "100")):
+        texts = [
+            tab.evaluate(
+                f"""(() => {{
+                  const form = document.getElementById("{name}");
+                  const slider = form.querySelector("input[type=range]");
+                  slider.value = "{value}";
+                  slider.dispatchEvent(new Event("input", {{ bubbles: true }}));
+                  return form.checkVisibility() && form.querySelector("output").textContent;
+                }})()"""
+            )
+            for value in (first, last)
+        ]
+        assert texts[0] and texts[1] and texts[0] != texts[1]
+    assert tab.evaluate("document.querySelectorAll('svg circle.marker').length") == 3
+    assert tab.errors == []
+
+
+@pytest.mark.parametrize("is_dark", [False, True])
+def test_texts_have_the_contrast_of_wcag_aa(tab, report, is_dark):
+    tab.open(report, is_dark=is_dark)
+    assert tab.evaluate(CONTRAST) == []
+
+
+def test_without_scripts_everything_but_the_interaction_is_there(tab, report):
+    tab.open(report, has_script=False)
+    assert len(tab.screenshot()) > 50_000
+    tree = tab.call("Accessibility.getFullAXTree")["nodes"]
+    headings = {node["name"]["value"] for node in tree if node.get("role", {}).get("value") == "heading"}
+    assert {"Verdict", "Confusion matrix", "Worst mistakes", "Training", "Data", "The run"} <= headings
+    assert not tab.errors
