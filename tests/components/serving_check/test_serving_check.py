@@ -209,6 +209,24 @@ def test_an_output_that_has_not_a_row_for_each_input_is_refused(signature, name,
     assert sentence.startswith(f"{signature}: the output {name} has {found} rows for {1 if 'one' in signature else 4} ")
 
 
+def explained(images: int, heat: float = 1.0, label: str = "a") -> dict:
+    served = answered(images)
+    served["explain"] = {"heat_maps": [[[0.0, heat]]] * images, "label": [label] * images, "score": [0.5] * images}
+    return served
+
+
+def test_explanations_are_compared():
+    assert disagreements(explained(4), 4) == []
+    for wrong in (1.5, -0.1, float("nan")):
+        assert disagreements(explained(4, heat=wrong), 4) == [
+            "explain: heat maps are not numbers from 0 to 1 in rows and columns"
+        ]
+    assert disagreements(explained(4, label="b"), 4) == [
+        "explain: 4 of 4 images have another label than by serve_images"
+    ]
+    assert list(comparison.without_warm_up(explained(2), explained(2).keys() - {"explain"})) == []
+
+
 def test_a_signature_without_a_warm_up_request_is_named():
     missing = list(comparison.without_warm_up(answered(2), ["serve_images", "serving_default", "true_labels"]))
     assert missing == [
