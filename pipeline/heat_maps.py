@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,14 +68,28 @@ def draw(model_dir: str | Path, images: Sequence[bytes]) -> list[HeatMap]:
     """
     import tensorflow as tf
 
-    with files.link_without_pattern(model_dir) as path:
-        model = tf.saved_model.load(path)
-    explain = signature(model, Path(model_dir))
-    return [
-        heat_map
-        for start in range(0, len(images), _BATCH)
-        for heat_map in explained(explain, images[start : start + _BATCH])
-    ]
+    with _graphs_as_they_are():
+        with files.link_without_pattern(model_dir) as path:
+            model = tf.saved_model.load(path)
+        explain = signature(model, Path(model_dir))
+        return [
+            heat_map
+            for start in range(0, len(images), _BATCH)
+            for heat_map in explained(explain, images[start : start + _BATCH])
+        ]
+
+
+@contextlib.contextmanager
+def _graphs_as_they_are() -> Iterator[None]:
+    """TensorFlow does not optimise graphs: for a few images, that would take longer than it saves."""
+    import tensorflow as tf
+
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False, **before})
 
 
 def signature(model: Any, version: Path) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modules.serving import EXPLAIN, WARM_UP_FILE
+from modules.serving import WARM_UP_FILE
 
 
 def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], tolerance: float) -> Iterator[str]:
@@ -37,8 +37,6 @@ def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], toler
     indices = [classes.index(answer["label"]) if answer["label"] in classes else -1 for answer in answers]
     if wrong := sum(index != true for index, true in zip(served["true_labels"]["label"], indices, strict=True)):
         yield f"true_labels: {wrong} of {len(indices)} images have the index of another class"
-    if EXPLAIN in served:
-        yield from _wrong_explanations(served[EXPLAIN], served["serve_images"])
 
 
 def _rows_that_are_no_batch(served: Mapping[str, Any], images: int) -> Iterator[str]:
@@ -53,16 +51,8 @@ def _rows_that_are_no_batch(served: Mapping[str, Any], images: int) -> Iterator[
                 )
 
 
-def _wrong_explanations(explained: Mapping[str, Any], answered: Mapping[str, Any]) -> Iterator[str]:
-    heat_maps = np.array(explained["heat_maps"], float)
-    if heat_maps.ndim != 3 or not ((heat_maps >= 0) & (heat_maps <= 1)).all():  # NaN is neither
-        yield f"{EXPLAIN}: heat maps are not numbers from 0 to 1 in rows and columns"
-    if wrong := sum(one != other for one, other in zip(explained["label"], answered["label"], strict=True)):
-        yield f"{EXPLAIN}: {wrong} of {len(heat_maps)} images have another label than by serve_images"
-
-
 def without_warm_up(served: Mapping[str, Any], warmed_up: Collection[str]) -> Iterator[str]:
-    """The signatures whose first answer takes long in a server; `explain` may, since few ask for it.
+    """The signatures whose first answer takes long in a server.
 
     Args:
       served: the answers by signature.
@@ -71,7 +61,7 @@ def without_warm_up(served: Mapping[str, Any], warmed_up: Collection[str]) -> It
     Yields:
       one sentence per signature.
     """
-    for signature in sorted(served.keys() - {"one_image", EXPLAIN, *warmed_up}):
+    for signature in sorted(served.keys() - {"one_image", *warmed_up}):
         yield f"{WARM_UP_FILE}: there is no request for the signature {signature}, whose first answer would take long"
 
 

@@ -17,7 +17,7 @@ from components import code_digest
 from components.serving_check import comparison, executor, findings, probe
 from components.serving_check.component import ServingCheck
 from config.serving import ServingCheckConfig
-from modules.serving import WARM_UP_FILE, reference_predictions, signatures, warm_up
+from modules.serving import EXPLAIN, WARM_UP_FILE, reference_predictions, signatures, warm_up
 
 PHOTOS = photos(3)
 SOUND = {photo.encoded: [0.2, 0.3, 0.5] if photo.number % 2 else [0.7, 0.2, 0.1] for photo in PHOTOS}
@@ -59,8 +59,19 @@ def check(tmp_path):
     return run
 
 
-def test_a_model_served_as_it_was_trained_is_blessed_with_its_figures(check):
-    result, blessed = check(Scripted(SOUND))
+class WithHeatMaps(Scripted):
+    """It draws them for nobody: if it is asked, the serving process fails."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")])
+    def explain(self, images):
+        return {"heat_maps": tf.strings.to_number(tf.constant("no number"))[tf.newaxis]}
+
+    def served(self):
+        return {**super().served(), EXPLAIN: self.explain}
+
+
+def test_a_model_served_as_it_was_trained_is_blessed_with_its_figures_and_not_asked_for_heat_maps(check):
+    result, blessed = check(WithHeatMaps(SOUND))
     assert blessed and result["refusals"] == []
     measured = result["measured"]
     assert 0 < measured["warm_up_seconds"] < measured["load_seconds"] < measured["first_answer_seconds"]
@@ -207,24 +218,6 @@ def test_an_output_that_has_not_a_row_for_each_input_is_refused(signature, name,
     served[signature][name] = rows
     (sentence,) = disagreements(served, 4)
     assert sentence.startswith(f"{signature}: the output {name} has {found} rows for {1 if 'one' in signature else 4} ")
-
-
-def explained(images: int, heat: float = 1.0, label: str = "a") -> dict:
-    served = answered(images)
-    served["explain"] = {"heat_maps": [[[0.0, heat]]] * images, "label": [label] * images, "score": [0.5] * images}
-    return served
-
-
-def test_explanations_are_compared():
-    assert disagreements(explained(4), 4) == []
-    for wrong in (1.5, -0.1, float("nan")):
-        assert disagreements(explained(4, heat=wrong), 4) == [
-            "explain: heat maps are not numbers from 0 to 1 in rows and columns"
-        ]
-    assert disagreements(explained(4, label="b"), 4) == [
-        "explain: 4 of 4 images have another label than by serve_images"
-    ]
-    assert list(comparison.without_warm_up(explained(2), explained(2).keys() - {"explain"})) == []
 
 
 def test_a_signature_without_a_warm_up_request_is_named():
