@@ -217,6 +217,21 @@ def set_answer(head: keras.Model, kernel: np.ndarray, bias: np.ndarray) -> None:
     layer.set_weights([kernel, bias])
 
 
+def logits(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTensor:
+    """The logits of all classes, float32 [batch, classes], whatever the head's output; in inference mode.
+
+    Args:
+      head: as `build` makes it.
+      features: float32 [batch, *features].
+    """
+    layer = head.get_layer(_ANSWER)
+    last = keras.Model(head.input, layer.input)(features, training=False)
+    answer = keras.ops.matmul(last, layer.kernel) + layer.bias
+    if layer.units == 1:  # a sigmoid is the softmax of this logit and 0
+        answer = keras.ops.concatenate([keras.ops.zeros_like(answer), answer], axis=-1)
+    return answer
+
+
 def smaller(features: tuple[int, ...], classes: int, parameters: int) -> dict[str, int]:
     """Heads with fewer parameters than `parameters` on the same features, and how many each has, smallest first."""
     channels = features[-1]

@@ -22,7 +22,7 @@ from modules.data import training_data, trunk_features
 from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
-from modules.serving import flip_averaging, reference_predictions, signatures, temperature, warm_up
+from modules.serving import flip_averaging, heat_maps, reference_predictions, signatures, temperature, warm_up
 from modules.training import augmentation, devices, history, logistic_phase, losses, phases, training_state
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
@@ -79,12 +79,8 @@ class TrainingRun:
         self.model_run = Path(fn_args.model_run_dir)
         self._serving_model = fn_args.serving_model_dir
 
-    def fit(self) -> keras.Model:
-        """Builds the classifier, fits its phases or its head of kind logistic, and writes their history.
-
-        Returns:
-          the trained classifier.
-        """
+    def fit(self) -> Classifier:
+        """Builds the classifier, fits its phases or its head of kind logistic, and writes their history."""
         training = self.config.training
         with devices.precision(training.precision), self.strategy.scope():
             built = classifier.build(self.config, self.classes)
@@ -97,7 +93,7 @@ class TrainingRun:
         if drawn := self.config.trunk_features.drawn_views:
             description["views"] = drawn
         history.write(self.model_run, {**description, "tuned": self.tuned, "phases": fitted})
-        return built.model
+        return built
 
     def _fit_phases(self, built: Classifier, log: TrainingLog) -> list[dict[str, Any]]:
         batches, train = self._batches(), self.data.splits[0]
@@ -125,15 +121,15 @@ class TrainingRun:
         widths = blocks.widths(built.backbone)
         return logistic_phase.fit(built.head, widths, self.data.features, self._class_weights(), self.config, log)
 
-    def export(self, trained: keras.Model) -> None:
+    def export(self, trained: Classifier) -> None:
         """Writes the served model with its warm-up requests, and what the model in memory answers to a few images.
 
         Args:
           trained: as `fit` gives it.
         """
-        served = self._served(trained)
+        served, explain = self._served(trained)
         reference_predictions.write(self.model_run, served, self.data.images[1], self.classes)
-        signatures.export(served, self.transform_output, self.classes, self._serving_model)
+        signatures.export(served, self.transform_output, self.classes, self._serving_model, explain)
         pixels, _ = self.data.images[1].sample(1)
         warm_up.write(self._serving_model, warm_up.requests(pixels[0].numpy(), self.classes[0]))
         self.state.discard()
@@ -208,16 +204,20 @@ class TrainingRun:
                 "; ".join(f"{name} ({size:,})" for name, size in others.items()) or "none",
             )
 
-    def _served(self, trained: keras.Model) -> keras.Model:
-        """The classifier in float32, on one device, answering with probabilities that fit those of eval."""
-        training, model = self.config.training, trained
+    def _served(self, trained: Classifier) -> tuple[keras.Model, heat_maps.HeatMaps | None]:
+        """The classifier in float32, on one device, answering with probabilities that fit those of eval.
+
+        And what draws its heat maps.
+        """
+        training, built = self.config.training, trained
         if training.precision != "float32" or training.replicas != 1:
-            model = classifier.build(self.config, self.classes).model
-            model.set_weights(trained.get_weights())
-        answer = classifier.probabilities(model.output, self.config.head.output)
-        served = keras.Model(model.input, answer, name="classifier")
+            built = classifier.build(self.config, self.classes)
+            built.model.set_weights(trained.model.get_weights())
+        answer = classifier.probabilities(built.model.output, self.config.head.output)
+        plain = keras.Model(built.model.input, answer, name="classifier")
         one_hot = losses.Labels(len(self.classes), "softmax")
         batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
-        served = flip_averaging.chosen(served, training.flip_averaging, sample)
-        return temperature.scaled(served, sample) if training.temperature_scaling else served
+        served = flip_averaging.chosen(plain, training.flip_averaging, sample)
+        explain = heat_maps.of(built, mirrored=served is not plain)
+        return temperature.scaled(served, sample) if training.temperature_scaling else served, explain

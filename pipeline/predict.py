@@ -5,6 +5,7 @@ It needs TensorFlow and no other code of this project: a SavedModel holds everyt
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -19,38 +20,68 @@ from config.errors import BadInputError, ExitCode, one_line, op_message
 from config.serving import check_is_local
 from modules import files
 from modules.serving import class_names
-from pipeline import console
+from pipeline import console, heat_maps
 
 _SERVE_IMAGES = "serve_images"
+_LONGEST_NAME = 200  # bytes of a photo's name in that of its picture; file systems allow 255 for the whole
 
 
-def predict(model_dir: str | Path, images: Sequence[str], terminal: TextIO) -> ExitCode:
+def predict(
+    model_dir: str | Path, images: Sequence[str], terminal: TextIO, why_dir: str | Path | None = None
+) -> ExitCode:
     """Prints one JSON object per line: file, label, probability, and the probabilities of all classes.
 
     Args:
       model_dir: a version's folder, or a folder of numbered versions, of which the newest is used.
       images: JPEG, PNG, GIF or BMP files.
       terminal: where to print.
+      why_dir: folder for a picture of each image with its heat map, of which the lines then have the path,
+        `heat_map`; it is made if it is missing. None: no heat maps.
 
     Returns:
       OK, or BAD_INPUT if an image could not be used; the other images are answered all the same.
 
     Raises:
-      BadInputError: if the model cannot be used.
+      BadInputError: if the model cannot be used, or has no heat maps although they are asked for.
+      OSError: if a picture cannot be written.
     """
     check_is_local(str(model_dir))
     version = version_folder(Path(model_dir))
     if damage := damage_of(version):
         print(f"warning: {version}: {damage}", file=sys.stderr)
     model = Model(version)
+    names = _picture_names(images)
+    explain = None if why_dir is None else model.heat_maps()
     result = ExitCode.OK
-    for image in images:
+    for image, name in zip(images, names, strict=True):
         try:
-            print(json.dumps(model.predict(image), ensure_ascii=False), file=terminal, flush=True)
+            answer = model.predict(image)
+            if explain and why_dir is not None:
+                answer["heat_map"] = str(_draw(explain, image, Path(why_dir, name)))
+            print(json.dumps(answer, ensure_ascii=False), file=terminal, flush=True)
         except BadInputError as error:
             result = ExitCode.BAD_INPUT
             print(error, file=sys.stderr)
     return result
+
+
+def _picture_names(images: Sequence[str]) -> list[str]:
+    """`<file name>.why.png` for each image; images of the same name in several folders get numbers."""
+    found: dict[str, int] = {}
+    names = []
+    for image in images:
+        stem = os.fsdecode(os.fsencode(Path(image).name)[:_LONGEST_NAME])
+        number = found[stem] = found.get(stem, 0) + 1
+        names.append(f"{stem}.why.png" if number == 1 else f"{stem}.{number}.why.png")
+    return names
+
+
+def _draw(explain: Any, image: str, path: Path) -> Path:
+    (heat_map,) = heat_maps.explained(explain, [Path(image).read_bytes()])
+    content = io.BytesIO()
+    heat_map.overlay.save(content, "PNG")
+    files.atomic_write(path, content.getvalue())
+    return path
 
 
 def version_folder(model_dir: Path) -> Path:
@@ -114,6 +145,15 @@ class Model:
                 self._classes = class_names.read(self._model)
             except (OSError, ValueError, KeyError, AttributeError, tf.errors.OpError) as error:
                 raise BadInputError(f"{version}: not a model that Regraft has pushed: {error}") from None
+        self._version = version
+
+    def heat_maps(self) -> Any:
+        """What draws the model's heat maps, see pipeline.heat_maps.signature.
+
+        Raises:
+          BadInputError: if it has none.
+        """
+        return heat_maps.signature(self._model, self._version)
 
     def predict(self, image: str) -> dict[str, Any]:
         """Classifies one image file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -15,14 +16,23 @@ _directory = click.argument("directory", type=click.Path(file_okay=False))
 @click.command(epilog=options.example("regraft predict workspace/fruit/serving photo.jpg another.png"))
 @click.argument("model_dir", type=click.Path(file_okay=False))
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
-def predict(model_dir: str, images: tuple[str, ...]) -> ExitCode:
+@click.option("--why", is_flag=True, help="Also write IMAGE.why.png: the image with the places that decided marked.")
+@click.option(
+    "--why-dir",
+    metavar="DIR",
+    type=click.Path(file_okay=False),
+    help="For the pictures of --why; default: here.",
+)
+def predict(model_dir: str, images: tuple[str, ...], why: bool, why_dir: str | None) -> ExitCode:
     """Classify images; print one JSON object per line.
 
     MODEL_DIR is a version, or a folder of versions; then the newest is used. IMAGE is a JPEG, PNG, GIF or BMP file.
     """
     from pipeline import predict as prediction
 
-    return prediction.predict(model_dir, images, sys.stdout)
+    if why_dir is not None and not why:
+        raise click.UsageError("--why-dir needs --why")
+    return prediction.predict(model_dir, images, sys.stdout, (why_dir or os.curdir) if why else None)
 
 
 @click.group(cls=options.Commands, epilog=options.example("regraft versions list workspace/fruit/serving"))

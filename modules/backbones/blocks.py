@@ -16,6 +16,7 @@ MOST_FEATURES = 4096
 
 ALL = "all"
 FEATURES = "block_features"  # name of the layer that gives them
+_AVERAGE = "block{}_average"  # names of the layers that pool
 
 
 def pooled(backbone: keras.Model, blocks: str | None) -> keras.Model:
@@ -32,7 +33,7 @@ def pooled(backbone: keras.Model, blocks: str | None) -> keras.Model:
         return backbone
     chosen = ends(backbone) if blocks == ALL else [backbone.output]
     vectors = [
-        keras.layers.GlobalAveragePooling2D(name=f"block{index}_average")(tensor) if len(tensor.shape) == 4 else tensor
+        keras.layers.GlobalAveragePooling2D(name=_AVERAGE.format(index))(tensor) if len(tensor.shape) == 4 else tensor
         for index, tensor in enumerate(chosen)
     ]
     joined = keras.layers.Concatenate(name=FEATURES)(vectors) if len(vectors) > 1 else vectors[0]
@@ -48,6 +49,19 @@ def widths(backbone: keras.Model) -> tuple[int, ...]:
     if not any(layer.name == FEATURES for layer in backbone.layers):
         return (backbone.output.shape[-1],)
     return tuple(tensor.shape[-1] for tensor in backbone.get_layer(FEATURES).input)
+
+
+def maps(backbone: keras.Model) -> list[keras.KerasTensor]:
+    """Feature maps at the ends of blocks, from the input on, as `ends` finds them; none if there is none.
+
+    Args:
+      backbone: from images to a feature map or a vector, or as `pooled` gives it.
+    """
+    names = {_AVERAGE.format(index) for index in range(len(backbone.layers))}
+    pooled_maps = [layer.input for layer in backbone.layers if layer.name in names]
+    if pooled_maps:
+        backbone = keras.Model(backbone.input, pooled_maps[-1])
+    return [tensor for tensor in ends(backbone) if len(tensor.shape) == 4]
 
 
 def ends(backbone: keras.Model) -> list[keras.KerasTensor]:

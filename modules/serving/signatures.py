@@ -6,9 +6,14 @@
 | `serve_images`    | `images`: string [batch], encoded images | the answers below                                   |
 | `class_names`     | `unused`: string [batch], anything       | `class_names`: string [batch, classes], by index    |
 | `true_labels`     | `examples`: string [batch], serialized   | `label`: int64 [batch], index of the true class, -1 |
+| `explain`         | `images`: string [batch], encoded images | `label` and `score` as below, and what follows      |
 
 Answers: `probabilities` float32 [batch, classes], `label` string [batch], `score` float32 [batch], the probability of
 `label`. `true_labels` is for the Evaluator: it looks labels up without decoding the images a second time.
+
+`explain` gives besides `heat_maps`, float32 [batch, rows, columns] in [0, 1], the places that speak for `label`, see
+heat_maps.py; and `pixels`, uint8 [batch, height, width, 3], RGB, what they are the places of: the image as the model
+sees it. A model without a feature map has no `explain`.
 
 TF Serving's REST API refuses a signature without inputs, and its batching one whose outputs have not as many rows as
 its inputs. So every signature has an input, and every input and output has the batch as its first dimension.
@@ -17,13 +22,15 @@ its inputs. So every signature has an input, and every input and output has the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules.data import features
-from modules.serving import class_names
+from modules.serving import EXPLAIN, class_names
+from modules.serving.heat_maps import HeatMaps
 
 SERVING_DEFAULT = "serving_default"
 SERVE_IMAGES = "serve_images"
@@ -35,10 +42,16 @@ EXAMPLES, IMAGES, UNUSED = "examples", "images", "unused"
 PROBABILITIES = "probabilities"
 LABEL = "label"
 SCORE = "score"
+HEAT_MAPS = "heat_maps"
+PIXELS = "pixels"
 
 
 def export(
-    classifier: keras.Model, transform_output: tft.TFTransformOutput, classes: Sequence[str], directory: str
+    classifier: keras.Model,
+    transform_output: tft.TFTransformOutput,
+    classes: Sequence[str],
+    directory: str,
+    heat_maps: HeatMaps | None = None,
 ) -> None:
     """Writes a SavedModel with the signatures above.
 
@@ -47,6 +60,7 @@ def export(
       transform_output: the graph that the classifier was trained behind.
       classes: class names by index.
       directory: of the SavedModel; it is made if it is missing.
+      heat_maps: as heat_maps.of makes it of the same classifier, for `explain`; None for no such signature.
     """
     module = _ServedModel(classifier, transform_output, classes)
     signatures = {
@@ -55,6 +69,8 @@ def export(
         CLASS_NAMES: module.names,
         TRUE_LABELS: module.true_labels,
     }
+    if heat_maps is not None:
+        signatures[EXPLAIN] = module.explain_with(heat_maps)
     tf.saved_model.save(module, directory, signatures=signatures)
 
 
@@ -95,11 +111,32 @@ class _ServedModel(tf.Module):
         transformed = self._transform(tf.io.parse_example(examples, spec))
         return {LABEL: transformed[features.TRANSFORMED_LABEL]}
 
+    def explain_with(self, heat_maps: HeatMaps) -> Any:
+        """The function of the signature `explain`."""
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, IMAGES)], autograph=False)
+        def explain(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            transformed = self._transformed(images)
+            image, pixels = (transformed[name] for name in (features.TRANSFORMED_IMAGE, features.TRANSFORMED_PIXELS))
+            probabilities = self._classify(image)
+            return {
+                HEAT_MAPS: heat_maps(image, tf.argmax(probabilities, axis=-1)),
+                PIXELS: tf.saturate_cast(tf.round(pixels), tf.uint8),
+                **self._best(probabilities),
+            }
+
+        return explain
+
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        image = self._transform({features.ENCODED: encoded[:, tf.newaxis]})[features.TRANSFORMED_IMAGE]
-        probabilities = self._classify(image)
+        probabilities = self._classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
+        return {PROBABILITIES: probabilities, **self._best(probabilities)}
+
+    def _transformed(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        transformed: dict[str, tf.Tensor] = self._transform({features.ENCODED: encoded[:, tf.newaxis]})
+        return transformed
+
+    def _best(self, probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
-            PROBABILITIES: probabilities,
             LABEL: tf.gather(tf.constant(self._class_names), tf.argmax(probabilities, axis=-1)),
             SCORE: tf.reduce_max(probabilities, axis=-1),
         }

@@ -25,7 +25,9 @@ _JPEG_QUALITY = 90
 
 
 def requests(pixels: np.ndarray, label: str) -> dict[str, dict[str, bytes]]:
-    """A request for each signature of modules/serving/signatures.py.
+    """A request for each signature of modules/serving/signatures.py but `explain`.
+
+    Few ask for heat maps, and TensorFlow takes seconds to prepare their graph, for which every new version would wait.
 
     Args:
       pixels: of an image, float32 [height, width, 3], RGB in [0, 255].

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import deletion
 import pytest
+import tensorflow as tf
 import yaml
 
 pytestmark = pytest.mark.slow
@@ -44,6 +46,13 @@ def test_real_photos_of_traffic_lights_are_told_apart(workspace, tmp_path):
     printed = {masked(line) for line in run.output.splitlines()}
     documented_lines = {masked(line) for line in documented.splitlines()} - {"…"}
     assert documented_lines - printed == set(), "docs/output.md shows what is no longer printed"
+
+    examples = run.folder.glob("artifacts/ImageExampleGen/examples/*/Split-test/*")
+    records = tf.data.TFRecordDataset([str(path) for path in examples], "GZIP").as_numpy_iterator()
+    encoded = [
+        tf.train.Example.FromString(one).features.feature["image/encoded"].bytes_list.value[0] for one in records
+    ]
+    assert deletion.measure(run.folder / "serving" / "1", encoded).passed >= 0.9
 
     asked = [photo for name in ("green", "red", "yellow") for photo in sorted((photos / name).iterdir())[:5]]
     answers = subprocess.run(

@@ -118,14 +118,17 @@ class Scripted(tf.Module):
             signatures.SCORE: tf.reduce_max(probabilities, axis=-1),
         }
 
-    def save(self, folder: Path) -> Path:
-        served = {
+    def served(self) -> dict[str, Any]:
+        """The functions by signature."""
+        return {
             signatures.SERVING_DEFAULT: self.serve_examples,
             signatures.SERVE_IMAGES: self.serve_images,
             signatures.CLASS_NAMES: self.names,
             signatures.TRUE_LABELS: self.true_labels,
         }
-        tf.saved_model.save(self, str(folder), signatures=served)
+
+    def save(self, folder: Path) -> Path:
+        tf.saved_model.save(self, str(folder), signatures=self.served())
         warm_up.write(folder, warm_up.requests(np.zeros((8, 8, 3), np.float32), self._classes[0]))
         return folder
 

@@ -35,7 +35,7 @@ def test_phase_two_goes_on_counting_epochs_and_trains_more(first):
 def test_the_model_and_tensorboards_logs_are_written(first):
     _, folder = first
     model = tf.saved_model.load(str(folder / "Format-Serving"))
-    assert set(model.signatures) == {"serving_default", "serve_images", "class_names", "true_labels"}
+    assert set(model.signatures) == {"serving_default", "serve_images", "class_names", "true_labels", "explain"}
     check_curves(folder / "run", first[0])
 
 

@@ -17,7 +17,7 @@ from components import code_digest
 from components.serving_check import comparison, executor, findings, probe
 from components.serving_check.component import ServingCheck
 from config.serving import ServingCheckConfig
-from modules.serving import WARM_UP_FILE, reference_predictions, signatures, warm_up
+from modules.serving import EXPLAIN, WARM_UP_FILE, reference_predictions, signatures, warm_up
 
 PHOTOS = photos(3)
 SOUND = {photo.encoded: [0.2, 0.3, 0.5] if photo.number % 2 else [0.7, 0.2, 0.1] for photo in PHOTOS}
@@ -59,8 +59,19 @@ def check(tmp_path):
     return run
 
 
-def test_a_model_served_as_it_was_trained_is_blessed_with_its_figures(check):
-    result, blessed = check(Scripted(SOUND))
+class WithHeatMaps(Scripted):
+    """It draws them for nobody: if it is asked, the serving process fails."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "images")])
+    def explain(self, images):
+        return {"heat_maps": tf.strings.to_number(tf.constant("no number"))[tf.newaxis]}
+
+    def served(self):
+        return {**super().served(), EXPLAIN: self.explain}
+
+
+def test_a_model_served_as_it_was_trained_is_blessed_with_its_figures_and_not_asked_for_heat_maps(check):
+    result, blessed = check(WithHeatMaps(SOUND))
     assert blessed and result["refusals"] == []
     measured = result["measured"]
     assert 0 < measured["warm_up_seconds"] < measured["load_seconds"] < measured["first_answer_seconds"]

@@ -5,7 +5,7 @@ from drawing import encode, flat, stripes
 from PIL import Image
 
 from modules.data import decoding, tf_example
-from modules.serving import class_names
+from modules.serving import class_names, signatures
 
 CLASSES = ["cyan", "magenta", "yellow"]  # as in conftest.py
 IMAGES = [encode(flat("cyan", (9, 30))), encode(stripes(64), "JPEG"), encode(flat("yellow"), "GIF", "P")]
@@ -59,9 +59,9 @@ def test_every_signature_has_an_input_and_answers_batches(served, size):
         "images": IMAGES[0],
         "unused": b"anything",
     }
-    assert set(served.signatures) == {"serving_default", "serve_images", "class_names", "true_labels"}
+    assert set(served.signatures) == {"serving_default", "serve_images", "class_names", "true_labels", "explain"}
     for name, signature in served.signatures.items():
-        if size == 0 and name in ("serving_default", "serve_images"):
+        if size == 0 and name in ("serving_default", "serve_images", "explain"):
             continue
         (only,) = signature.structured_input_signature[1].values()
         assert only.shape.as_list() == [None]
@@ -69,6 +69,22 @@ def test_every_signature_has_an_input_and_answers_batches(served, size):
             assert output.shape[0] == size
         for spec in signature.structured_outputs.values():
             assert spec.shape[0] is None
+
+
+def test_an_explanation_is_about_the_answer_and_the_image_as_the_model_sees_it(served):
+    answer = served.signatures["serve_images"](images=tf.constant(IMAGES))
+    explained = served.signatures["explain"](images=tf.constant(IMAGES))
+    np.testing.assert_array_equal(explained["label"], answer["label"])
+    np.testing.assert_array_equal(explained["score"], answer["score"])
+    assert explained["heat_maps"].shape == (3, 3, 3)
+    pixels = decoding.decode_and_resize(tf.constant(IMAGES), 96, interpolation="bicubic")
+    assert explained["pixels"].dtype == tf.uint8
+    np.testing.assert_allclose(explained["pixels"], np.clip(pixels, 0, 255), atol=0.5)
+
+
+def test_a_classifier_that_draws_no_heat_maps_is_served_without(classifier, transform_output, tmp_path):
+    signatures.export(classifier, transform_output, CLASSES, str(tmp_path / "1"))
+    assert "explain" not in tf.saved_model.load(str(tmp_path / "1")).signatures
 
 
 def test_true_labels_need_no_image(served):
