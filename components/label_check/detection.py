@@ -168,7 +168,7 @@ class _OutOfFold:
 
 
 def _folds(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
-    """int [images]: the fold of each image; units are spread evenly, class by class."""
+    """Int [images]: the fold of each image; units are spread evenly, class by class."""
     _, first, unit_of = np.unique(units, return_index=True, return_inverse=True)
     order = np.random.default_rng(0).permutation(len(first))
     by_class = order[np.argsort(labels[first][order], kind="stable")]
