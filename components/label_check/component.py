@@ -34,7 +34,7 @@ class LabelCheckSpec(component_spec.ComponentSpec):
     }
     OUTPUTS = {
         "image_features": component_spec.ChannelParameter(type=artifacts.ImageFeatures),
-        "findings": component_spec.ChannelParameter(type=artifacts.LabelFindings),
+        "label_check": component_spec.ChannelParameter(type=artifacts.LabelFindings),
     }
 
 
@@ -45,7 +45,7 @@ class LabelCheck(base_component.BaseComponent):
 
     Outputs:
       image_features: see components/label_check/image_features.py.
-      findings: see components/label_check/results.py.
+      label_check: see components/label_check/results.py.
     """
 
     SPEC_CLASS = LabelCheckSpec
@@ -86,7 +86,7 @@ class LabelCheck(base_component.BaseComponent):
                 config=config.serialized(),
                 code_digest=code_digest.of(executor.__name__),
                 image_features=channel.Channel(type=artifacts.ImageFeatures),
-                findings=channel.Channel(type=artifacts.LabelFindings),
+                label_check=channel.Channel(type=artifacts.LabelFindings),
                 **optional,
             )
         )

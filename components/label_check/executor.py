@@ -39,7 +39,7 @@ class Executor(base_executor.BaseExecutor):
 
         Args:
           input_dict: `examples`, `transform_graph`, `report`, perhaps `features`; see the component.
-          output_dict: `image_features`, `findings`; see the component.
+          output_dict: `image_features`, `label_check`; see the component.
           exec_properties: `recipe`, `splits`, `config`; see the component.
 
         Raises:
@@ -68,7 +68,7 @@ class Executor(base_executor.BaseExecutor):
             _look_alikes(artifact_utils.get_single_uri(input_dict["report"])),
             LabelCheckConfig.parse(exec_properties["config"]),
         )
-        results.write(artifact_utils.get_single_uri(output_dict["findings"]), findings)
+        results.write(artifact_utils.get_single_uri(output_dict["label_check"]), findings)
         numbers = ", ".join(f"{kind} {sum(findings.totals.suspects[kind].values())}" for kind in Kind)
         _log.info("  of %d images: %s", sum(counts.values()), numbers)
 

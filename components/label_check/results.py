@@ -2,8 +2,8 @@
 
 `suspects.csv`
     one row per image that is worth a look, the most suspect of each kind first: `file` (path below the data folder),
-    `label`, `likely_label`, `score`, `kind`, `split`, `key` (SHA-256), `decision` (empty; see docs/data.md). UTF-8; bytes of
-    a path that are not UTF-8 stay as they are.
+    `label`, `likely_label`, `score`, `kind`, `split`, `key` (SHA-256), `decision` (empty; see docs/data.md). UTF-8;
+    bytes of a path that are not UTF-8 stay as they are.
 `nearest.parquet`
     `key` of each test image, and its three nearest training images: `rank` (from 1), `neighbour` (key), `path` (bytes),
     `label`, `distance`.
@@ -163,8 +163,12 @@ def read_totals(uri: str) -> Totals:
 def _read_suspects(path: Path) -> list[Suspect]:
     text = path.read_bytes().decode("utf-8", "surrogateescape")
     rows = csv.DictReader(io.StringIO(text, newline=""))
-    names = ("file", "key", "split", "label", "likely_label")
-    return [Suspect(*(row[name] for name in names), float(row["score"]), row["kind"]) for row in rows]
+    return [
+        Suspect(
+            row["file"], row["key"], row["split"], row["label"], row["likely_label"], float(row["score"]), row["kind"]
+        )
+        for row in rows
+    ]
 
 
 def in_order(suspects: Iterable[Suspect]) -> list[Suspect]:
