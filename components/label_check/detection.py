@@ -30,7 +30,7 @@ PENALTY = 0.3
 """Of the logistic regression. It ranks wrong labels better than the penalty of the lowest loss (0.03 to 0.1): a weaker
 one learns more of them by heart."""
 
-MOST_FITTED = 20_000  # images: more change little, and cost time and memory
+MOST_FITTED = 50_000  # images: a bound on memory; up to it, more images find more wrong labels
 _PASSES = 2  # the classifiers of the second are fitted on each image as far as its label is right by the first
 _LOSS = 1e-5  # smallest change of the loss at which a fit goes on
 _SMALLEST = 1e-12
