@@ -13,9 +13,9 @@ class LabelCheckConfig(Section):
     docs/data.md says how it finds them. Nothing of its results goes to Trainer.
     """
 
-    wrong: PositiveShare = 0.5
-    """A label is `likely wrong` if the probability that it is wrong is at least this; above 0, at most 1; default 0.5,
-    with which 90 % of those named are wrong; see docs/benchmarks.md."""
+    wrong: PositiveShare = 0.45
+    """A label is `likely wrong` if the probability that it is wrong is at least this; above 0, at most 1; default 0.45,
+    with which nine of ten that are named are wrong; see docs/benchmarks.md."""
     unexpected: PositiveShare = 0.1
     """Any other label is worth a `check` if a classifier that has not seen the image gives it less than this
     probability; above 0, at most 1; default 0.1."""

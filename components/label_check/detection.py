@@ -26,9 +26,8 @@ from modules.training.logistic_solver import Coordinates, chunks, moments
 FOLDS = 5
 FEWEST_IMAGES = 2 * FOLDS
 """A class with fewer images is not judged: the classifier would hardly know it."""
-PENALTY = 0.3
-"""Of the logistic regression. It ranks wrong labels better than the penalty of the lowest loss (0.03 to 0.1): a weaker
-one learns more of them by heart."""
+PENALTY = 0.1
+"""Of the logistic regression; docs/benchmarks.md compares it with others."""
 
 MOST_FITTED = 50_000  # images: a bound on memory; up to it, more images find more wrong labels
 _PASSES = 2  # the classifiers of the second are fitted on each image as far as its label is right by the first

@@ -26,6 +26,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from config.data import TEST
 from modules.files import atomic_write
 
 SUSPECTS = "suspects.csv"
@@ -101,8 +102,10 @@ class Totals:
     noise: float | None = None
     not_judged: list[str] = field(default_factory=list)
 
-    def of(self, kind: str, split: str) -> int:
-        return self.suspects.get(kind, {}).get(split, 0)
+    @property
+    def in_test(self) -> int:
+        """Test images whose label is likely wrong, or which look like images with another label."""
+        return sum(self.suspects[kind].get(TEST, 0) for kind in (Kind.WRONG, Kind.NEAR_DUPLICATE))
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,7 @@ def read(uri: str) -> LabelFindings:
     for row in pq.read_table(Path(uri, _NEAREST)).to_pylist():
         one = Neighbour(row["neighbour"], os.fsdecode(row["path"]), row["label"], row["distance"])
         nearest.setdefault(row["key"], []).append(one)
-    return LabelFindings(_read_suspects(Path(uri, SUSPECTS)), nearest, read_totals(uri))
+    return LabelFindings(read_suspects(uri), nearest, read_totals(uri))
 
 
 def read_totals(uri: str) -> Totals:
@@ -160,8 +163,9 @@ def read_totals(uri: str) -> Totals:
     return Totals(**json.loads(Path(uri, _SUMMARY).read_text(encoding="utf-8")))
 
 
-def _read_suspects(path: Path) -> list[Suspect]:
-    text = path.read_bytes().decode("utf-8", "surrogateescape")
+def read_suspects(uri: str) -> list[Suspect]:
+    """Reads only the suspects."""
+    text = Path(uri, SUSPECTS).read_bytes().decode("utf-8", "surrogateescape")
     rows = csv.DictReader(io.StringIO(text, newline=""))
     return [
         Suspect(
