@@ -30,7 +30,7 @@ PENALTY = 0.1
 """Of the logistic regression; docs/benchmarks.md compares it with others."""
 
 MOST_FITTED = 50_000  # images: a bound on memory; up to it, more images find more wrong labels
-_PASSES = 2  # the classifiers of the second are fitted on each image as far as its label is right by the first
+PASSES = 2  # the classifiers of the second are fitted on each image as far as its label is right by the first
 _LOSS = 1e-5  # smallest change of the loss at which a fit goes on
 _SMALLEST = 1e-12
 
@@ -58,7 +58,14 @@ class Judged:
 
 # Threads that share small products wait for each other on a busy machine; see modules/training/logistic.py.
 @threadpoolctl.threadpool_limits.wrap(limits=1, user_api="blas")
-def judge(features: np.ndarray, labels: np.ndarray, units: np.ndarray, blocks: tuple[int, ...]) -> Judged:
+def judge(
+    features: np.ndarray,
+    labels: np.ndarray,
+    units: np.ndarray,
+    blocks: tuple[int, ...],
+    penalty: float = PENALTY,
+    passes: int = PASSES,
+) -> Judged:
     """Judges every label. The same arguments give the same result.
 
     Args:
@@ -66,11 +73,13 @@ def judge(features: np.ndarray, labels: np.ndarray, units: np.ndarray, blocks: t
       labels: int64 [images], indices of the classes, of which there are two or more.
       units: [images], of any type: images of one unit, such as frames of one scene, are in one fold.
       blocks: how many of the features are of each block; each block gets the same variance.
+      penalty: of the logistic regression, above 0.
+      passes: 1 or more.
     """
     classes = int(labels.max()) + 1
-    classifiers = _OutOfFold(features, labels, _folds(labels, units), blocks, classes)
+    classifiers = OutOfFold(features, labels, folds(labels, units), blocks, classes, penalty)
     sample = classifiers.sample
-    for _ in range(_PASSES - 1):
+    for _ in range(passes - 1):
         logits = classifiers.logits(sample)
         wrong, _, _ = _judged(logits, labels[sample], *fit_noise(logits, labels[sample]))
         classifiers.fit(1 - wrong)
@@ -119,7 +128,7 @@ def _judged(
     return wrong / np.maximum(right + wrong, _SMALLEST), own.astype(np.float32), answers.argmax(axis=1)
 
 
-class _OutOfFold:
+class OutOfFold:
     """One classifier per fold, fitted on the other folds.
 
     Attributes:
@@ -127,9 +136,25 @@ class _OutOfFold:
     """
 
     def __init__(
-        self, features: np.ndarray, labels: np.ndarray, folds: np.ndarray, blocks: tuple[int, ...], classes: int
+        self,
+        features: np.ndarray,
+        labels: np.ndarray,
+        fold_of: np.ndarray,
+        blocks: tuple[int, ...],
+        classes: int,
+        penalty: float = PENALTY,
     ):
-        self._features, self._folds = features, folds
+        """Fits them, on all images alike.
+
+        Args:
+          features: float16 or float32 [images, features].
+          labels: int64 [images].
+          fold_of: int [images], from `folds`.
+          blocks: see `judge`.
+          classes: how many there are.
+          penalty: of the logistic regression, above 0.
+        """
+        self._features, self._folds, self._penalty = features, fold_of, penalty
         self.sample = _sample(len(labels))
         rows = np.asarray(features[self.sample], np.float32)
         mean, scale = moments(rows, blocks)
@@ -151,7 +176,7 @@ class _OutOfFold:
         self._classifiers = []
         for fold in range(FOLDS):
             own = (weights * (self._folds[self.sample] != fold)).astype(np.float32)
-            optimum = self._coordinates.fit(PENALTY, own, self._starts[fold], _LOSS)
+            optimum = self._coordinates.fit(self._penalty, own, self._starts[fold], _LOSS)
             self._starts[fold] = optimum.solution
             if fold + 1 < FOLDS and self._starts[fold + 1] is None:
                 self._starts[fold + 1] = optimum.solution  # four fifths of the images are the same
@@ -166,7 +191,7 @@ class _OutOfFold:
         return result
 
 
-def _folds(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
+def folds(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
     """Int [images]: the fold of each image; units are spread evenly, class by class."""
     _, first, unit_of = np.unique(units, return_index=True, return_inverse=True)
     order = np.random.default_rng(0).permutation(len(first))
