@@ -15,6 +15,7 @@ from config.classifier import ClassifierConfig
 from config.data import DataConfig
 from config.gate import GateConfig
 from config.kubeflow import KubeflowConfig
+from config.label_check import LabelCheckConfig
 from config.search_space import Space
 from config.section import Origin, is_uri
 from config.serving import PushConfig, ServingCheckConfig
@@ -34,6 +35,7 @@ class RunConfig(ClassifierConfig):
     frozen backbone, which trains in seconds. `best`: larger images, more layers to fine-tune, and an average over
     mirror images where that pays; several times the time. A field that the file sets wins."""
     data: DataConfig
+    label_check: LabelCheckConfig | None = LabelCheckConfig()
     tuner: TunerConfig | None = None
     gate: GateConfig = GateConfig()
     serving_check: ServingCheckConfig = ServingCheckConfig()

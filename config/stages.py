@@ -34,6 +34,7 @@ SCHEMA_GEN = "SchemaGen"
 EXAMPLE_VALIDATOR = "ExampleValidator"
 TRANSFORM = "Transform"
 TRUNK_FEATURES = "TrunkFeatures"
+LABEL_CHECK = "LabelCheck"
 TUNER = "Tuner"
 TRAINER = "Trainer"
 BASELINE_MODEL = "BaselineModel"
@@ -51,6 +52,7 @@ TABLE = (
     Stage(EXAMPLE_VALIDATOR, cacheable=False),
     Stage(TRANSFORM, runs_on_beam=True),
     Stage(TRUNK_FEATURES, runs_on_beam=True, default_gpus=1),
+    Stage(LABEL_CHECK),
     Stage(TUNER, default_gpus=1),
     Stage(TRAINER, default_gpus=1),
     Stage(BASELINE_MODEL, cacheable=False),

@@ -9,7 +9,7 @@ from config import loading
 from config.errors import BadInputError, ExitCode
 from config.kubeflow import KubeflowConfig
 from config.run import RunConfig
-from config.stages import EXTERNAL_STATE, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES, TUNER
+from config.stages import EXTERNAL_STATE, LABEL_CHECK, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES, TUNER
 from kubeflow.entrypoint import SHARED_FOLDER
 from kubeflow.package import Package
 from pipeline import console
@@ -105,6 +105,8 @@ def check(config: RunConfig) -> None:
         raise BadInputError(f"kubeflow: names {TRUNK_FEATURES}, which this pipeline does not have: {reason}")
     if config.tuner is None and TUNER in named:
         raise BadInputError(f"kubeflow: names {TUNER}, which this pipeline does not have: there is no section tuner")
+    if config.label_check is None and LABEL_CHECK in named:
+        raise BadInputError(f"kubeflow: names {LABEL_CHECK}, which this pipeline does not have: label_check is null")
     if config.tuner is not None and section.state_directory is not None:
         try:
             section.check_mounted("state_directory", section.state_directory, TUNER)
@@ -233,6 +235,7 @@ def _description(name: str) -> str:
 
 def _stages_by_file(config: RunConfig) -> dict[str, tuple[str, ...]]:
     """The files that stages read besides the data: path to the names of these stages."""
-    readers = (TRUNK_FEATURES, TUNER, TRAINER) if config.tuner else (TRUNK_FEATURES, TRAINER)
+    optional = {LABEL_CHECK: config.label_check, TUNER: config.tuner}
+    readers = (TRUNK_FEATURES, *(stage for stage, section in optional.items() if section), TRAINER)
     stages = dict.fromkeys(config.backbone.files, readers)
     return {**stages, **({config.data.schema_: (SCHEMA_GEN,)} if config.data.schema_ else {})}

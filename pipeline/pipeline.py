@@ -31,6 +31,7 @@ from components.baseline_model.component import BaselineModel
 from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
 from components.image_example_gen.component import ImageExampleGen
+from components.label_check.component import LabelCheck
 from components.pusher.component import Pusher
 from components.serving_check.component import ServingCheck
 from components.trainer.component import Trainer
@@ -218,7 +219,7 @@ def _data_stages(
 def _training_stages(
     config: RunConfig, data: _DataStages, state_directory: str | None, parameters: RuntimeParameters, remote: bool
 ) -> list[base_component.BaseComponent]:
-    """Transform, TrunkFeatures where activations are kept, Tuner if there is one, and Trainer."""
+    """Transform, TrunkFeatures where activations are kept, LabelCheck and Tuner if there are any, and Trainer."""
     examples = data.example_gen.outputs["examples"]
     backbone_files = {} if remote else _fingerprints(config.backbone.files)
     head_files = {} if remote else _fingerprints(_custom_head_file(config))
@@ -235,6 +236,10 @@ def _training_stages(
         trunk_features = TrunkFeatures(examples, graph, _recipe(config), backbone_files)
         stages.append(trunk_features)
         features = trunk_features.outputs["features"]
+    if config.label_check is not None:
+        report = data.example_gen.outputs["report"]
+        label_check = LabelCheck(examples, graph, report, features, _recipe(config), backbone_files, config.label_check)
+        stages.append(label_check)
     files, of_training = {**backbone_files, **head_files}, _only(parameters, run_parameters.TRAINING)
     hyperparameters = None
     if config.tuner is not None and features is not None:

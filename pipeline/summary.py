@@ -23,8 +23,9 @@ from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
 from modules.training import history
 from modules.tuning import values
-from pipeline import data_summary, run_metadata, verdict_table
+from pipeline import data_summary, label_summary, run_metadata, verdict_table
 from pipeline.data_summary import DataSummary
+from pipeline.label_summary import LabelSummary
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import display_path
 
@@ -46,6 +47,7 @@ class Summary:
       pipeline: its name.
       config: the configuration file.
       data: what became of the images.
+      labels: which labels may be wrong; None if the run has no stage LabelCheck.
       training: what the phases were fitted on and what came of each, see modules/training/history.py.
       verdict: on the candidate.
       baseline: the version in production that the candidate was compared with; None if there was none.
@@ -62,6 +64,7 @@ class Summary:
     pipeline: str
     config: str
     data: DataSummary
+    labels: LabelSummary | None
     training: dict[str, Any]
     verdict: verdicts.Verdict
     baseline: int | None
@@ -97,6 +100,7 @@ def collect(
         pipeline=config.name,
         config=display_path(config_path),
         data=data_summary.collect(records, config.gate, transform_graph.class_names(graph)),
+        labels=label_summary.collect(records),
         training=history.read(records[TRAINER].outputs["model_run"].uri),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
@@ -136,6 +140,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "config": summary.config,
         "data": data_summary.as_json(summary.data),
         "warnings": summary.data.warnings,
+        "label_check": label_summary.as_json(summary.labels),
         "training": _training(summary.training),
         "test": {
             "examples": verdict.examples,
@@ -190,6 +195,8 @@ def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
+    for line in label_summary.lines(summary.labels):
+        print(line, file=terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)
     print(report, file=terminal)

@@ -13,7 +13,7 @@ import click
 from config import interruption
 from config.errors import BadInputError, ExitCode
 from pipeline import metadata_lock, system_errors
-from regraft import completion, kubeflow_commands, models, options, runs
+from regraft import completion, kubeflow_commands, labels, models, options, runs
 
 
 class _Regraft(options.Commands):
@@ -64,6 +64,7 @@ for command in (
     runs.check,
     runs.freeze,
     models.predict,
+    labels.relabel,
     runs.history,
     runs.explain,
     runs.report,

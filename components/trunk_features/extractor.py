@@ -48,7 +48,13 @@ class Recipe(Section):
 
 
 class Extractor:
-    """Turns raw examples into trunk features."""
+    """Turns raw examples into trunk features.
+
+    Attributes:
+      backbone: as the recipe has it, with pooled blocks if it names any.
+      tail: the part of the backbone above the trunk, see `trunk.cut`.
+      runtime: what runs the trunk.
+    """
 
     def __init__(self, recipe: Recipe, graph: str):
         """Builds the trunk, with its weights.
@@ -61,8 +67,8 @@ class Extractor:
           BadInputError: if the backbone cannot be built, has no such layers, or cannot run as the recipe asks.
         """
         keras.utils.clear_session()  # a layer to fine-tune has the same name here and in Trainer
-        backbone = blocks.pooled(builders.load(recipe.backbone), recipe.blocks)
-        self._trunk, _ = trunk.cut_backbone(backbone, recipe.layers)
+        self.backbone = blocks.pooled(builders.load(recipe.backbone), recipe.blocks)
+        self._trunk, self.tail = trunk.cut_backbone(self.backbone, recipe.layers)
         self._pooled = recipe.pooling is not None and len(self._trunk.output.shape) == 4
         if self._pooled:
             self._trunk = keras.Model(self._trunk.input, pooling.pool(self._trunk.output, str(recipe.pooling)))

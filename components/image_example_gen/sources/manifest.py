@@ -18,7 +18,7 @@ from config.errors import BadInputError
 from config.section import is_uri
 
 IMAGE, LABEL, SPLIT, GROUP, WEIGHT = "image", "label", "split", "group", "weight"
-_COLUMNS = {IMAGE: "path", LABEL: "label", SPLIT: "split", GROUP: "group", WEIGHT: "weight"}
+COLUMNS = {IMAGE: "path", LABEL: "label", SPLIT: "split", GROUP: "group", WEIGHT: "weight"}
 _NEEDED = (IMAGE, LABEL)
 
 _WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\|file:/*[A-Za-z]:", re.IGNORECASE)
@@ -40,7 +40,7 @@ class ManifestSource:
         self._root = filesystem.remove_file_scheme(config.root) if config.root else _folder_of(path)
         if config.root and not is_uri(self._root) and not os.path.isdir(self._root):
             raise BadInputError(f"data.root: a folder is expected. Received: {config.root!r}")
-        self._columns: dict[str, str] = _COLUMNS | dict(config.fields)
+        self._columns: dict[str, str] = COLUMNS | dict(config.fields)
         try:
             self._content = filesystem.read(path)
         except OSError as error:
