@@ -9,7 +9,7 @@ from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import channel, component_spec, standard_artifacts
 
-from components import artifacts, code_digest
+from components import artifacts, code_digest, state_driver
 from components.label_check import executor
 from components.trunk_features.extractor import Recipe
 from config.data import EVAL, TEST, TRAIN
@@ -24,6 +24,7 @@ class LabelCheckSpec(component_spec.ComponentSpec):
         "files": component_spec.ExecutionParameter(type=str),
         "splits": component_spec.ExecutionParameter(type=str),
         "config": component_spec.ExecutionParameter(type=str),
+        state_driver.STATE: component_spec.ExecutionParameter(type=str, optional=True),
         code_digest.PARAMETER: component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 STAGES = [
     *("ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator"),
-    *("Transform", "TrunkFeatures", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher"),
+    *("Transform", "TrunkFeatures", "LabelCheck", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher"),
 ]
 
 
@@ -31,6 +31,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
         "training",
         "test",
         "warnings",
+        "label_check",
         "gate",
         "serving_check",
         "pushed",
@@ -43,6 +44,8 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     assert data["found"] == 120 == data["train"] + data["eval"] + data["test"]
     assert data["quarantined"] == data["duplicates"] == 0
     assert summary["test"]["examples"] == data["test"]
+    found = summary["label_check"]
+    assert found["suspects"]["likely wrong"] == {} and found["in_test"] == [] and found["noise"] < 0.01
     assert summary["test"]["accuracy"] == 1.0
     per_class = summary["test"]["per_class"]
     assert {name: row["recall"] for name, row in per_class.items()} == dict.fromkeys(data["classes"], 1.0)

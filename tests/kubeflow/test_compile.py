@@ -62,11 +62,24 @@ def test_the_official_sdk_can_read_it(package, tmp_path):
 def test_the_stages_are_those_of_every_run(package):
     assert set(package.tasks) == {
         *("OutsideState", "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
-        *("TrunkFeatures", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict"),
+        *("TrunkFeatures", "LabelCheck", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict"),
     }
     trainer = package.tasks["Trainer"]["inputs"]["artifacts"]
     assert trainer["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
+    label_check = package.tasks["LabelCheck"]["inputs"]["artifacts"]
+    assert label_check["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
+    read = {
+        task: {name for name, value in _artifacts(package, task).items() if value == "LabelCheck"}
+        for task in package.tasks
+    }
+    assert {task: names for task, names in read.items() if names} == {}, "no stage learns from what LabelCheck finds"
     assert package.tasks["Transform"]["dependentTasks"] == ["ExampleValidator", "ImageExampleGen"]
+
+
+def _artifacts(package: Package, task: str) -> dict[str, str]:
+    """The name of each input artifact of a task, and the task that makes it."""
+    inputs = package.tasks[task].get("inputs", {}).get("artifacts", {})
+    return {name: value["taskOutputArtifact"]["producerTask"] for name, value in inputs.items()}
 
 
 def test_the_code_of_a_stage_is_part_of_its_tasks_cache_key(package):
@@ -81,7 +94,15 @@ def test_the_code_of_a_stage_is_part_of_its_tasks_cache_key(package):
     assert json.loads(constant("Transform", "custom_config"))[code_digest.PARAMETER] == code_digest.of(
         "modules.preprocessing"
     )
-    own = {"ImageExampleGen", "ExampleValidator", "TrunkFeatures", "Trainer", "BaselineModel", "Evaluator"}
+    own = {
+        "ImageExampleGen",
+        "ExampleValidator",
+        "TrunkFeatures",
+        "LabelCheck",
+        "Trainer",
+        "BaselineModel",
+        "Evaluator",
+    }
     digests = {task: constant(task, code_digest.PARAMETER) for task in (*own, "ServingCheck", "Pusher")}
     assert len(set(digests.values())) == len(digests), "each stage reaches other files"
 
@@ -146,7 +167,7 @@ def test_the_state_of_weights_and_schema_is_part_of_the_cache_key(tmp_path):
         data={"path": "photos", "schema": "/data/facts.pbtxt"},
     )
     state = {"taskOutputParameter": {"producerTask": "OutsideState", "outputParameterKey": "files"}}
-    for reader in ("TrunkFeatures", "Trainer", "SchemaGen"):
+    for reader in ("TrunkFeatures", "LabelCheck", "Trainer", "SchemaGen"):
         assert package.tasks[reader]["inputs"]["parameters"]["outside_state"] == state
     files = [a for a in package.container("OutsideState")["args"] if a.startswith("/data/")]
     assert files == ["/data/weights.pth", "/data/facts.pbtxt"]
@@ -552,6 +573,11 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
         {"trunk_features": {"mode": "pixels"}},
         "TrunkFeatures",
     ),
+    "a label check that is switched off": (
+        {"stages": {"LabelCheck": {"cpu": "1"}}},
+        {"label_check": None},
+        "kubeflow: names LabelCheck, which this pipeline does not have: label_check is null",
+    ),
     "weights on a volume that their readers do not mount": (
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "w", "mount": "/w", "stages": ["OutsideState"]}]},
         {"backbone": {"weights": "/w/weights.pth"}},
@@ -583,7 +609,7 @@ def test_the_command_writes_the_package_and_prints_its_contents(tmp_path, capfd)
     spec, platform = yaml.safe_load_all(output.read_text(encoding="utf-8"))
     assert spec["pipelineInfo"]["name"] == "colours" and "kubernetes" in platform["platforms"]
     tasks, parameters, log = capfd.readouterr().out.splitlines()
-    assert tasks == f"{output}: 13 tasks; with a GPU: TrunkFeatures, Trainer"
+    assert tasks == f"{output}: 14 tasks; with a GPU: TrunkFeatures, Trainer"
     assert parameters.startswith("parameters: bless_anyway, data_path, ") and "head_epochs" in parameters
     assert log == f"details: {output.with_suffix('.log')}" and output.with_suffix(".log").is_file()
 
