@@ -10,7 +10,6 @@ from config.data import TEST
 
 if TYPE_CHECKING:
     from components.label_check.results import Neighbour, Suspect
-
     from pipeline.report.run import ReportedRun
 
 MOST_OF_KIND = 24  # suspects with a picture

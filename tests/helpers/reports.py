@@ -162,6 +162,7 @@ class Script:
             pipeline="drawn",
             config="drawn.yaml",
             data=self._data(),
+            labels=None,
             training=_history(),
             verdict=verdict,
             baseline=1 if self.with_baseline else None,
