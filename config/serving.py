@@ -16,7 +16,7 @@ class ServingCheckConfig(Section):
     """What a candidate must show when a new process without this project's code serves it, as TF Serving would.
 
     The process loads the model into a session, sends the model's warm-up requests, and asks about up to 32 images of
-    eval through every signature.
+    eval through every signature but `explain`.
     """
 
     tolerance: float = Field(1e-3, gt=0, le=0.1)

@@ -22,7 +22,7 @@ its inputs. So every signature has an input, and every input and output has the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -30,7 +30,9 @@ import tensorflow_transform as tft
 
 from modules.data import features
 from modules.serving import EXPLAIN, class_names
-from modules.serving.heat_maps import HeatMaps
+
+if TYPE_CHECKING:
+    from modules.serving.heat_maps import HeatMaps
 
 SERVING_DEFAULT = "serving_default"
 SERVE_IMAGES = "serve_images"

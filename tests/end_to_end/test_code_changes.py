@@ -56,7 +56,7 @@ def test_a_changed_head_trains_again_on_the_same_kept_activations(workspace, col
     [
         ("components/image_example_gen/split_assignment.py", {"ImageExampleGen"}),
         ("modules/data/decoding.py", {"ImageExampleGen", "Transform"}),
-        ("modules/trunk.py", {"TrunkFeatures", "Trainer"}),
+        ("modules/trunk.py", {"TrunkFeatures", "LabelCheck", "Trainer"}),
         ("components/serving_directory.py", {"ExampleValidator", "BaselineModel", "Pusher"}),
         ("pipeline/summary.py", set()),
     ],
@@ -79,7 +79,7 @@ def test_a_shard_of_a_tensorflow_js_model_is_part_of_the_keys_of_the_stages_that
     before = keys(config, workspace.path / "root")
     (tmp_path / "group1-shard2of2.bin").write_bytes(b"35")
     after = keys(config, workspace.path / "root")
-    assert {stage for stage in before if before[stage] != after[stage]} == {"TrunkFeatures", "Trainer"}
+    assert {stage for stage in before if before[stage] != after[stage]} == {"TrunkFeatures", "LabelCheck", "Trainer"}
 
 
 def keys(config, root: Path) -> dict[str, dict]:

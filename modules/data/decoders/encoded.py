@@ -15,6 +15,9 @@ def traced_once(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], tf.
     Operations in branches cost time when the graph is made, and again when it first runs. A call that is not inlined
     costs none in a branch that is not taken, where TensorFlow would visit each operation.
 
+    Not for functions with a loop that a loop calls: in a session, TensorFlow fails on them ("inputs from different
+    frames").
+
     Args:
       signature: of the function's arguments.
     """

@@ -78,7 +78,6 @@ def _find_frame(encoded: tf.Tensor, raw: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
     return reading.checked(at, is_frame, "the GIF has no frame, or is damaged before it"), transparent
 
 
-@reading.traced_once(tf.TensorSpec([None], tf.uint8), tf.TensorSpec([], tf.int32))
 def _end_of_blocks(raw: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
     """The first byte behind a chain of blocks, each preceded by its size, that a size of 0 ends.
 

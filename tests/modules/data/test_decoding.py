@@ -126,3 +126,15 @@ def test_a_process_traces_each_decoder_once():
     first, second = ({function.name for function in graph(side).graph._functions.values()} for side in (32, 64))
     decoders = {name for name in first if name.startswith(b"__inference_") and b"wrapped" not in name}
     assert any(b"orientation" in name for name in decoders) and decoders <= second
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+def test_every_format_is_decoded_in_a_session_as_tf_serving_runs_it(kind):
+    """A session rewrites loops and branches, which eager execution leaves as they are."""
+    encoded = encode(flat((200, 10, 30)), kind, "P" if kind == "GIF" else "RGB")
+    with tf.Graph().as_default() as session_graph:
+        images = tf.compat.v1.placeholder(tf.string, [None])
+        resized_images = decoding.decode_and_resize(images, 16)
+    with tf.compat.v1.Session(graph=session_graph) as session:
+        (found,) = session.run(resized_images, {images: [encoded]})
+    np.testing.assert_allclose(found.mean(axis=(0, 1)), (200, 10, 30), atol=3)
