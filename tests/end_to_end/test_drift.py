@@ -37,4 +37,9 @@ def test_data_that_changed_too_much_stops_the_run_and_says_in_what(workspace, fi
 def test_production_keeps_what_its_data_was_like(first_run):
     version = first_run.folder / "serving" / "1" / "assets.extra"
     of_the_data = {"data_statistics.pb", "data_schema.pbtxt"}
-    assert {path.name for path in version.iterdir()} == of_the_data | {"regraft.json", "tf_serving_warmup_requests"}
+    assert {path.name for path in version.iterdir()} == of_the_data | {
+        "regraft.json",
+        "tf_serving_warmup_requests",
+        "model_card.md",
+        "model_card.json",
+    }
