@@ -23,12 +23,13 @@ _DRAWS = 5
 
 @dataclass(frozen=True)
 class Deletion:
-    """Scores of the answers, float [images].
+    """The doubt in each image's answer: 1 minus its score, as the sum of the other probabilities. Close to 1, a score
+    itself has too few digits: without either fifth, it would often be the same.
 
     Attributes:
-      whole: of the images as they are.
-      hottest: of the images without the hottest fifth of their pixels.
-      random: of the images without 5 of 25 squares, drawn at random; float [draws, images].
+      whole: float [images], of the images as they are.
+      hottest: float [images], without the hottest fifth of their pixels.
+      random: float [draws, images], without 5 of 25 squares that are drawn at random.
     """
 
     whole: np.ndarray
@@ -38,7 +39,7 @@ class Deletion:
     @property
     def passed(self) -> float:
         """Share of images whose score falls more without the hottest fifth than without a random one."""
-        return float(np.mean(self.hottest < self.random.mean(axis=0)))
+        return float(np.mean(self.hottest > self.random.mean(axis=0)))
 
 
 def measure(version: Path, images: Sequence[bytes]) -> Deletion:
@@ -53,18 +54,20 @@ def measure(version: Path, images: Sequence[bytes]) -> Deletion:
     names = class_names.read(model)
     answers = [names.index(one.label) for one in drawn]
 
-    def scores(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    def doubts(pictures: Sequence[np.ndarray]) -> np.ndarray:
         serve, rows = model.signatures["serve_images"], []
         for start in range(0, len(pictures), 32):
             batch = tf.constant([_png(picture) for picture in pictures[start : start + 32]])
             rows.append(serve(images=batch)["probabilities"].numpy())
-        return np.concatenate(rows)[range(len(answers)), answers]
+        probabilities = np.concatenate(rows).astype(np.float64)
+        probabilities[range(len(answers)), answers] = 0
+        return probabilities.sum(axis=1)
 
     random = np.random.default_rng(0)
     return Deletion(
-        whole=scores([one.pixels for one in drawn]),
-        hottest=scores([_without(one.pixels, _hottest(one)) for one in drawn]),
-        random=np.stack([scores([_without(one.pixels, _some(one, random)) for one in drawn]) for _ in range(_DRAWS)]),
+        whole=doubts([one.pixels for one in drawn]),
+        hottest=doubts([_without(one.pixels, _hottest(one)) for one in drawn]),
+        random=np.stack([doubts([_without(one.pixels, _some(one, random)) for one in drawn]) for _ in range(_DRAWS)]),
     )
 
 
