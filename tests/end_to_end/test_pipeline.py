@@ -72,7 +72,7 @@ def test_the_terminal_shows_one_line_per_stage_and_the_table_and_nothing_of_the_
     assert [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in STAGES] == STAGES
     assert re.search(r"^  magenta +33.3% +\d+ +\d+ +\d+ +100.00% +100.00%", first_run.output, re.MULTILINE)
     assert lines[-2:] == [f"report: {first_run.folder}/report.html", f"pushed: {first_run.folder}/serving/1"]
-    assert len(lines) < 50 and "WARNING" not in first_run.output
+    assert len(lines) < 56 and "WARNING" not in first_run.output
     log = re.search(r"details go to (\S+)", lines[0])[1]
     assert "tfx" in Path(log).read_text().lower()
 
