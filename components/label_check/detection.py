@@ -33,6 +33,8 @@ MOST_FITTED = 50_000  # images: a bound on memory; up to it, more images find mo
 PASSES = 2  # the classifiers of the second are fitted on each image as far as its label is right by the first
 _LOSS = 1e-5  # smallest change of the loss at which a fit goes on
 _SMALLEST = 1e-12
+_FEWEST_FOR_NOISE, _CELLS_FOR_NOISE = 5_000, 1_000_000  # images; images times classes
+_STARTS = ((1.0, 0.05), (0.5, 0.005), (0.25, 0.001))  # temperature and share of wrong labels
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,11 @@ def judge(
     sample = classifiers.sample
     for _ in range(passes - 1):
         logits = classifiers.logits(sample)
-        wrong, _, _ = _judged(logits, labels[sample], *fit_noise(logits, labels[sample]))
+        some = _fewer(np.arange(len(sample)), classes)
+        wrong, _, _ = _judged(logits, labels[sample], *fit_noise(logits[some], labels[sample][some]))
         classifiers.fit(1 - wrong)
-    temperature, noise = fit_noise(classifiers.logits(sample), labels[sample])
+    some = _fewer(sample, classes)
+    temperature, noise = fit_noise(classifiers.logits(some), labels[some])
     parts = [_judged(classifiers.logits(rows), labels[rows], temperature, noise) for rows in _rows(len(labels))]
     wrong, own, likely = (np.concatenate(part) for part in zip(*parts, strict=True))
     judged = np.bincount(labels, minlength=classes)[labels] >= FEWEST_IMAGES
@@ -105,8 +109,12 @@ def fit_noise(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
         right, wrong, _ = _terms(logits, labels, np.exp(point[0]), scipy.special.expit(point[1]))
         return -float(np.log(np.maximum(right + wrong, _SMALLEST)).mean())
 
-    found = scipy.optimize.minimize(loss, [0.0, -3.0], method="Nelder-Mead", options={"xatol": 1e-3, "fatol": 1e-7})
-    return float(np.exp(found.x[0])), float(scipy.special.expit(found.x[1]))
+    # With few wrong labels there are two optima: one without noise, where the classifier is less sure.
+    starts = [(np.log(temperature), scipy.special.logit(noise)) for temperature, noise in _STARTS]
+    options = {"xatol": 1e-3, "fatol": 1e-7}
+    tried = [scipy.optimize.minimize(loss, start, method="Nelder-Mead", options=options) for start in starts]
+    best = min(tried, key=lambda one: float(one.fun))
+    return float(np.exp(best.x[0])), float(scipy.special.expit(best.x[1]))
 
 
 def _terms(
@@ -204,6 +212,12 @@ def folds(labels: np.ndarray, units: np.ndarray) -> np.ndarray:
 def _sample(count: int) -> np.ndarray:
     """int64, in order: the images that are fitted."""
     return np.sort(np.random.default_rng(1).permutation(count)[:MOST_FITTED])
+
+
+def _fewer(rows: np.ndarray, classes: int) -> np.ndarray:
+    """Some of the rows, evenly: two numbers are fitted to them, and with many classes that would take minutes."""
+    most = max(_FEWEST_FOR_NOISE, _CELLS_FOR_NOISE // classes)
+    return rows[:: -(-len(rows) // most)]
 
 
 def _rows(count: int) -> list[np.ndarray]:

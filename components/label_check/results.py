@@ -126,7 +126,7 @@ class LabelFindings:
 def write(uri: str, findings: LabelFindings) -> None:
     """Writes the files of the artifact."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # ends lines as RFC 4180 has it, and so quotes both of their characters
     writer.writerow(COLUMNS)
     for one in findings.suspects:
         row = (one.path, one.label, one.likely_label, f"{one.score:.6f}", one.kind, one.split, one.key, "")
