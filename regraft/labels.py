@@ -11,7 +11,7 @@ from regraft import options
 
 
 @click.command(epilog=options.example("regraft relabel suspects.csv --config fruit.yaml --output labels.csv"))
-@click.argument("suspects", type=click.Path(dir_okay=False, exists=True))
+@click.argument("suspects", type=click.Path(dir_okay=False))
 @click.option(
     "--config",
     required=True,
@@ -30,7 +30,9 @@ from regraft import options
     help="The manifest; it must not exist yet.",
 )
 def relabel(suspects: str, config: str, output: str) -> ExitCode:
-    """Write a manifest with the labels that you decided on; no image is changed.
+    """Write a manifest with your labels of suspect images.
+
+    No image is changed.
 
     SUSPECTS is a copy of the suspects.csv of a run. Its column `decision` has the right class of an image, `-` to
     leave the image out, or nothing to leave the label as it is.
