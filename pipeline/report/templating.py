@@ -17,6 +17,8 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from modules.files import printable
+
 _FOLDER = Path(__file__).parent / "templates"
 _NONE = "–"  # for a figure that does not exist
 
@@ -31,13 +33,8 @@ def render(template: str, **context: Any) -> str:
     style, script = (Markup((_FOLDER / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))  # noqa: S704  files of this package
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     version = importlib.metadata.version("regraft")
-    page = (
-        _environment()
-        .get_template(template)
-        .render(**context, style=style, script=script, script_hash=f"sha256-{digest}", regraft_version=version)
-    )
-    # Undecodable bytes of a file's name are surrogate escapes, which UTF-8 does not have.
-    return page.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    own = {"style": style, "script": script, "script_hash": f"sha256-{digest}", "regraft_version": version}
+    return printable(_environment().get_template(template).render(**context, **own))
 
 
 @functools.cache
