@@ -9,6 +9,9 @@ import numpy as np
 
 from components.evaluator.verdict import Change
 
+# Naeini et al., https://ojs.aaai.org/index.php/AAAI/article/view/9602, and Guo et al., https://arxiv.org/abs/1706.04599
+CALIBRATION_BINS = 15  # of equal width
+
 
 @dataclass(frozen=True)
 class SliceFigures:

@@ -20,11 +20,10 @@ from tensorflow_model_analysis.metrics import metric_types, metric_util
 from tensorflow_model_analysis.utils import model_util
 
 from components.evaluator.confidence import change_bounds, change_probability, share_bounds
+from components.evaluator.figures import CALIBRATION_BINS
 from components.evaluator.metric_names import Metric
+from components.evaluator.predictions import FLOAT32_ERROR
 
-# Naeini et al., https://ojs.aaai.org/index.php/AAAI/article/view/9602, and Guo et al., https://arxiv.org/abs/1706.04599
-_CALIBRATION_BINS = 15
-_FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
 _SMALLEST_PROBABILITY = 1e-30  # below, the rounding of float32 is coarse
 
 
@@ -50,11 +49,11 @@ class Tally:
           probabilities: [classes].
         """
         # NaN is neither at least 0 nor at most 1.
-        valid = bool(((probabilities >= -_FLOAT32_ERROR) & (probabilities <= 1 + _FLOAT32_ERROR)).all())
+        valid = bool(((probabilities >= -FLOAT32_ERROR) & (probabilities <= 1 + FLOAT32_ERROR)).all())
         correct = int(valid and int(np.argmax(probabilities)) == label)
         confidence = float(probabilities.max()) if valid else 0.0
-        in_bin = np.zeros(_CALIBRATION_BINS)
-        in_bin[min(int(confidence * _CALIBRATION_BINS), _CALIBRATION_BINS - 1)] = 1
+        in_bin = np.zeros(CALIBRATION_BINS)
+        in_bin[min(int(confidence * CALIBRATION_BINS), CALIBRATION_BINS - 1)] = 1
         images_of_class = np.zeros(len(probabilities), int)
         if label >= 0:
             images_of_class[label] = 1

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PREFIX, SUFFIX = "predictions", ".parquet"
+FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
 KEY, PATH, LABEL, CANDIDATE, BASELINE = "key", "path", "label", "candidate", "baseline"
 _CLASSES, _BASELINE_CLASSES = b"classes", b"baseline_classes"
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from components.evaluator.predictions import Predictions
+from components.evaluator.predictions import FLOAT32_ERROR, Predictions
 
-_FLOAT32_ERROR = 1e-5  # largest rounding error of a probability, as in components/evaluator/metrics.py
 _WRONG = -1  # in place of a class index: the image's class is not one that the model knows
 
 
@@ -111,7 +108,7 @@ def of(predictions: Predictions) -> Predicted:
 def _answers(labels: Sequence[str], classes: Sequence[str], probabilities: np.ndarray) -> Answers:
     indices = {name: index for index, name in enumerate(classes)}
     known = np.array([indices.get(label, _WRONG) for label in labels], np.int64)
-    valid = np.all((probabilities >= -_FLOAT32_ERROR) & (probabilities <= 1 + _FLOAT32_ERROR), axis=1)  # not NaN
+    valid = np.all((probabilities >= -FLOAT32_ERROR) & (probabilities <= 1 + FLOAT32_ERROR), axis=1)  # not NaN
     numbers = np.where(valid[:, None], probabilities, np.float32(0))
     # An answer that is not a number is no answer: it is wrong, whatever the class.
     return Answers(classes, np.where(valid, known, _WRONG), numbers)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from components.evaluator.figures import CALIBRATION_BINS as BINS
 from pipeline.report import charts
 from pipeline.report.charts import Chart
 from pipeline.report.curves import THRESHOLDS
 from pipeline.report.predicted import Answers
 
-BINS = 15  # of the gate's calibration error, see components/evaluator/metrics.py
 _HISTOGRAM_BINS = 20
 
 
