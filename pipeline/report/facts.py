@@ -27,7 +27,6 @@ _PACKAGES = (
     "scipy",
     "scikit-learn",
     "pillow",
-    "cleanlab",
     "matplotlib",
 )
 
