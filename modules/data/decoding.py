@@ -102,7 +102,7 @@ class _Decoders(NamedTuple):
 
 @functools.cache
 def _decoders(max_pixels: int) -> _Decoders:
-    """The same functions for all graphs of this process: Transform alone makes four."""
+    """The same functions for all graphs of this process; Transform makes several."""
     once = reading.traced_once(tf.TensorSpec([], tf.string))
     return _Decoders(
         jpeg=once(lambda encoded: jpeg.decode(encoded, max_pixels)),
