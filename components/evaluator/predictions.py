@@ -81,7 +81,7 @@ def read(evaluation_uri: str) -> Predictions:
       evaluation_uri: folder of the ModelEvaluation artifact, on the local file system or where TensorFlow can open it.
 
     Raises:
-      FileNotFoundError: if it has none; Regraft 0.4.0 kept none.
+      FileNotFoundError: if it has none; Regraft 0.4 and before kept none.
       OSError: if a file cannot be read.
     """
     import pyarrow as pa

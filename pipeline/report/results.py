@@ -25,7 +25,7 @@ class Results:
 
 
 def collect(run: ReportedRun) -> Results | None:
-    """Reads the predictions; None if the run kept none, as runs before 0.5."""
+    """Reads the predictions; None if there are none, as in runs of older versions."""
     evaluation = run.uri(EVALUATOR, "evaluation")
     if evaluation is None:
         return None
