@@ -23,8 +23,9 @@ _ADDED_BY_KUBEFLOW = ("display_name", "store_session_info")
 _WRAPPERS = ("list", "struct")
 _LOGS = "executor-logs"  # an output that a server adds if it stores logs as artifacts
 
-# Titles of artifact types that are not an import path, although TFX reads them as one.
-_CLASSES = {"regraft.IngestReport": "components.artifacts.IngestReport"}
+# TFX reads the title of an artifact type as an import path. Those of our own types are not: what they begin with, and
+# the module that has a class of the same name.
+_OWN_TYPES, _MODULE = "title: regraft.", "title: components.artifacts."
 
 
 def local_path(uri: str) -> str:
@@ -92,9 +93,7 @@ def _input(artifact: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str
 
 
 def _importable(artifact_type: Mapping[str, Any]) -> dict[str, Any]:
-    schema = artifact_type.get("instanceSchema", "")
-    for title, path in _CLASSES.items():
-        schema = schema.replace(title, path)
+    schema = artifact_type.get("instanceSchema", "").replace(_OWN_TYPES, _MODULE)
     return {**artifact_type, "instanceSchema": schema} if schema else dict(artifact_type)
 
 

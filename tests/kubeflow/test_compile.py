@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from config.kubeflow import KubeflowConfig, Schedule
 from config.pods import PodConfig, Secret, Toleration, Volume
 from config.stages import STAGES
 from kubeflow import compile as compiler
+from kubeflow import executor_io
 from kubeflow.package import Package
 
 Json = dict[str, Any]
@@ -57,6 +59,20 @@ def test_the_official_sdk_can_read_it(package, tmp_path):
     loaded = components.load_component_from_file(str(tmp_path / "package.yaml"))
     assert loaded.name == "colours"
     assert set(loaded.component_spec.inputs) == set(package.parameters)
+
+
+def test_tfx_can_import_the_type_of_every_artifact(package):
+    outputs = [
+        output["artifactType"]
+        for task in package.tasks
+        for output in package.component(task).get("outputDefinitions", {}).get("artifacts", {}).values()
+    ]
+    titles = {yaml.safe_load(executor_io._importable(kind)["instanceSchema"])["title"] for kind in outputs}
+    own = {title for title in titles if not title.startswith("tfx.")}
+    assert own == {f"components.artifacts.{name}" for name in ("IngestReport", "ImageFeatures", "LabelFindings")}
+    for title in own:
+        module, name = title.rsplit(".", 1)
+        assert getattr(importlib.import_module(module), name).__name__ == name
 
 
 def test_the_stages_are_those_of_every_run(package):
