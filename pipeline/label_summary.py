@@ -53,7 +53,13 @@ def as_json(summary: LabelSummary | None) -> dict[str, Any] | None:
         "noise": totals.noise,
         "not_judged": totals.not_judged,
         "in_test": [
-            {"file": one.path, "label": one.label, "likely_label": one.likely_label, "kind": one.kind}
+            {
+                "file": _shown(one.path),
+                "key": one.key,
+                "label": one.label,
+                "likely_label": one.likely_label,
+                "kind": one.kind,
+            }
             for one in summary.in_test
         ],
         "file": display_path(summary.file),
@@ -82,7 +88,7 @@ def lines(summary: LabelSummary | None) -> Iterator[str]:
     count, images = totals.in_test, totals.images.get(TEST, 0)
     if count and images:
         subject = "1 test image has" if count == 1 else f"{count} test images have"
-        named = [f"{_shown(one.path)} ({one.label}, likely {one.likely_label})" for one in summary.in_test]
+        named = [_shown(f"{one.path} ({one.label}, likely {one.likely_label})") for one in summary.in_test]
         shown = named[:_NAMED]
         more = f", and {count - len(shown)} more" if count > len(shown) else ""
         yield (
@@ -91,6 +97,9 @@ def lines(summary: LabelSummary | None) -> Iterator[str]:
         )
 
 
-def _shown(path: str) -> str:
-    """A path that any terminal can print."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+def _shown(text: str) -> str:
+    """Text that any terminal and any file in UTF-8 can hold; other characters are escaped as in Python."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

@@ -1,0 +1,1 @@
+from examples import transform_output  # noqa: F401  fixture
