@@ -15,6 +15,7 @@ docs/benchmarks.md compares this with the methods of cleanlab.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.optimize
@@ -35,6 +36,12 @@ _LOSS = 1e-5  # smallest change of the loss at which a fit goes on
 _SMALLEST = 1e-12
 _FEWEST_FOR_NOISE, _CELLS_FOR_NOISE = 5_000, 1_000_000  # images; images times classes
 _STARTS = ((1.0, 0.05), (0.5, 0.005), (0.25, 0.001))  # temperature and share of wrong labels
+
+
+class Features(Protocol):
+    """An array [images, features] in memory or on the disk, of which some rows are read at a time."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Judged:
 # Threads that share small products wait for each other on a busy machine; see modules/training/logistic.py.
 @threadpoolctl.threadpool_limits.wrap(limits=1, user_api="blas")
 def judge(
-    features: np.ndarray,
+    features: Features,
     labels: np.ndarray,
     units: np.ndarray,
     blocks: tuple[int, ...],
@@ -71,7 +78,7 @@ def judge(
     """Judges every label. The same arguments give the same result.
 
     Args:
-      features: float16 or float32 [images, features]; in memory, or mapped from a file.
+      features: float16 or float32 [images, features].
       labels: int64 [images], indices of the classes, of which there are two or more.
       units: [images], of any type: images of one unit, such as frames of one scene, are in one fold.
       blocks: how many of the features are of each block; each block gets the same variance.
@@ -145,7 +152,7 @@ class OutOfFold:
 
     def __init__(
         self,
-        features: np.ndarray,
+        features: Features,
         labels: np.ndarray,
         fold_of: np.ndarray,
         blocks: tuple[int, ...],
