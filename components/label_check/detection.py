@@ -27,7 +27,7 @@ from modules.training.logistic_solver import Coordinates, chunks, moments
 FOLDS = 5
 FEWEST_IMAGES = 2 * FOLDS
 """A class with fewer images is not judged: the classifier would hardly know it."""
-PENALTY = 0.1
+PENALTY = 0.05
 """Of the logistic regression; docs/benchmarks.md compares it with others."""
 
 MOST_FITTED = 50_000  # images: a bound on memory; up to it, more images find more wrong labels
