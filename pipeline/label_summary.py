@@ -71,18 +71,9 @@ def lines(summary: LabelSummary | None) -> Iterator[str]:
     if summary is None:
         return
     totals = summary.totals
-    numbers = [
-        f"{sum(totals.suspects[kind].values())} {words}"
-        for kind, words in (
-            (Kind.WRONG, "likely wrong"),
-            (Kind.NEAR_DUPLICATE, "unlike those of images that look the same"),
-            (Kind.CHECK, "worth a look"),
-            (Kind.OUTLIER, "of images unlike all others"),
-        )
-        if totals.suspects[kind]
-    ]
+    numbers = [f"{sum(totals.suspects[kind].values())} {kind}" for kind in Kind if totals.suspects[kind]]
     if numbers:
-        yield f"labels: {', '.join(numbers)}; {display_path(summary.file)} lists them"
+        yield f"suspect images: {', '.join(numbers)}; {display_path(summary.file)} lists them"
     if totals.not_judged:
         yield f"labels of {listed(totals.not_judged)} were not judged: too few images"
     count, images = totals.in_test, totals.images.get(TEST, 0)

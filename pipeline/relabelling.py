@@ -62,7 +62,7 @@ def relabel(suspects: str, config_path: str, output: str, terminal: TextIO) -> E
     )
     print(
         f"to use it, set in the section data of {display_path(config_path)}: source: manifest, path: "
-        f"{display_path(target)}, root: {root}",
+        f"{target.absolute()}, root: {root}",
         file=terminal,
     )
     return ExitCode.OK

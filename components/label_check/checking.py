@@ -10,7 +10,8 @@ import numpy as np
 
 from components.label_check import detection, neighbours
 from components.label_check.detection import Judged
-from components.label_check.image_features import ImageFeatures
+from components.label_check.image_features import ImageFeatures, Stacked
+from components.label_check.neighbours import Directions
 from components.label_check.results import Kind, LabelFindings, Neighbour, Suspect, Totals, in_order
 from config.data import TEST, TRAIN
 from config.label_check import LabelCheckConfig
@@ -30,12 +31,11 @@ def check(
       config: bounds.
     """
     table = _Table(images, classes)
-    blocks = images.blocks[-1]
-    mean = neighbours.mean_of([split.vectors[:, -blocks:] for split in images.splits.values()])
-    directions = np.concatenate(
-        [neighbours.directions(split.vectors[:, -blocks:], mean) for split in images.splits.values()]
-    )
-    judged = table.judge(images)
+    features = Stacked([split.vectors for split in images.splits.values()])
+    width = images.blocks[-1]
+    mean = neighbours.mean_of(features, len(features), width)
+    directions = Directions(features, np.arange(len(features)), mean)
+    judged = table.judge(features, images.blocks)
     suspects = [
         *([] if judged is None else table.wrong(judged, config)),
         *table.near_duplicates(look_alikes),
@@ -66,6 +66,16 @@ def _listed(suspects: Sequence[Suspect], most: int) -> tuple[list[Suspect], dict
     return listed, counts
 
 
+class _Some:
+    """Some rows of an array, which are read when they are asked for."""
+
+    def __init__(self, features: Stacked, rows: np.ndarray):
+        self._features, self._rows = features, rows
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return self._features[self._rows[rows]]
+
+
 class _Table:
     """All images, one split after the other."""
 
@@ -79,18 +89,15 @@ class _Table:
         self._units = [group or key for _, split in splits for group, key in zip(split.groups, split.keys, strict=True)]
         self._counts = Counter(self._labels)
 
-    def judge(self, images: ImageFeatures) -> Judged | None:
+    def judge(self, features: Stacked, blocks: tuple[int, ...]) -> Judged | None:
         """Judges all labels; None if there are fewer than two classes with enough images."""
         known = {name: index for index, name in enumerate(self._classes)}
         if sum(self._counts[name] >= detection.FEWEST_IMAGES for name in known) < 2:
             return None
-        parts = [split.vectors for split in images.splits.values()]
-        features = np.concatenate(parts)
         self._rows = np.array([index for index, label in enumerate(self._labels) if label in known])
         labels = np.array([known[self._labels[row]] for row in self._rows], np.int64)
         units = np.array([self._units[row] for row in self._rows])
-        features = features if len(self._rows) == len(features) else features[self._rows]
-        return detection.judge(features, labels, units, images.blocks)
+        return detection.judge(_Some(features, self._rows), labels, units, blocks)
 
     def wrong(self, judged: Judged, config: LabelCheckConfig) -> Iterator[Suspect]:
         """Labels that are likely wrong, or that a classifier would not expect."""
@@ -116,17 +123,17 @@ class _Table:
                 likely = max(sorted(others), key=lambda name: others[name])
                 yield self._suspect(row, likely, 1 - numbers.get(label, 0) / total, Kind.NEAR_DUPLICATE)
 
-    def outliers(self, directions: np.ndarray) -> Iterator[Suspect]:
+    def outliers(self, directions: Directions) -> Iterator[Suspect]:
         """Images that are far from all others."""
         distances, unusual = neighbours.outliers(directions)
         for row in np.flatnonzero(unusual):
             yield self._suspect(int(row), self._labels[row], float(distances[row]), Kind.OUTLIER)
 
-    def nearest(self, directions: np.ndarray) -> dict[str, list[Neighbour]]:
+    def nearest(self, directions: Directions) -> dict[str, list[Neighbour]]:
         """The training images nearest to each test image."""
         splits = np.array(self._splits)
         test, train = np.flatnonzero(splits == TEST), np.flatnonzero(splits == TRAIN)
-        found = neighbours.nearest(directions[test], directions[train], NEIGHBOURS)
+        found = neighbours.nearest(directions.of(test), directions.of(train), NEIGHBOURS)
         return {
             self._keys[row]: [
                 Neighbour(self._keys[one], self._paths[one], self._labels[one], float(distance))

@@ -15,6 +15,7 @@ docs/benchmarks.md compares this with the methods of cleanlab.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import scipy.optimize
@@ -26,15 +27,23 @@ from modules.training.logistic_solver import Coordinates, chunks, moments
 FOLDS = 5
 FEWEST_IMAGES = 2 * FOLDS
 """A class with fewer images is not judged: the classifier would hardly know it."""
-PENALTY = 0.1
+PENALTY = 0.05
 """Of the logistic regression; docs/benchmarks.md compares it with others."""
 
 MOST_FITTED = 50_000  # images: a bound on memory; up to it, more images find more wrong labels
 PASSES = 2  # the classifiers of the second are fitted on each image as far as its label is right by the first
-_LOSS = 1e-5  # smallest change of the loss at which a fit goes on
+_LEAST_CHANGE = 1e-5  # smallest change of the loss at which a fit goes on
 _SMALLEST = 1e-12
+_TEMPERATURES = ((-4.0, -1.5), (-1.5, 0.0), (0.0, 2.5))  # their logarithms: ranges that are searched
+_TEMPERATURES = ((-4.0, -1.5), (-1.5, 0.0), (0.0, 2.5))  # their logarithms: ranges that are searched
 _FEWEST_FOR_NOISE, _CELLS_FOR_NOISE = 5_000, 1_000_000  # images; images times classes
 _STARTS = ((1.0, 0.05), (0.5, 0.005), (0.25, 0.001))  # temperature and share of wrong labels
+
+
+class Features(Protocol):
+    """An array [images, features] in memory or on the disk, of which some rows are read at a time."""
+
+    def __getitem__(self, rows: np.ndarray, /) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Judged:
 # Threads that share small products wait for each other on a busy machine; see modules/training/logistic.py.
 @threadpoolctl.threadpool_limits.wrap(limits=1, user_api="blas")
 def judge(
-    features: np.ndarray,
+    features: Features,
     labels: np.ndarray,
     units: np.ndarray,
     blocks: tuple[int, ...],
@@ -71,7 +80,7 @@ def judge(
     """Judges every label. The same arguments give the same result.
 
     Args:
-      features: float16 or float32 [images, features]; in memory, or mapped from a file.
+      features: float16 or float32 [images, features].
       labels: int64 [images], indices of the classes, of which there are two or more.
       units: [images], of any type: images of one unit, such as frames of one scene, are in one fold.
       blocks: how many of the features are of each block; each block gets the same variance.
@@ -81,13 +90,12 @@ def judge(
     classes = int(labels.max()) + 1
     classifiers = OutOfFold(features, labels, folds(labels, units), blocks, classes, penalty)
     sample = classifiers.sample
-    for _ in range(passes - 1):
-        logits = classifiers.logits(sample)
-        some = _fewer(np.arange(len(sample)), classes)
-        wrong, _, _ = _judged(logits, labels[sample], *fit_noise(logits[some], labels[sample][some]))
-        classifiers.fit(1 - wrong)
     some = _fewer(sample, classes)
     temperature, noise = fit_noise(classifiers.logits(some), labels[some])
+    for _ in range(passes - 1):
+        wrong, _, _ = _judged(classifiers.logits(sample), labels[sample], temperature, noise)
+        classifiers.fit(1 - wrong)
+        temperature = fit_temperature(classifiers.logits(some), labels[some], noise)
     parts = [_judged(classifiers.logits(rows), labels[rows], temperature, noise) for rows in _rows(len(labels))]
     wrong, own, likely = (np.concatenate(part) for part in zip(*parts, strict=True))
     judged = np.bincount(labels, minlength=classes)[labels] >= FEWEST_IMAGES
@@ -104,17 +112,46 @@ def fit_noise(logits: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
     Returns:
       temperature, above 0; noise, 0 to 1.
     """
-
-    def loss(point: np.ndarray) -> float:
-        right, wrong, _ = _terms(logits, labels, np.exp(point[0]), scipy.special.expit(point[1]))
-        return -float(np.log(np.maximum(right + wrong, _SMALLEST)).mean())
-
     # With few wrong labels there are two optima: one without noise, where the classifier is less sure.
     starts = [(np.log(temperature), scipy.special.logit(noise)) for temperature, noise in _STARTS]
     options = {"xatol": 1e-3, "fatol": 1e-7}
-    tried = [scipy.optimize.minimize(loss, start, method="Nelder-Mead", options=options) for start in starts]
+    tried = [
+        scipy.optimize.minimize(
+            lambda point: _loss(logits, labels, np.exp(point[0]), scipy.special.expit(point[1])),
+            start,
+            method="Nelder-Mead",
+            options=options,
+        )
+        for start in starts
+    ]
     best = min(tried, key=lambda one: float(one.fun))
     return float(np.exp(best.x[0])), float(scipy.special.expit(best.x[1]))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray, noise: float) -> float:
+    """The most likely temperature where the share of wrong labels is known.
+
+    Classifiers that were not fitted on the wrong labels no longer show how many there are: that some labels are wrong,
+    and that a classifier is a little less sure of all, are then equally likely.
+
+    Args:
+      logits: float [images, classes], of classifiers that did not see the images.
+      labels: int64 [images].
+      noise: share of wrong labels, 0 to 1.
+    """
+    tried = [
+        scipy.optimize.minimize_scalar(
+            lambda logarithm: _loss(logits, labels, np.exp(logarithm), noise), bounds=bounds, method="bounded"
+        )
+        for bounds in _TEMPERATURES
+    ]
+    return float(np.exp(min(tried, key=lambda one: float(one.fun)).x))
+
+
+def _loss(logits: np.ndarray, labels: np.ndarray, temperature: float, noise: float) -> float:
+    """Mean of the negative logarithm of the labels' probabilities."""
+    right, wrong, _ = _terms(logits, labels, temperature, noise)
+    return -float(np.log(np.maximum(right + wrong, _SMALLEST)).mean())
 
 
 def _terms(
@@ -145,7 +182,7 @@ class OutOfFold:
 
     def __init__(
         self,
-        features: np.ndarray,
+        features: Features,
         labels: np.ndarray,
         fold_of: np.ndarray,
         blocks: tuple[int, ...],
@@ -184,7 +221,7 @@ class OutOfFold:
         self._classifiers = []
         for fold in range(FOLDS):
             own = (weights * (self._folds[self.sample] != fold)).astype(np.float32)
-            optimum = self._coordinates.fit(self._penalty, own, self._starts[fold], _LOSS)
+            optimum = self._coordinates.fit(self._penalty, own, self._starts[fold], _LEAST_CHANGE)
             self._starts[fold] = optimum.solution
             if fold + 1 < FOLDS and self._starts[fold + 1] is None:
                 self._starts[fold + 1] = optimum.solution  # four fifths of the images are the same

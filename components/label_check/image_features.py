@@ -64,6 +64,26 @@ class ImageFeatures:
     blocks: tuple[int, ...]
 
 
+class Stacked:
+    """The vectors of several splits as if they were one array, which is read from the disk piece by piece."""
+
+    def __init__(self, parts: Sequence[np.ndarray]):
+        """Joins arrays; each is [images, features]."""
+        self._parts = list(parts)
+        self._starts = np.cumsum([0, *map(len, self._parts)])
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """float32 [rows, features] of these images, whose numbers count through all parts."""
+        found = np.empty((len(rows), self._parts[0].shape[1]), np.float32)
+        for part, start in zip(self._parts, self._starts, strict=False):
+            own = (rows >= start) & (rows < start + len(part))
+            found[own] = part[rows[own] - start]
+        return found
+
+
 def read(uri: str) -> ImageFeatures:
     """Reads the artifact; vectors stay on the disk until they are used.
 

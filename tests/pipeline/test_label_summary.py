@@ -34,7 +34,7 @@ def collected(tmp_path):
 def test_suspects_in_test_are_named_with_what_they_mean_for_the_accuracy(collected):
     found = collected(WRONG, TWIN, ODD, IN_TRAIN)
     labels, warning = label_summary.lines(found)
-    assert labels.startswith("labels: 2 likely wrong, 1 unlike those of images that look the same, 1 of images unlike")
+    assert labels.startswith("suspect images: 2 likely wrong, 1 near-duplicate, 1 outlier; ")
     assert labels.endswith("suspects.csv lists them")
     assert warning.startswith(
         "warning: 2 test images have a label that may be wrong, so the accuracy on test may be off by up to 4.0%: "

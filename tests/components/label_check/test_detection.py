@@ -104,3 +104,20 @@ def test_the_share_of_wrong_labels_and_the_temperature_are_those_that_made_the_l
     temperature, estimated = detection.fit_noise(logits, labels)
     assert temperature == pytest.approx(2, rel=0.1)
     assert estimated == pytest.approx(noise, abs=0.015)
+
+
+def test_a_few_wrong_labels_among_images_that_are_easy_to_tell_apart_are_found():
+    """That a classifier is a little less sure of all images explains them nearly as well."""
+    features, truth = drawn(220, classes=2, distance=40.0)
+    for seed in range(4):
+        labels, wrong = planted(truth, 4 / 220, seed)
+        assert ((judge(features, labels).wrong >= 0.45) == wrong).all()
+
+
+def test_one_label_in_six_may_be_wrong():
+    features, truth = drawn(1500)
+    labels, wrong = planted(truth, 1 / 6)
+    found = judge(features, labels)
+    named = found.wrong >= 0.45
+    assert (named & wrong).sum() >= 0.85 * wrong.sum()
+    assert found.noise == pytest.approx(1 / 6, abs=0.03)

@@ -42,3 +42,10 @@ def test_a_split_may_be_empty(tmp_path):
     image_features.Writer(str(tmp_path), "test", [], 2).close()
     image_features.write_manifest(str(tmp_path), ["test"], (2,))
     assert image_features.read(str(tmp_path)).splits["test"].vectors.shape == (0, 2)
+
+
+def test_several_splits_are_read_as_one_array():
+    parts = [np.arange(6).reshape(3, 2), np.empty((0, 2)), np.arange(6, 10).reshape(2, 2)]
+    stacked = image_features.Stacked(parts)
+    assert len(stacked) == 5
+    assert stacked[np.array([4, 0, 2, 3])].tolist() == [[8, 9], [0, 1], [4, 5], [6, 7]]
