@@ -58,9 +58,7 @@ class ArtifactStore:
         self._ask("GetArtifactsByContext", service.GetArtifactsByContextRequest(context_id=context.context.id), found)
         pages = [one for one in found.artifacts if one.custom_properties[_NAME].string_value == report.PAGE]
         if not pages:
-            raise ServerError(
-                f"{self._host}: the run {run_id} has no report; its task {REPORT} has not ended, or failed"
-            )
+            raise ServerError(f"{self._host}: the run {run_id} has no report; its task {REPORT} is not done, or failed")
         return self._file(max(pages, key=lambda one: one.id))
 
     def _file(self, artifact: metadata_store_pb2.Artifact) -> bytes:
@@ -100,8 +98,8 @@ class ArtifactStore:
             status = None
         if status is None:
             raise ServerError(
-                f"{self._host}: no answer of ML Metadata; --host is the address of Kubeflow's user interface, and a login "
-                "page needs KFP_TOKEN"
+                f"{self._host}: no answer of ML Metadata; --host is the address of Kubeflow's user interface, and a "
+                "login page needs KFP_TOKEN"
             )
         if (status := status.strip()) not in ("0", _NOT_FOUND):
             raise ServerError(f"{self._host}: asking ML Metadata: {message.strip() or 'no reason'} (gRPC {status})")

@@ -63,7 +63,9 @@ def refusal(
     """The error for an answer with another HTTP status than 200.
 
     Args:
-      host, what, has_token: see `request`.
+      host: see `request`.
+      what: see `request`.
+      has_token: see `request`.
       status: of the answer.
       body: of the answer, perhaps JSON with a message.
       reason: what the status means, if the body says nothing.

@@ -94,13 +94,13 @@ def _run(executor_input: Mapping[str, Any]) -> ReportedRun:
 
     parameters = executor_input["inputs"]["parameterValues"]
     config = run_parameters.applied(RunConfig.parse(parameters["config"]), parameters)
-    records = _records(executor_for_tfx(executor_input))
+    records = _records(_inputs(executor_input))
     found = summary.collect(config, "", parameters["directory"], records, [])
     run_id = _run_id(executor_input["outputs"]["artifacts"][PAGE]["artifacts"][0]["uri"])
     return run.of_summary(found, config, records, run_id, commands=[f"regraft kubeflow report {run_id}"])
 
 
-def executor_for_tfx(executor_input: Mapping[str, Any]) -> dict[str, Any]:
+def _inputs(executor_input: Mapping[str, Any]) -> dict[str, Any]:
     """The input artifacts by name, with the folders of this container."""
     artifacts = executor_io.for_executor(executor_input, {})["inputs"]["artifacts"]
     return {key: several["artifacts"][0] for key, several in artifacts.items()}

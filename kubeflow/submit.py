@@ -192,9 +192,7 @@ def report(run_id: str, options: ServerOptions, output: str | None = None) -> Ex
       OSError: if the file cannot be written.
     """
     if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", run_id):
-        raise BadInputError(
-            f"RUN: the id of a run is expected; `regraft kubeflow status` lists them. Received: {run_id!r}"
-        )
+        raise BadInputError(f"RUN: an id is expected; `regraft kubeflow status` lists them. Received: {run_id!r}")
     host = _checked_host(options)
     from kubeflow import artifact_store, connection
     from modules.files import atomic_write
