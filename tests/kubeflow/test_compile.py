@@ -21,6 +21,7 @@ from config.kubeflow import KubeflowConfig, Schedule
 from config.pods import PodConfig, Secret, Toleration, Volume
 from config.stages import STAGES
 from kubeflow import compile as compiler
+from kubeflow import report
 from kubeflow.package import Package
 
 Json = dict[str, Any]
@@ -62,7 +63,8 @@ def test_the_official_sdk_can_read_it(package, tmp_path):
 def test_the_stages_are_those_of_every_run(package):
     assert set(package.tasks) == {
         *("OutsideState", "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
-        *("TrunkFeatures", "LabelCheck", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict"),
+        *("TrunkFeatures", "LabelCheck", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Report"),
+        "Verdict",
     }
     trainer = package.tasks["Trainer"]["inputs"]["artifacts"]
     assert trainer["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
@@ -72,8 +74,25 @@ def test_the_stages_are_those_of_every_run(package):
         task: {name for name, value in _artifacts(package, task).items() if value == "LabelCheck"}
         for task in package.tasks
     }
+    read.pop("Report")
     assert {task: names for task, names in read.items() if names} == {}, "no stage learns from what LabelCheck finds"
     assert package.tasks["Transform"]["dependentTasks"] == ["ExampleValidator", "ImageExampleGen"]
+
+
+def test_the_report_reads_every_stage_and_is_made_of_types_that_kubeflow_draws(package):
+    read = {(task, name) for name, task in _artifacts(package, "Report").items()}
+    wanted = {(stage, name) for stage, names in report.READ.items() for name in names}
+    assert wanted - read == {("Tuner", "tuner_results")}, "this pipeline searches nothing"
+    outputs = package.component("Report")["outputDefinitions"]["artifacts"]
+    assert {name: output["artifactType"]["schemaTitle"] for name, output in outputs.items()} == {
+        "page": "system.HTML",
+        "classification": "system.ClassificationMetrics",
+        "figures": "system.Metrics",
+    }
+    values = package.tasks["Report"]["inputs"]["parameters"]
+    assert values["head_epochs"] == {"componentInputParameter": "head_epochs"}, "the page has the run's parameters"
+    assert "Pusher" in package.tasks["Report"]["dependentTasks"]
+    assert "Report" not in package.tasks["Verdict"]["dependentTasks"], "a refusal does not wait for the report"
 
 
 def _artifacts(package: Package, task: str) -> dict[str, str]:
@@ -151,7 +170,14 @@ def test_only_stages_that_train_get_a_gpu(package):
 
 def test_stages_that_depend_on_more_than_their_inputs_are_never_cached(package):
     cached = {name for name, task in package.tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
-    assert set(package.tasks) - cached == {"OutsideState", "ExampleValidator", "BaselineModel", "Pusher", "Verdict"}
+    assert set(package.tasks) - cached == {
+        "OutsideState",
+        "ExampleValidator",
+        "BaselineModel",
+        "Pusher",
+        "Report",
+        "Verdict",
+    }
 
 
 def test_the_state_of_the_data_is_part_of_the_cache_key(package):
