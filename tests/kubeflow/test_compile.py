@@ -635,7 +635,7 @@ def test_the_command_writes_the_package_and_prints_its_contents(tmp_path, capfd)
     spec, platform = yaml.safe_load_all(output.read_text(encoding="utf-8"))
     assert spec["pipelineInfo"]["name"] == "colours" and "kubernetes" in platform["platforms"]
     tasks, parameters, log = capfd.readouterr().out.splitlines()
-    assert tasks == f"{output}: 14 tasks; with a GPU: TrunkFeatures, Trainer"
+    assert tasks == f"{output}: 15 tasks; with a GPU: TrunkFeatures, Trainer"
     assert parameters.startswith("parameters: bless_anyway, data_path, ") and "head_epochs" in parameters
     assert log == f"details: {output.with_suffix('.log')}" and output.with_suffix(".log").is_file()
 
