@@ -142,7 +142,7 @@ class KubeflowConfig(Section):
     stages: dict[StageName, PodConfig] = {}
     """Settings of single stages' pods, by stage: `OutsideState`, `ImageExampleGen`, `StatisticsGen`, `SchemaGen`,
     `ExampleValidator`, `Transform`, `TrunkFeatures`, `LabelCheck`, `Tuner`, `Trainer`, `BaselineModel`, `Evaluator`,
-    `ServingCheck`, `Pusher` or `Verdict`."""
+    `ServingCheck`, `Pusher`, `Report` or `Verdict`."""
     schedule: Schedule | None = None
     """When the pipeline runs; default: no schedule."""
 

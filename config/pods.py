@@ -155,7 +155,8 @@ class PodConfig(Section):
     """Longest duration of one try, counted from when the pod is scheduled; minutes; default: no limit."""
     cache: bool | None = None
     """Whether Kubeflow's cache may answer for the stage; default: yes. It never answers for OutsideState,
-    ExampleValidator, BaselineModel, Pusher and Verdict, since their results depend on more than their inputs."""
+    ExampleValidator, BaselineModel, Pusher, Report and Verdict, since their results depend on more than their
+    inputs."""
 
     @pydantic.field_validator("node_selector")
     @classmethod

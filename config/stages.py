@@ -41,6 +41,7 @@ BASELINE_MODEL = "BaselineModel"
 EVALUATOR = "Evaluator"
 SERVING_CHECK = "ServingCheck"
 PUSHER = "Pusher"
+REPORT = "Report"
 VERDICT = "Verdict"
 CANDIDATE = "Candidate"  # takes the place of Trainer where the gate judges a model that exists already
 
@@ -59,6 +60,7 @@ TABLE = (
     Stage(EVALUATOR, runs_on_beam=True),
     Stage(SERVING_CHECK),
     Stage(PUSHER, cacheable=False),
+    Stage(REPORT, cacheable=False, only_on_kubeflow=True),
     Stage(VERDICT, cacheable=False, only_on_kubeflow=True),
 )
 STAGES = {stage.name: stage for stage in TABLE}

@@ -162,6 +162,7 @@ def build(config: RunConfig) -> Package:
     section = section_of(config)
     package = _tfx_package(config, section)
     extra_tasks.add_external_state(package, section.image, config.data.ingestion, _stages_by_file(config))
+    extra_tasks.add_report(package, section.image)
     extra_tasks.add_verdict(package, section.image)
     return platform.apply(package, section)
 

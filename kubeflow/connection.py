@@ -47,7 +47,7 @@ def request(host: str, what: str, has_token: bool) -> Iterator[None]:
         with contextlib.redirect_stdout(io.StringIO()):  # kfp.Client prints links
             yield
     except kfp_server_api.ApiException as error:
-        raise _refusal(host, what, has_token, error) from None
+        raise refusal(host, what, has_token, error.status, error.body, error.reason) from None
     except _NoJsonError:
         raise ServerError(
             f"{host}: not an answer of Kubeflow Pipelines' API; if this is its user interface, add its path, such as "
@@ -57,14 +57,26 @@ def request(host: str, what: str, has_token: bool) -> Iterator[None]:
         raise ServerError(f"{host}: {_cause(error)}", temporary=True) from None
 
 
-def _refusal(host: str, what: str, has_token: bool, error: kfp_server_api.ApiException) -> ServerError:
-    if error.status == 401:
+def refusal(
+    host: str, what: str, has_token: bool, status: int, body: str | bytes | None, reason: str | None = None
+) -> ServerError:
+    """The error for an answer with another HTTP status than 200.
+
+    Args:
+      host: see `request`.
+      what: see `request`.
+      has_token: see `request`.
+      status: of the answer.
+      body: of the answer, perhaps JSON with a message.
+      reason: what the status means, if the body says nothing.
+    """
+    if status == 401:
         reason = "the server refused the token in KFP_TOKEN" if has_token else "a token is required; set KFP_TOKEN"
         return ServerError(f"{host}: {reason} (401)", 401)
-    reason = _message(error.body) or error.reason or "the server gave no reason"
-    if error.status == 403:
+    reason = _message(body) or reason or "the server gave no reason"
+    if status == 403:
         return ServerError(f"{host}: {what} is not allowed (403): {reason}", 403)
-    return ServerError(f"{host}: {what}: {reason} ({error.status})", error.status, temporary=error.status >= 500)
+    return ServerError(f"{host}: {what}: {reason} ({status})", status, temporary=status >= 500)
 
 
 def limit(rest_client: Any) -> None:
@@ -111,7 +123,7 @@ def _cause(error: BaseException) -> str:
     return f"cannot be reached: {_line(str(cause)).rpartition('): ')[2]}"
 
 
-def _message(body: str | None) -> str:
+def _message(body: str | bytes | None) -> str:
     """The server's message; the key depends on the part of the server that answers."""
     try:
         answer = json.loads(body or "")

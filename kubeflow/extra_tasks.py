@@ -1,20 +1,25 @@
-"""The two tasks that only Kubeflow Pipelines needs.
+"""The tasks that only Kubeflow Pipelines needs.
 
 TFX's drivers do not run there, so OutsideState reads the state of the data before the cache is asked about the stages
-that read the data. A run there fails only if a task fails, so Verdict fails if nothing was pushed.
+that read the data. A run there fails only if a task fails, so Verdict fails if nothing was pushed. Report makes what
+its user interface shows.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from components import run_parameters, state_driver
+from components import code_digest, run_parameters, state_driver
 from config.data import IngestionConfig
-from config.stages import BASELINE_MODEL, EVALUATOR, EXTERNAL_STATE, IMAGE_EXAMPLE_GEN, PUSHER, VERDICT
+from config.stages import BASELINE_MODEL, EVALUATOR, EXTERNAL_STATE, IMAGE_EXAMPLE_GEN, PUSHER, REPORT, VERDICT
+from kubeflow import report
 from kubeflow.package import Package
 
 _STRING = {"parameterType": "STRING"}
+# The types that Kubeflow's user interface draws, without "system.".
+_SHOWN = {report.PAGE: "HTML", report.CLASSIFICATION: "ClassificationMetrics", report.FIGURES: "Metrics"}
 
 
 def add_external_state(
@@ -56,24 +61,65 @@ def add_verdict(package: Package, image: str) -> None:
       image: the container image.
     """
     sources = {"blessing": EVALUATOR, "baseline_model": BASELINE_MODEL, "pushed_model": PUSHER}
-    types = {
-        key: package.component(producer)["outputDefinitions"]["artifacts"][key]["artifactType"]
-        for key, producer in sources.items()
-    }
+    definitions, inputs = _artifacts(package, sources)
     _add(
         package,
         VERDICT,
         _container(image, "verdict", ["{{$}}"]),
-        inputs={"artifacts": {key: {"artifactType": kind} for key, kind in types.items()}},
+        inputs={"artifacts": definitions},
         outputs={},
+        task={"dependentTasks": sorted(sources.values()), "inputs": {"artifacts": inputs}},
+    )
+
+
+def add_report(package: Package, image: str) -> None:
+    """Adds a task that makes the report of the run, whatever the verdict is.
+
+    Args:
+      package: changed in place.
+      image: the container image.
+    """
+    sources = {key: stage for stage, keys in report.READ.items() if stage in package.tasks for key in keys}
+    definitions, inputs = _artifacts(package, sources)
+    # The configuration, and the parameters of the run that replace some of it.
+    parameters, values = (
+        {name: value for name, value in found.items() if name != code_digest.PARAMETER}
+        for found in (
+            package.component(PUSHER)["inputDefinitions"]["parameters"],
+            package.tasks[PUSHER]["inputs"]["parameters"],
+        )
+    )
+    _add(
+        package,
+        REPORT,
+        _container(image, "report", ["{{$}}"]),
+        inputs={"artifacts": definitions, "parameters": parameters},
+        outputs={
+            "artifacts": {
+                key: {"artifactType": {"schemaTitle": f"system.{title}", "schemaVersion": "0.0.1"}}
+                for key, title in _SHOWN.items()
+            }
+        },
         task={
-            "dependentTasks": sorted(sources.values()),
-            "inputs": {
-                "artifacts": {
-                    key: {"taskOutputArtifact": {"producerTask": producer, "outputArtifactKey": key}}
-                    for key, producer in sources.items()
-                }
-            },
+            "dependentTasks": sorted(set(sources.values())),
+            "inputs": {"artifacts": inputs, "parameters": copy.deepcopy(values)},
+        },
+    )
+
+
+def _artifacts(package: Package, sources: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Definitions and sources of input artifacts.
+
+    Args:
+      package: with the tasks that make them.
+      sources: name of the artifact to its task.
+    """
+    outputs = {key: package.component(task)["outputDefinitions"]["artifacts"][key] for key, task in sources.items()}
+    return (
+        {key: {"artifactType": output["artifactType"]} for key, output in outputs.items()},
+        {
+            key: {"taskOutputArtifact": {"producerTask": task, "outputArtifactKey": key}}
+            for key, task in sources.items()
         },
     )
 

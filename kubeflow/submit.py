@@ -179,6 +179,35 @@ def status(config_path: str, options: ServerOptions, as_json: bool = False) -> E
     return _connected(config_path, options, work)
 
 
+def report(run_id: str, options: ServerOptions, output: str | None = None) -> ExitCode:
+    """Downloads the report that a run has made.
+
+    Args:
+      run_id: the server's id of the run.
+      options: of the server; its address is that of the user interface.
+      output: the file to write; None: `report-<run id>.html` in the current folder.
+
+    Raises:
+      BadInputError: if an option or the id is wrong.
+      OSError: if the file cannot be written.
+    """
+    if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", run_id):
+        raise BadInputError(f"RUN: an id is expected; `regraft kubeflow status` lists them. Received: {run_id!r}")
+    host = _checked_host(options)
+    from kubeflow import artifact_store, connection
+    from modules.files import atomic_write
+
+    path = output or f"report-{run_id}.html"
+    try:
+        store = artifact_store.ArtifactStore(host, options.namespace, _token(), options.ca_certificate)
+        atomic_write(path, store.page(run_id))
+    except connection.ServerError as error:
+        print(error, file=sys.stderr)
+        return ExitCode.FAILED
+    print(path)
+    return ExitCode.OK
+
+
 def _connected(
     config_path: str,
     options: ServerOptions,

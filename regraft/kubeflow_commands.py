@@ -12,25 +12,30 @@ from config.errors import ExitCode
 from kubeflow.submit import ServerOptions
 from regraft import options
 
-_SERVER = (
+_ADDRESS = (
     click.option("--host", metavar="URL", envvar="KFP_HOST", show_envvar=True, help="Address of Kubeflow Pipelines."),
     click.option(
         "--namespace", metavar="NAME", envvar="KFP_NAMESPACE", show_envvar=True, help="On a server with several users."
     ),
-    click.option("--experiment", metavar="NAME", help="Default: the pipeline's name."),
     click.option("--ca-certificate", metavar="FILE", help="Certificate of a private authority."),
 )
+_EXPERIMENT = click.option("--experiment", metavar="NAME", help="Default: the pipeline's name.")
 _service_account = click.option(
     "--service-account", metavar="NAME", help="Service account of the pods; default: that of the configuration."
 )
 _EXAMPLE = options.example("export KFP_HOST=https://kubeflow.example.com/pipeline", "regraft kubeflow {} fruit.yaml")
 
 
-def _server_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
-    """Adds the options about the server."""
-    for option in reversed(_SERVER):
+def _of_the_server(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Adds the options that say which server."""
+    for option in reversed(_ADDRESS):
         command = option(command)
     return command
+
+
+def _server_options(command: Callable[..., ExitCode]) -> Callable[..., ExitCode]:
+    """Adds the options about the server and the experiment."""
+    return _of_the_server(_EXPERIMENT(command))
 
 
 @click.group("kubeflow", cls=options.Commands, epilog=_EXAMPLE.format("run"))
@@ -127,3 +132,24 @@ def status(config: str, as_json: bool, **server: Any) -> ExitCode:
     from kubeflow import submit
 
     return submit.status(config, ServerOptions(**server), as_json)
+
+
+@group.command(
+    epilog=options.example(
+        "export KFP_HOST=https://kubeflow.example.com/pipeline",
+        "regraft kubeflow report 5b1d9d9e-93f2-4a3e-9a1c-0a3f0a4f8d0c",
+    )
+)
+@click.argument("run_id", metavar="RUN")
+@click.option(
+    "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Default: report-RUN.html in the current folder."
+)
+@_of_the_server
+def report(run_id: str, output: str | None, **server: Any) -> ExitCode:
+    """Download the report of a run.
+
+    RUN is the id that `run` and `status` print. The address is that of the user interface, which has the files.
+    """
+    from kubeflow import submit
+
+    return submit.report(run_id, ServerOptions(**server), output)

@@ -52,7 +52,7 @@ def widths(backbone: keras.Model) -> tuple[int, ...]:
 
 
 def maps(backbone: keras.Model) -> list[keras.KerasTensor]:
-    """Feature maps at the ends of blocks, from the input on, as `ends` finds them; none if there is none.
+    """All feature maps at the ends of blocks, from the input on; none if there is none.
 
     Args:
       backbone: from images to a feature map or a vector, or as `pooled` gives it.
@@ -61,7 +61,7 @@ def maps(backbone: keras.Model) -> list[keras.KerasTensor]:
     pooled_maps = [layer.input for layer in backbone.layers if layer.name in names]
     if pooled_maps:
         backbone = keras.Model(backbone.input, pooled_maps[-1])
-    return [tensor for tensor in ends(backbone) if len(tensor.shape) == 4]
+    return [tensor for tensor in _all_ends(backbone) if len(tensor.shape) == 4]
 
 
 def ends(backbone: keras.Model) -> list[keras.KerasTensor]:
@@ -73,6 +73,10 @@ def ends(backbone: keras.Model) -> list[keras.KerasTensor]:
     ends, as many as possible, but at least one. In networks whose cells take the outputs of two cells before them
     (NASNet), no single tensor connects the cells; only the stem and the last map count.
     """
+    return _fewer(_all_ends(backbone))
+
+
+def _all_ends(backbone: keras.Model) -> list[keras.KerasTensor]:
     rows: list[list[keras.KerasTensor]] = []
     learned = False  # pixels, scaled or not, are no features
     for node, tensor in trunk.single_tensors(backbone):
@@ -87,7 +91,7 @@ def ends(backbone: keras.Model) -> list[keras.KerasTensor]:
         else:
             rows.append([tensor])
     found = [tensor for row in rows for tensor in _smallest(row) if tensor is not backbone.output]
-    return _fewer([*found, backbone.output])
+    return [*found, backbone.output]
 
 
 def _smallest(row: list[keras.KerasTensor]) -> list[keras.KerasTensor]:

@@ -1,11 +1,12 @@
 """Where a classifier looked: a heat map of the places that speak for its answer.
 
-The method is LayerCAM's (Jiang et al., https://doi.org/10.1109/TIP.2021.3089943), a Grad-CAM that keeps the gradient of
-each place: at a feature map A, of whose values g are the gradients, the heat of a place is the sum of max(0, g * A)
-over its channels. The gradients are those of the contrast: the logit of the answer minus the logsumexp of the others.
+The method is close to LayerCAM (Jiang et al., https://doi.org/10.1109/TIP.2021.3089943), a Grad-CAM that keeps the
+gradient of each place. At a feature map A, of whose values g are the gradients, the heat of a place is the sum of
+max(0, g * (A - mean of A over the places)) over its channels: what the answer would lose if the place looked like the
+rest of the image. The gradients are those of the contrast: the logit of the answer minus the logsumexp of the others.
 
-The feature map is the last one with at least a row for every 16 pixels. Behind the very last map, every place of a
-fine-tuned network knows of the whole image; docs/serving.md has what was measured.
+The feature map is the first one that is as small as the last. In the last one, every place of a fine-tuned network
+knows of the whole image; docs/serving.md has what was measured.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ _log = logging.getLogger("regraft.trainer")
 
 HeatMaps = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
-_STRIDE = 16  # pixels
 _LOGIT_OF_NONE = -1e9  # takes a class out of a logsumexp
 
 
@@ -57,7 +57,8 @@ def of(built: Classifier, mirrored: bool) -> HeatMaps | None:
         (gradients,) = tf.gradients(contrast, [activations])  # of each image alone: no image depends on another
         if gradients is None:
             raise LookupError("the answer has no gradient at the feature map")
-        heat = tf.reduce_sum(tf.nn.relu(gradients * activations), axis=-1)
+        unusual = activations - tf.reduce_mean(activations, axis=[1, 2], keepdims=True)
+        heat = tf.reduce_sum(tf.nn.relu(gradients * unusual), axis=-1)
         if mirrored:
             own, turned = tf.split(heat, 2)
             heat = own + tf.reverse(turned, [2])
@@ -75,9 +76,9 @@ def of(built: Classifier, mirrored: bool) -> HeatMaps | None:
 
 def _feature_map(backbone: keras.Model) -> keras.KerasTensor | None:
     maps = blocks.maps(backbone)
-    least = math.ceil(backbone.input.shape[1] / _STRIDE)
-    chosen = next((one for one in reversed(maps) if one.shape[1] >= least), maps[-1] if maps else None)
-    return None if chosen is None or math.prod(chosen.shape[1:3]) == 1 else chosen
+    if not maps or math.prod(maps[-1].shape[1:3]) == 1:
+        return None
+    return next(one for one in maps if one.shape[1:3] == maps[-1].shape[1:3])
 
 
 def _contrast(logits: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:

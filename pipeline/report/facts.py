@@ -36,13 +36,13 @@ class Facts:
     """What the section shows.
 
     Attributes:
-      times: chart of the stages.
+      times: chart of the stages; None if their times are not known.
       total: seconds of all stages.
       config: the whole configuration as YAML, with defaults.
       versions: name and version of Python, the system and the packages that matter.
     """
 
-    times: Chart
+    times: Chart | None
     total: float
     config: str
     versions: Sequence[tuple[str, str]]
@@ -52,7 +52,7 @@ def collect(run: ReportedRun) -> Facts:
     """Gathers the facts. Versions are those of the program that makes the page."""
     config = run.config.model_dump(mode="json", by_alias=True)
     return Facts(
-        _times(run),
+        _times(run) if run.summary.stages else None,
         sum(stage.seconds for stage in run.summary.stages),
         yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         [("Python", platform.python_version()), ("system", platform.platform()), *_versions()],

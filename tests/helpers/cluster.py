@@ -271,7 +271,10 @@ class _Run:
             (about,) = written.get("artifacts", {}).get(key, {}).get("artifacts", [{}])
             uri = about.get("uri") or artifact["uri"]
             local = _in_pod(folder, uri)
-            if local.exists():
+            if local.is_file():
+                self._cluster.stored(uri).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(local, self._cluster.stored(uri))
+            elif local.exists():
                 shutil.copytree(local, self._cluster.stored(uri))
             metadata = {k: _as_ml_metadata_returns_it(v) for k, v in about.get("metadata", {}).items()}
             metadata |= {"display_name": key, "store_session_info": '{"Provider":"s3"}'}

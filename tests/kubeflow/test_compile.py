@@ -22,7 +22,7 @@ from config.kubeflow import KubeflowConfig, Schedule
 from config.pods import PodConfig, Secret, Toleration, Volume
 from config.stages import STAGES
 from kubeflow import compile as compiler
-from kubeflow import executor_io
+from kubeflow import executor_io, report
 from kubeflow.package import Package
 
 Json = dict[str, Any]
@@ -67,7 +67,8 @@ def test_tfx_can_import_the_type_of_every_artifact(package):
         for task in package.tasks
         for output in package.component(task).get("outputDefinitions", {}).get("artifacts", {}).values()
     ]
-    titles = {yaml.safe_load(executor_io._importable(kind)["instanceSchema"])["title"] for kind in outputs}
+    schemas = [kind["instanceSchema"] for kind in map(executor_io._importable, outputs) if "instanceSchema" in kind]
+    titles = {yaml.safe_load(schema)["title"] for schema in schemas}
     own = {title for title in titles if not title.startswith("tfx.")}
     assert own == {f"components.artifacts.{name}" for name in ("IngestReport", "ImageFeatures", "LabelFindings")}
     for title in own:
@@ -78,7 +79,8 @@ def test_tfx_can_import_the_type_of_every_artifact(package):
 def test_the_stages_are_those_of_every_run(package):
     assert set(package.tasks) == {
         *("OutsideState", "ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"),
-        *("TrunkFeatures", "LabelCheck", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict"),
+        *("TrunkFeatures", "LabelCheck", "Trainer", "BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Report"),
+        "Verdict",
     }
     trainer = package.tasks["Trainer"]["inputs"]["artifacts"]
     assert trainer["features"]["taskOutputArtifact"]["producerTask"] == "TrunkFeatures"
@@ -88,8 +90,25 @@ def test_the_stages_are_those_of_every_run(package):
         task: {name for name, value in _artifacts(package, task).items() if value == "LabelCheck"}
         for task in package.tasks
     }
+    read.pop("Report")
     assert {task: names for task, names in read.items() if names} == {}, "no stage learns from what LabelCheck finds"
     assert package.tasks["Transform"]["dependentTasks"] == ["ExampleValidator", "ImageExampleGen"]
+
+
+def test_the_report_reads_every_stage_and_is_made_of_types_that_kubeflow_draws(package):
+    read = {(task, name) for name, task in _artifacts(package, "Report").items()}
+    wanted = {(stage, name) for stage, names in report.READ.items() for name in names}
+    assert wanted - read == {("Tuner", "tuner_results")}, "this pipeline searches nothing"
+    outputs = package.component("Report")["outputDefinitions"]["artifacts"]
+    assert {name: output["artifactType"]["schemaTitle"] for name, output in outputs.items()} == {
+        "page": "system.HTML",
+        "classification": "system.ClassificationMetrics",
+        "figures": "system.Metrics",
+    }
+    values = package.tasks["Report"]["inputs"]["parameters"]
+    assert values["head_epochs"] == {"componentInputParameter": "head_epochs"}, "the page has the run's parameters"
+    assert "Pusher" in package.tasks["Report"]["dependentTasks"]
+    assert "Report" not in package.tasks["Verdict"]["dependentTasks"], "a refusal does not wait for the report"
 
 
 def _artifacts(package: Package, task: str) -> dict[str, str]:
@@ -167,7 +186,14 @@ def test_only_stages_that_train_get_a_gpu(package):
 
 def test_stages_that_depend_on_more_than_their_inputs_are_never_cached(package):
     cached = {name for name, task in package.tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
-    assert set(package.tasks) - cached == {"OutsideState", "ExampleValidator", "BaselineModel", "Pusher", "Verdict"}
+    assert set(package.tasks) - cached == {
+        "OutsideState",
+        "ExampleValidator",
+        "BaselineModel",
+        "Pusher",
+        "Report",
+        "Verdict",
+    }
 
 
 def test_the_state_of_the_data_is_part_of_the_cache_key(package):
@@ -625,7 +651,7 @@ def test_the_command_writes_the_package_and_prints_its_contents(tmp_path, capfd)
     spec, platform = yaml.safe_load_all(output.read_text(encoding="utf-8"))
     assert spec["pipelineInfo"]["name"] == "colours" and "kubernetes" in platform["platforms"]
     tasks, parameters, log = capfd.readouterr().out.splitlines()
-    assert tasks == f"{output}: 14 tasks; with a GPU: TrunkFeatures, Trainer"
+    assert tasks == f"{output}: 15 tasks; with a GPU: TrunkFeatures, Trainer"
     assert parameters.startswith("parameters: bless_anyway, data_path, ") and "head_epochs" in parameters
     assert log == f"details: {output.with_suffix('.log')}" and output.with_suffix(".log").is_file()
 

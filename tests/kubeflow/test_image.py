@@ -290,7 +290,7 @@ def test_the_image_starts_every_stage():
         found = json.loads(output("-c", IMPORTS, "run.yaml").splitlines()[-1])
         package = kubeflow_compile.build(kubeflow_compile.load(str(home / "run.yaml")))
         assert found["tasks"] == len(package.tasks)
-        assert found["classes"] == len(package.tasks) - 2  # OutsideState and Verdict have no executors
+        assert found["classes"] == len(package.tasks) - 3  # OutsideState, Report and Verdict have no executors
         assert all(Path(file).is_relative_to(site) for file in found["files"])
         assert files(venv) == before  # nothing is written there, not even bytecode
     assert not folder.exists()

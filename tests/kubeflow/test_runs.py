@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(pod.why_not()), reason=p
 DEMO = pod.CODE / "data" / "traffic_lights.yaml"
 FEW_EPOCHS = {"head_epochs": 2, "fine_tune_epochs": 1}
 KILLED = -9
-AFTER_TRAINING = ("BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Verdict")
+AFTER_TRAINING = ("BaselineModel", "Evaluator", "ServingCheck", "Pusher", "Report", "Verdict")
 
 
 @dataclass
@@ -118,6 +118,23 @@ def test_a_refused_model_is_not_pushed_and_fails_the_run_at_its_verdict(runs):
     assert verdict.exit_codes == [3]  # a verdict is not retried
     assert "at least 1000" in verdict.output
     assert "not pushed: refused by gate" in verdict.output
+
+
+def test_every_run_with_a_verdict_has_a_report_with_its_own_figures(runs):
+    for tasks, blessed, version in ((runs.first, 1, None), (runs.second, 1, 1), (runs.third, 0, 2)):
+        report = tasks["Report"]
+        assert report.state == SUCCEEDED
+        page = runs.cluster.stored(report.artifacts["page"]["uri"]).read_text(encoding="utf-8")
+        assert "No report" not in page, report.output
+        assert "data:image" in page and "regraft kubeflow report run-" in page
+        figures = report.artifacts["figures"]["metadata"]
+        assert figures["blessed"] == blessed
+        assert ("accuracy_change" in figures) == (version is not None)
+        if blessed:
+            pushed = runs.serving.manifest(1 if version is None else 2)
+            assert figures["accuracy"] == pushed["test"]["accuracy"]
+    learned = f"learning_rate: {runs.serving.manifest(2)['config']['training']['head']['learning_rate']}"
+    assert learned in runs.cluster.stored(runs.second["Report"].artifacts["page"]["uri"]).read_text(encoding="utf-8")
 
 
 def test_the_cache_never_answers_for_changed_data(runs):

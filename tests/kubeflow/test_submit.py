@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from config.stages import VERDICT
+from config.stages import REPORT, VERDICT
 from kubeflow import compile as compiler
 from kubeflow import connection, schedule, watch
 from kubeflow.package import Package
@@ -41,7 +41,7 @@ DONE = {"OutsideState": "SUCCEEDED", "Trainer": "SUCCEEDED"}
 
 def small_package() -> Package:
     """A package as compile.build makes it, with three tasks."""
-    names = ("OutsideState", "Trainer", VERDICT)
+    names = ("OutsideState", "Trainer", REPORT, VERDICT)
     types = {"head_epochs": ("NUMBER_INTEGER", 2), "min_accuracy": ("NUMBER_DOUBLE", 0.9)}
     types |= dict.fromkeys(("data_path", "push_directory", "bless_anyway"), ("STRING", ""))
     parameters = {name: {"parameterType": kind, "defaultValue": value} for name, (kind, value) in types.items()}
@@ -139,9 +139,9 @@ def test_a_run_is_uploaded_started_and_waited_for(server, call, capsys):
         "compiling",
         f"fruit: uploaded as version {name}",
         f"run {run['run_id']}: {url}",
-        "pending, 0 of 3 tasks, 0:00:00",
-        "running, 1 of 3 tasks, 0:00:00: OutsideState",
-        "succeeded, 3 of 3 tasks, 0:00:00: Trainer, Verdict",
+        "pending, 0 of 4 tasks, 0:00:00",
+        "running, 1 of 4 tasks, 0:00:00: OutsideState",
+        "succeeded, 3 of 4 tasks, 0:00:00: Trainer, Verdict",
     ]
     assert printed.err == ""
 
@@ -226,6 +226,10 @@ def test_no_wait_prints_the_run_and_its_address(server, call, capsys):
         ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Trainer\n"),
         ("FAILED", {"OutsideState": "FAILED", "Trainer": "FAILED"}, 1, "failed at OutsideState, Trainer\n"),
         ("FAILED", {"Trainer": "FAILED", VERDICT: "FAILED"}, 1, "failed at Trainer, Verdict\n"),
+        ("FAILED", {**DONE, REPORT: "FAILED", VERDICT: "SUCCEEDED"}, 0, "there is no report: the task Report failed\n"),
+        ("FAILED", {**DONE, REPORT: "FAILED", VERDICT: "FAILED"}, 3, "not blessed, nothing was pushed; the log of the"),
+        ("FAILED", {**DONE, "Report-driver": "FAILED", VERDICT: "SUCCEEDED"}, 0, "there is no report"),
+        ("FAILED", {"Trainer": "FAILED", REPORT: "SKIPPED", VERDICT: "SKIPPED"}, 1, "failed at Trainer\n"),
         ("FAILED", {**DONE, "Verdict-driver": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Verdict\n"),
         ("FAILED", {"Trainer-driver": "FAILED", "Trainer": "FAILED"}, 1, "failed at Trainer\n"),
         ("FAILED", {}, 1, "failed at a task that the server does not name\n"),
@@ -277,8 +281,8 @@ def test_a_line_is_printed_only_when_something_changes(server, call, capsys):
     server.script = [running] * 20 + [("SUCCEEDED", DONE)]
     assert call("run") == 0
     assert [line.rpartition(", 0:")[0] for line in capsys.readouterr().out.splitlines()[3:]] == [
-        "running, 1 of 3 tasks",
-        "succeeded, 2 of 3 tasks",
+        "running, 1 of 4 tasks",
+        "succeeded, 2 of 4 tasks",
     ]
 
 

@@ -24,17 +24,26 @@ HEADS = {
 
 
 def backbone(last: str = "map") -> keras.Model:
-    """Two blocks: twice the mean colour of each 8x8 pixels, which is the map to look at, and of each 32x32."""
+    """Three blocks, each with one channel per colour.
+
+    The first two are means of 8x8 pixels; the third is the second, moved by two columns. The map to look at is the
+    second: the first one that is as small as the last.
+    """
     image = keras.Input((SIZE, SIZE, 3))
-    x = keras.layers.Conv2D(3, 8, strides=8, use_bias=False, name="fine")(image)
+    x = keras.layers.Conv2D(3, 4, strides=4, use_bias=False, name="fine")(image)
     x = keras.layers.Add()([x, x])  # ends the block
-    x = keras.layers.Conv2D(3, 4, strides=4, use_bias=False, name="coarse")(x)
+    x = keras.layers.Conv2D(3, 2, strides=2, use_bias=False, name="coarse")(x)
+    x = keras.layers.Add()([x, x])
+    x = keras.layers.Conv2D(3, 5, padding="same", use_bias=False, name="moved")(x)
     if last == "vector":
         x = keras.layers.GlobalAveragePooling2D()(x)
     model = keras.Model(image, x)
-    for name, area in (("fine", 64), ("coarse", 16)):
+    for name, area in (("fine", 16), ("coarse", 4)):
         kernel = model.get_layer(name).kernel
         kernel.assign(np.broadcast_to(np.eye(3), kernel.shape) / area)
+    moved = np.zeros((5, 5, 3, 3), np.float32)
+    moved[2, 0] = np.eye(3)
+    model.get_layer("moved").kernel.assign(moved)
     return model
 
 
@@ -101,10 +110,9 @@ def test_a_model_that_averages_mirror_images_looks_at_both():
         assert np.allclose(own, other[:, ::-1], atol=1e-6) == mirrored
 
 
-def test_a_map_without_heat_is_zero_and_no_number_is_missing():
+def test_an_image_that_is_the_same_everywhere_has_no_heat_and_no_number_is_missing():
     made = built("dense")
-    black = photo(background=0.0)
-    np.testing.assert_array_equal(drawn(made, [black], [1]), np.zeros((1, 12, 12)))
+    np.testing.assert_array_equal(drawn(made, [photo(background=0.5)], [1]), np.zeros((1, 12, 12)))
 
 
 def test_a_backbone_that_ends_with_a_vector_may_have_a_map_inside():
@@ -122,7 +130,7 @@ def test_a_backbone_without_a_map_has_none(caplog):
 
 
 def test_a_head_that_cannot_be_differentiated_has_none(caplog):
-    features = keras.Input((3, 3, 3))
+    features = keras.Input((12, 12, 3))
     rounded = keras.ops.cast(keras.ops.cast(keras.ops.mean(features, axis=(1, 2)), "int32"), "float32")
     head = keras.Model(features, keras.layers.Dense(3, name="head_answer")(rounded))
     own = backbone()
