@@ -155,8 +155,8 @@ def report(folder: str, number: int | None, is_opened: bool, again: bool) -> Exi
 def clean(folder: str, keep_runs: int, dry_run: bool) -> ExitCode:
     """Remove artifacts that are not needed any more.
 
-    The last runs and the versions that are still pushed keep what they need, and every run keeps its verdict. FOLDER is
-    <workspace>/<pipeline name>.
+    The last runs and the versions that are still pushed keep what they need, and every run keeps its verdict and its
+    report. FOLDER is <workspace>/<pipeline name>.
     """
     from pipeline import cleaning
 

@@ -30,6 +30,35 @@ _OPTIONS = (
     "--remote-debugging-port=0",
     "--remote-allow-origins=*",
 )
+_LOW_CONTRASTS = """
+(() => {
+  const luminance = (colour) => {
+    const [red, green, blue] = colour.map((one) => one / 255)
+      .map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+  };
+  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
+  const behind = (element) => {
+    const layers = [];
+    for (let one = element; one; one = one.parentElement) layers.push(channels(getComputedStyle(one).backgroundColor));
+    let colour = [255, 255, 255];
+    for (const layer of layers.reverse()) {
+      const alpha = layer[3] === undefined ? 1 : layer[3];
+      colour = colour.map((one, index) => one * (1 - alpha) + layer[index] * alpha);
+    }
+    return colour;
+  };
+  const low = [];
+  for (const element of document.querySelectorAll("body *:not(svg, svg *, script)")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+    if (!own || !element.checkVisibility()) continue;
+    const pair = [channels(getComputedStyle(element).color), behind(element)].map(luminance).sort((a, b) => b - a);
+    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+    if (ratio < 4.5) low.push([element.tagName, element.className, ratio.toFixed(2), element.textContent.slice(0, 40)]);
+  }
+  return low;
+})()
+"""
 _PATIENCE = 60.0  # seconds; the machine may be busy
 
 
@@ -104,6 +133,12 @@ class Page:
         if "exceptionDetails" in result:
             raise RuntimeError(json.dumps(result["exceptionDetails"]))
         return result["result"].get("value")
+
+    def low_contrasts(self) -> list[list[str]]:
+        """The visible texts with less contrast than WCAG AA demands (4.5): tag, class, contrast and its beginning."""
+        found = self.evaluate(_LOW_CONTRASTS)
+        assert isinstance(found, list)
+        return found
 
     def screenshot(self, whole: bool = True) -> bytes:
         """A PNG of the page, or of the part that a person sees."""

@@ -8,6 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
+import browser
 import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
@@ -218,3 +219,20 @@ def test_a_folder_without_runs_is_an_error(tmp_path):
     with pytest.raises(BadInputError, match="no runs here"):
         history.write(tmp_path, tmp_path / "page.html")
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.skipif(browser.program() is None, reason="needs Chromium: apt install chromium")
+def test_a_browser_shows_the_page_without_an_error_or_a_request(workspace, tmp_path):
+    for accuracy in (0.85, 0.75, 0.9):
+        workspace.run(accuracy, reason=HOSTILE, drift=HOSTILE)
+        workspace.push(blessed_anyway={"reason": HOSTILE, "by": HOSTILE, "failed": [HOSTILE]})
+    file = tmp_path / "history.html"
+    file.write_text(workspace.page(tmp_path), encoding="utf-8")
+    with browser.opened() as tab:
+        for width, is_dark in ((390, False), (1440, True)):
+            tab.open(file, width, is_dark=is_dark)
+            assert tab.errors == []
+            assert tab.requests == [file.as_uri()]
+            assert tab.evaluate("document.documentElement.scrollWidth") <= width
+            assert tab.low_contrasts() == []
+            assert tab.evaluate("document.querySelectorAll('svg').length") > 0

@@ -23,35 +23,6 @@ RUNS = {
     "against production": {"with_baseline": True},
     "120 classes": {"classes": [f"class {number}" for number in range(120)], "images": 240, "with_baseline": True},
 }
-CONTRAST = """
-(() => {
-  const luminance = (colour) => {
-    const [red, green, blue] = colour.map((one) => one / 255)
-      .map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
-  };
-  const channels = (text) => text.match(/[\\d.]+/g).map(Number);
-  const behind = (element) => {
-    const layers = [];
-    for (let one = element; one; one = one.parentElement) layers.push(channels(getComputedStyle(one).backgroundColor));
-    let colour = [255, 255, 255];
-    for (const layer of layers.reverse()) {
-      const alpha = layer[3] === undefined ? 1 : layer[3];
-      colour = colour.map((one, index) => one * (1 - alpha) + layer[index] * alpha);
-    }
-    return colour;
-  };
-  const low = [];
-  for (const element of document.querySelectorAll("body *:not(svg, svg *, script)")) {
-    const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
-    if (!own || !element.checkVisibility()) continue;
-    const pair = [channels(getComputedStyle(element).color), behind(element)].map(luminance).sort((a, b) => b - a);
-    const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
-    if (ratio < 4.5) low.push([element.tagName, element.className, ratio.toFixed(2), element.textContent.slice(0, 40)]);
-  }
-  return low;
-})()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +92,7 @@ def test_the_sliders_move_the_figures(tab, report):
 @pytest.mark.parametrize("is_dark", [False, True])
 def test_texts_have_the_contrast_of_wcag_aa(tab, report, is_dark):
     tab.open(report, is_dark=is_dark)
-    assert tab.evaluate(CONTRAST) == []
+    assert tab.low_contrasts() == []
 
 
 def test_without_scripts_everything_but_the_interaction_is_there(tab, report):
