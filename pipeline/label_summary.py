@@ -38,8 +38,7 @@ def collect(records: Mapping[str, StageRecord]) -> LabelSummary | None:
     if LABEL_CHECK not in records:
         return None
     uri = records[LABEL_CHECK].outputs["label_check"].uri
-    doubtful = (Kind.WRONG, Kind.NEAR_DUPLICATE)
-    found = [one for one in results.read_suspects(uri) if one.split == TEST and one.kind in doubtful]
+    found = [one for one in results.read_suspects(uri) if one.split == TEST and one.kind in results.DOUBTFUL]
     return LabelSummary(results.read_totals(uri), found, os.path.join(uri, results.SUSPECTS))
 
 

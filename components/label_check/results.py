@@ -44,6 +44,9 @@ class Kind(enum.StrEnum):
     OUTLIER = "outlier"
 
 
+DOUBTFUL = (Kind.WRONG, Kind.NEAR_DUPLICATE)  # kinds whose label may be wrong; the others are worth a look
+
+
 @dataclass(frozen=True)
 class Suspect:
     """One image that is worth a look.
@@ -105,7 +108,7 @@ class Totals:
     @property
     def in_test(self) -> int:
         """Test images whose label is likely wrong, or which look like images with another label."""
-        return sum(self.suspects[kind].get(TEST, 0) for kind in (Kind.WRONG, Kind.NEAR_DUPLICATE))
+        return sum(self.suspects[kind].get(TEST, 0) for kind in DOUBTFUL)
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,13 @@ class Labels:
     Attributes:
       kinds: in the order of their names on the page.
       in_test: number of suspects in the test split, by kind.
+      doubtful_in_test: how many of them have a label that may be wrong.
       nearest: key of a test image to the training images that are nearest to it.
     """
 
     kinds: Sequence[Kind]
     in_test: Mapping[str, int]
+    doubtful_in_test: int
     nearest: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
 
     def keys(self, images: Iterable[str]) -> set[str]:
@@ -71,5 +73,6 @@ def collect(run: ReportedRun) -> Labels | None:
             for name, suspects in kinds.items()
         ],
         {name: images for name in kinds if (images := found.totals.suspects[name].get(TEST, 0))},
+        found.totals.in_test,
         found.nearest,
     )

@@ -238,14 +238,17 @@ def test_suspect_labels_and_nearest_training_images_have_their_pictures(tmp_path
         **{"key": train, "path": "train/\udcff.png", "label": "cyan", "likely_label": "<yellow>"},
         **{"split": "train", "score": 0.97, "kind": "likely wrong"},
     )
-    section = labels.Labels([labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, {worst: [near]})
+    section = labels.Labels([labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, 2, {worst: [near]})
     monkeypatch.setattr(labels, "collect", lambda run: section)
     content = page.render(run)
     elements = Elements(content)
     shown = {attributes["alt"]: attributes["src"] for tag, attributes in elements.found if tag == "img"}
     assert shown["training image of <magenta>: train/0003-photo.png"] == shown["image with the label cyan"]
     assert "<yellow>" in elements.texts["bdi"] and "Likely wrong: 41" in elements.texts["h3"]
-    assert "2 likely wrong" in content, "beside the verdict"
+    assert "2 likely wrong" in content and "may be off by up to 6.7" in content, "beside the verdict"
+    section = dataclasses.replace(section, in_test={"check": 3}, doubtful_in_test=0)
+    content = page.render(run)
+    assert "3 to check. No label is likely wrong" in content and "may be off" not in content
 
 
 def test_a_report_that_fails_leaves_the_run_as_it_is(tmp_path, monkeypatch, caplog):
