@@ -118,6 +118,11 @@ class RunConfig(ClassifierConfig):
             return ""
         if reason := self.reason_for_pixels:
             return f"needs kept activations, or each trial would run the whole backbone: {reason}"
+        if self.head.kind == "logistic":
+            return (
+                "head.kind logistic is fitted to its optimum and chooses its penalty itself, so nothing is left to "
+                "search; set head.kind to dense, hidden or conv, or leave tuner out"
+            )
         if not self.search_space:
             return (
                 "nothing is left to search, because the configuration sets every field that is searched by default; "

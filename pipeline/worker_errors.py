@@ -31,6 +31,7 @@ _NEXT = re.compile(
     rf"(?={re.escape(_TRACEBACK)})"
 )
 _JAVA = re.compile(r"^(?:\t+at .+|\t+\.\.\. \d+ .+|Driver stacktrace:.*)$", re.MULTILINE)
+_PYDANTIC = re.compile(r"\n\s*For further information visit https://errors\.pydantic\.dev\S*")  # about its own errors
 _QUERY = re.compile(r",? query: .*", re.DOTALL)  # in errors of ML Metadata
 _ERROR = re.compile(r"([\w.<>]+)(?:: (.*))?", re.DOTALL)
 
@@ -100,6 +101,6 @@ def _name(kind: type[BaseException]) -> str:
 
 def _last_line(text: str) -> str:
     """The last line that has words, without Java's stack, TensorFlow's position in the graph and SQL."""
-    lines = _QUERY.sub("", graph_free(_JAVA.sub("", text))).splitlines()
+    lines = _QUERY.sub("", graph_free(_PYDANTIC.sub("", _JAVA.sub("", text)))).splitlines()
     with_words = [line.strip() for line in lines if any(character.isalnum() for character in line)]
     return with_words[-1] if with_words else text

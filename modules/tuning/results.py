@@ -82,8 +82,9 @@ def log_table(found: Mapping[str, Any]) -> None:
         )
     if compared := found["compared"]:
         _log.info(
-            "  trial %d has a log loss that is lower by %.4f than the configuration's (standard error %.4f)",
-            *(compared["trial"], compared["gain"], compared["standard_error"]),
+            "  trial %d has a log loss that is %s by %.4f than the configuration's (standard error %.4f)",
+            *(compared["trial"], "lower" if compared["gain"] > 0 else "higher"),
+            *(abs(compared["gain"]), compared["standard_error"]),
         )
     kept = found["best"] == CONFIGURED + 1
     _log.info("  best: trial %d%s", found["best"], ", the configuration" if kept else "")

@@ -121,6 +121,13 @@ def test_a_search_of_nothing_is_refused():
         run_config(tuner={}, **content)
 
 
+@pytest.mark.parametrize("tuner", [{}, {"search": {"head.kind": ["dense"]}}])
+def test_a_head_that_is_fitted_to_its_optimum_is_not_searched(tuner):
+    with pytest.raises(ValidationError, match=r"tuner: head\.kind logistic .* set head.kind to dense, hidden or conv"):
+        run_config(quality="fast", tuner=tuner)
+    assert run_config(quality="best", head={"kind": "logistic"}, training={"fine_tune": None}).tuner is None
+
+
 def test_options_of_another_kind_of_head_disappear():
     config = run_config(head={"kind": "conv", "filters": [8], "dropout": 0.1}).classifier
     hidden = search_space.applied(

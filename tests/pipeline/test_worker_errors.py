@@ -13,6 +13,7 @@ import failing
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
 from config.errors import BadInputError
 from modules.backbones.weight_files import WeightFileError
@@ -99,6 +100,12 @@ MESSAGES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 def test_any_message_survives_a_worker(message):
     there = worker_errors.failure(from_worker(WeightFileError(f"{message} [while running 'Step']")))
     assert there == worker_errors.failure(WeightFileError(message)) == Failure(message.strip(), True)
+
+
+def test_an_error_of_pydantic_says_what_is_wrong_and_not_where_to_read_about_pydantic():
+    with pytest.raises(ValidationError) as raised:
+        TypeAdapter(int).validate_python("seven")
+    assert "unable to parse string as an integer" in worker_errors.failure(raised.value).message
 
 
 @given(st.text(), st.lists(MESSAGES))
