@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import difflib
 import enum
+import errno
 import re
 from collections.abc import Iterable
 
 _GRAPH = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:\w+\](?: name: \S*)?")
 _CHECKED = "StringToNumberOp could not correctly convert string: "  # before the messages of decoders.encoded.checked
+
+
+# Errors of a file that do not come from what the user asked for.
+OF_THE_MACHINE = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE),
+        *(errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.ESTALE),
+    )
+)
 
 
 class ExitCode(enum.IntEnum):

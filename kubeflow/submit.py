@@ -188,16 +188,16 @@ def report(run_id: str, options: ServerOptions, output: str | None = None) -> Ex
       output: the file to write; None: `report-<run id>.html` in the current folder.
 
     Raises:
-      BadInputError: if an option or the id is wrong.
-      OSError: if the file cannot be written.
+      BadInputError: if an option or the id is wrong, or the file cannot be written.
     """
     if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", run_id):
         raise BadInputError(f"RUN: an id is expected; `regraft kubeflow status` lists them. Received: {run_id!r}")
     host = _checked_host(options)
     from kubeflow import artifact_store, connection
-    from modules.files import atomic_write
+    from modules.files import atomic_write, check_output
 
     path = output or f"report-{run_id}.html"
+    check_output("--output", path)
     try:
         store = artifact_store.ArtifactStore(host, options.namespace, _token(), options.ca_certificate)
         atomic_write(path, store.page(run_id))

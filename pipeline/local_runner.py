@@ -29,7 +29,7 @@ from config import interruption, loading
 from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
-from modules.files import atomic_write
+from modules.files import atomic_write, check_output
 from pipeline import console, predict, worker_errors
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, temporary_files
 
@@ -183,8 +183,12 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
 
     Returns:
       OK if a run could start; BAD_INPUT, INTERRUPTED or FAILED.
+
+    Raises:
+      BadInputError: if the file cannot be written.
     """
     if json_path is not None:
+        check_output("--json", json_path)
         Path(json_path).unlink(missing_ok=True)  # nobody shall take an old result for that of a check that fails
 
     def work(session: Session) -> ExitCode:

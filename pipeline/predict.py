@@ -42,15 +42,17 @@ def predict(
       OK, or BAD_INPUT if an image could not be used; the other images are answered all the same.
 
     Raises:
-      BadInputError: if the model cannot be used, or has no heat maps although they are asked for.
-      OSError: if a picture cannot be written.
+      BadInputError: if the model cannot be used, has no heat maps although they are asked for, or a picture cannot be
+        written.
     """
     check_is_local(str(model_dir))
+    names = _picture_names(images)
+    for name in names if why_dir is not None else ():
+        files.check_output("--why-dir", Path(why_dir or os.curdir, name))
     version = version_folder(Path(model_dir))
     if damage := damage_of(version):
         print(f"warning: {version}: {damage}", file=sys.stderr)
     model = Model(version)
-    names = _picture_names(images)
     explain = None if why_dir is None else model.heat_maps()
     result = ExitCode.OK
     for image, name in zip(images, names, strict=True):

@@ -20,7 +20,7 @@ from config import loading
 from config.data import DataConfig
 from config.errors import BadInputError, ExitCode, did_you_mean, listed
 from config.section import is_uri, normalize_class_name
-from modules.files import atomic_write
+from modules.files import atomic_write, check_output
 from pipeline.workspace import display_path
 
 LEAVE_OUT = "-"  # as a decision
@@ -66,6 +66,7 @@ def relabel(suspects: str, config_path: str, output: str, terminal: TextIO) -> E
         raise BadInputError(f"--output: a name that ends with .csv is expected. Received: {output!r}")
     if target.exists():
         raise BadInputError(f"--output: {display_path(target)}: exists already; name another file")
+    check_output("--output", target)
     data = loading.load(config_path).data
     if data.source not in ("folders", "manifest"):
         raise BadInputError(

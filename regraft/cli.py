@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from config import interruption
-from config.errors import BadInputError, ExitCode
+from config.errors import OF_THE_MACHINE, BadInputError, ExitCode
 from pipeline import metadata_lock, system_errors
 from regraft import completion, kubeflow_commands, labels, models, options, runs
 
@@ -33,7 +33,7 @@ class _Regraft(options.Commands):
             click.echo(str(error), err=True)
             return ExitCode.BAD_INPUT
         except OSError as error:
-            if error.errno in system_errors.OF_THE_MACHINE:
+            if error.errno in OF_THE_MACHINE:
                 click.echo(system_errors.sentence(str(error)), err=True)
                 return ExitCode.FAILED
             if error.filename is None:

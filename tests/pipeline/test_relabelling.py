@@ -153,6 +153,11 @@ def test_an_existing_file_is_not_overwritten(relabel, tmp_path):
     assert (tmp_path / "labels.csv").read_text() == "mine"
 
 
+def test_a_manifest_that_cannot_be_written_is_refused_before_the_images_are_read():
+    with pytest.raises(BadInputError, match=r"^--output: /proc/x: the folder cannot be made"):
+        relabelling.relabel("nowhere.csv", "nowhere.yaml", "/proc/x/labels.csv", io.StringIO())
+
+
 def test_a_name_that_no_manifest_can_hold_is_refused(relabel, tmp_path):
     (tmp_path / "photos/cyan/0.png").rename(tmp_path / "photos/cyan" / "\udcff.png")
     with pytest.raises(BadInputError, match="the name is not UTF-8"):

@@ -203,6 +203,29 @@ def test_bad_input_is_one_message(arguments, message, capsys):
     assert message in printed.err and "Traceback" not in printed.err and printed.out == ""
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["history", "nowhere", "--html"],
+        ["check", "nowhere.yaml", "--json"],
+        ["kubeflow", "report", "1", "--host", "http://localhost:1", "--output"],
+        ["predict", "nowhere", "photo.jpg", "--why", "--why-dir"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(arguments, capsys):
+    assert command_line.run(*arguments, "/proc/x/out") == 2
+    folder = "/proc/x/out" if arguments[0] == "predict" else "/proc/x"
+    reason = "the folder cannot be made (No such file or directory)"
+    assert capsys.readouterr().err == f"{arguments[-1]}: {folder}: {reason}\n"
+
+
+def test_a_folder_in_the_place_of_a_picture_is_named(tmp_path, capsys):
+    (tmp_path / "photo.jpg.why.png").mkdir()
+    assert command_line.run("predict", "nowhere", "photo.jpg", "--why") == 2
+    assert capsys.readouterr().err == "--why-dir: photo.jpg.why.png: Is a directory\n"
+
+
 @pytest.mark.parametrize("code", ExitCode)
 @pytest.mark.parametrize("arguments", [["run", "x.yaml"], ["kubeflow", "run", "x.yaml"]])
 def test_the_result_is_the_exit_code(code, arguments, monkeypatch):
