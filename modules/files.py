@@ -62,32 +62,45 @@ def check_output(option: str, path: str | Path) -> None:
     if "://" in str(path):
         return
     target = Path(path)
-    try:
+    with _refused(option):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        check_folder(target.parent, target)
+        _try_folder(target.parent, target)
+
+
+def check_output_folder(option: str, folder: str | Path) -> None:
+    """Tries whether files can be written to a folder, which may be missing; leaves nothing behind.
+
+    Args:
+      option: or field, that names the folder.
+      folder: its path on the local file system.
+
+    Raises:
+      BadInputError: if the folder, or a file in it, cannot be made.
+      OSError: if the machine is at fault, such as a full disk.
+    """
+    with _refused(option):
+        _try_folder(Path(folder), Path(folder))
+
+
+@contextlib.contextmanager
+def _refused(option: str) -> Iterator[None]:
+    """An OSError that is not the machine's fault becomes a BadInputError about an option."""
+    try:
+        yield
     except OSError as error:
         if error.errno in OF_THE_MACHINE:
             raise
         raise BadInputError(f"{option}: {error.filename}: {error.strerror}") from None
 
 
-def check_folder(folder: str | Path, file: str | Path | None = None) -> None:
-    """Tries whether files can be written to a folder, which may be missing; leaves nothing behind.
-
-    Args:
-      folder: its path.
-      file: one in the folder, which errors name; None: they name the folder.
-
-    Raises:
-      OSError: if they cannot be written.
-    """
-    folder = Path(folder)
+def _try_folder(folder: Path, named: Path) -> None:
+    """Makes and removes a file in a folder, and the folder if it is missing; errors are about the path `named`."""
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    temporary = _temporary(Path(file) if file else folder / "file")
+    temporary = _temporary(folder / named.name)
     try:
         make_folder(folder)
-        with errors_name(file or folder):
+        with errors_name(named):
             temporary.touch()
             temporary.unlink()
     finally:

@@ -29,7 +29,7 @@ from config import interruption, loading
 from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
-from modules.files import atomic_write, check_output
+from modules.files import atomic_write, check_output, check_output_folder
 from pipeline import console, predict, worker_errors
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, temporary_files
 
@@ -260,6 +260,8 @@ def _open_session(
         folder = RunFolder(workspace, config.name)
         classes = _check_images(config, config_path, folder)
         _check_docker(config)
+        if builds_model and config.push.directory:
+            check_output_folder(f"{config_path}: push.directory", config.push.directory)
         folders.append(config.push.directory or folder.serving)
         _check_production(str(folders[-1]))
         with folder.locked(), temporary_files():

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import BadInputError
-from modules.files import atomic_write, check_output, fingerprint, link_without_pattern
+from modules.files import atomic_write, check_output, check_output_folder, fingerprint, link_without_pattern
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -65,6 +65,14 @@ def test_an_output_that_cannot_be_written_is_named_with_its_option(tmp_path, mon
     monkeypatch.setattr(Path, "touch", refuse)
     with pytest.raises(BadInputError, match=rf"^--json: {tmp_path}/file: Permission denied$"):
         check_output("--json", tmp_path / "file")
+
+
+def test_a_folder_for_outputs_is_tried_and_left_as_it_is(tmp_path):
+    check_output_folder("push.directory", tmp_path / "new" / "folder")
+    check_output_folder("push.directory", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BadInputError, match=r"^push.directory: /proc/x: the folder cannot be made"):
+        check_output_folder("push.directory", "/proc/x")
 
 
 def test_a_full_disk_is_no_fault_of_the_option(tmp_path, monkeypatch):
