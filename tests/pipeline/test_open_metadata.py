@@ -21,7 +21,7 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from pipeline import open_metadata, unfinished
 from pipeline.run_metadata import Stop
 from pipeline.workspace import RunFolder
-from regraft import cli
+from regraft import commands
 
 COMMANDS = (["history"], ["explain"], ["clean", "--dry-run"], ["clean"])
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -79,7 +79,7 @@ def folder(original, tmp_path):
 
 
 def call(command, folder):
-    return CliRunner().invoke(cli.main, [command[0], str(folder), *command[1:]])
+    return CliRunner().invoke(commands.main, [command[0], str(folder), *command[1:]])
 
 
 def content(folder):

@@ -22,11 +22,12 @@ from config.errors import BadInputError, ExitCode
 from kubeflow import submit
 from pipeline import local_runner, predict
 from regraft import cli
+from regraft.commands import main
 
 ROOT = Path(__file__).parents[2]
 
 
-def commands(group: click.Group = cli.main, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(group: click.Group = main, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command and group, with its words behind `regraft`."""
     yield path, group
     for name, command in group.commands.items():
@@ -144,6 +145,26 @@ def test_a_missing_configuration_is_refused_before_tensorflow_is_loaded(command)
     assert done.returncode == 2 and not loaded & {"tensorflow", "tfx", "apache_beam"}
     (line,) = done.stderr.splitlines()
     assert line.startswith("nowhere.yaml: there is no such configuration file")
+
+
+_INTERRUPTED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+class Interrupter:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupter)
+from regraft.cli import main
+main(["--help"])
+"""
+
+
+@pytest.mark.parametrize("module", ["config.interruption", "regraft.commands", "pydantic"])
+def test_ctrl_c_while_the_project_is_loaded_is_one_line(module):
+    program = _INTERRUPTED.format(module=module)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 # arguments and exit codes
