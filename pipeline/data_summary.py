@@ -114,8 +114,9 @@ def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, Cl
     )
     for note in _notes(counts):
         print(note, file=terminal)
-    if counts.quarantined or counts.duplicates or counts.look_alikes or any(counts.near_duplicates.values()):
-        print(f"lists of quarantined images and duplicates: {display_path(summary.report)}", file=terminal)
+    if kinds := list(_listed_kinds(counts)):
+        names = " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+        print(f"lists of {names}: {display_path(summary.report)}", file=terminal)
 
 
 def print_warnings(summary: DataSummary, terminal: TextIO) -> None:
@@ -149,6 +150,16 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
             f"even a model without a mistake could not prove an accuracy of {gate.min_accuracy:.0%}: that takes "
             f"{needed} test images ({sure})"
         )
+
+
+def _listed_kinds(counts: Counts) -> Iterator[str]:
+    """What the lists beside the examples have."""
+    if counts.quarantined:
+        yield "quarantined images"
+    if counts.duplicates:
+        yield "duplicates"
+    if counts.look_alikes or any(counts.near_duplicates.values()):
+        yield "near-duplicates"
 
 
 def _notes(counts: Counts) -> Iterator[str]:

@@ -106,6 +106,24 @@ def test_folders_of_splits_and_clutter_are_told_in_a_line_each(collect):
     assert "folders" not in quiet and "ignored" not in quiet
 
 
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ({}, ""),
+        ({"look_alikes": 2}, "lists of near-duplicates: "),
+        ({"near_duplicates": {"test": 2}}, "lists of near-duplicates: "),
+        ({"quarantined": 1, "duplicates": 3}, "lists of quarantined images and duplicates: "),
+        (
+            {"quarantined": 1, "duplicates": 3, "look_alikes": 2},
+            "lists of quarantined images, duplicates and near-duplicates: ",
+        ),
+    ],
+)
+def test_the_line_about_lists_names_what_they_have(collect, found, line):
+    lines = printed(collect(dataclasses.replace(counts(red=60), **found), GateConfig())).splitlines()
+    assert [one.partition("/")[0] for one in lines if one.startswith("lists of ")] == [line] * bool(line)
+
+
 def test_changes_of_the_data_are_warnings(collect):
     finding = drift_findings.Finding("image/label", "new classes", drift.WARN)
     summary = collect(counts(red=60), GateConfig(), (finding,))
