@@ -71,10 +71,10 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …` for a misspelt name; empty if no known name is like it."""
+    """The end of a sentence about a misspelt name: `; did you mean …?`, or a full stop if no known name is like it."""
     by_lower_case = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.75)
-    return f"; did you mean {by_lower_case[close[0]]!r}" if close else ""
+    return f"; did you mean {by_lower_case[close[0]]!r}?" if close else "."
 
 
 def op_message(message: str) -> str:

@@ -235,7 +235,7 @@ def _checked_host(options: ServerOptions) -> str:
     if not options.host or not _is_address(options.host):
         raise BadInputError(
             "--host: an address with http:// or https:// is expected; the environment variable KFP_HOST also sets it. "
-            f"Received: {options.host!r}"
+            + (f"Received: {options.host!r}" if options.host else "No address was given")
         )
     if re.search(r"[^!-~]", _token() or ""):
         raise BadInputError(f"{_TOKEN}: a token without spaces and line breaks is expected")

@@ -125,6 +125,21 @@ def print_warnings(summary: DataSummary, terminal: TextIO) -> None:
         print(f"warning: {warning}", file=terminal)
 
 
+def gate_warnings(counts: Counts, gate: GateConfig) -> Iterator[str]:
+    """Why the gate would refuse every model, in sentences.
+
+    Args:
+      counts: of the images.
+      gate: of the configuration.
+    """
+    images = counts.examples(TEST)
+    if images < gate.min_test_examples:
+        yield (
+            f"the gate would refuse every model: {images} test images, and gate.min_test_examples is "
+            f"{gate.min_test_examples}"
+        )
+
+
 def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
     """What a verdict on this many test images could show, in sentences.
 
@@ -133,11 +148,6 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
       gate: of the configuration.
     """
     images, sure = counts.examples(TEST), f"{gate.confidence:.0%} confidence"
-    if images < gate.min_test_examples:
-        yield (
-            f"the gate would refuse every model: {images} test images, and gate.min_test_examples is "
-            f"{gate.min_test_examples}"
-        )
     needed = confidence.images_for_share(gate.min_accuracy, gate.confidence)
     right = math.ceil(gate.min_accuracy * images - 1e-9)  # the fewest that reach the bound
     low, high = confidence.share_bounds(right, images, gate.confidence)

@@ -201,6 +201,7 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
             )
         )
         found = data_summary.collect(runner.records, session.config.gate)
+        found.warnings.extend(data_summary.gate_warnings(found.counts, session.config.gate))
         data_summary.print_table(found, session.terminal)
         data_summary.print_warnings(found, session.terminal)
         for line in data_summary.gate_power(found.counts, session.config.gate):
@@ -209,12 +210,17 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
             content = {"data": data_summary.as_json(found), "warnings": found.warnings}
             atomic_write(json_path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         print(
-            f"no errors found, and nothing was trained; to train: regraft run {display_path(config_path)}",
+            f"no errors, {_counted(len(found.warnings))}; nothing was trained; to train: regraft run "
+            f"{display_path(config_path)}",
             file=session.terminal,
         )
         return ExitCode.OK
 
     return _session(config_path, workspace, work, builds_model=True)
+
+
+def _counted(warnings: int) -> str:
+    return {0: "no warnings", 1: "1 warning"}.get(warnings, f"{warnings} warnings")
 
 
 def _session(

@@ -162,7 +162,7 @@ def _decided_label(decision: str, classes: Sequence[str]) -> str:
     if decision not in (LEAVE_OUT, *classes):
         raise BadInputError(
             f"{DECISION}: a class, or {LEAVE_OUT} to leave the image out, is expected"
-            f"{did_you_mean(decision, classes)}. Received: {decision!r}"
+            f"{did_you_mean(decision, classes)} Received: {decision!r}"
         )
     return decision
 
