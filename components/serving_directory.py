@@ -115,6 +115,15 @@ class ServingDirectory:
         """The version that was rolled back and whose model has the fingerprint `candidate`; None if there is none."""
         return self._rolled_back().get(candidate)
 
+    def is_rolled_back(self, version: int) -> bool:
+        """Whether the model of a version is rolled back; also of a version that is not in the folder any more."""
+        rolled_back = self._rolled_back()
+        return version in rolled_back.values() or self.manifest(version).get("fingerprint") in rolled_back
+
+    def is_same_folder(self, identity: str) -> bool:
+        """Whether `identity` gave this id: the folder was not deleted and made again since."""
+        return self._state().get("identity") == identity
+
     def data_of_current(self) -> DataRecord | None:
         """The data that the current version was trained on; None if there is no version, or it has no such files."""
         for version in self.versions()[-1:]:

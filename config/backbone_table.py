@@ -122,7 +122,7 @@ def get(name: str) -> BackboneRow:
       BackboneError: if the table has no such row.
     """
     if name not in BACKBONES:
-        raise BackboneError(f"backbones are {', '.join(BACKBONES)}{did_you_mean(name, BACKBONES)}. Received: {name!r}")
+        raise BackboneError(f"backbones are {', '.join(BACKBONES)}{did_you_mean(name, BACKBONES)} Received: {name!r}")
     return BACKBONES[name]
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import difflib
 import enum
+import errno
 import re
 from collections.abc import Iterable
 
 _GRAPH = re.compile(r"\{\{(?:function_)?node [^}]*\}\}\s*|\s*\[Op:\w+\](?: name: \S*)?")
 _CHECKED = "StringToNumberOp could not correctly convert string: "  # before the messages of decoders.encoded.checked
+
+
+# Errors of a file that do not come from what the user asked for.
+OF_THE_MACHINE = frozenset(
+    (
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE),
+        *(errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.ESTALE),
+    )
+)
 
 
 class ExitCode(enum.IntEnum):
@@ -61,10 +71,10 @@ def listed(names: Iterable[str], most: int = 5) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """`; did you mean …` for a misspelt name; empty if no known name is like it."""
+    """The end of a sentence about a misspelt name: `; did you mean …?`, or a full stop if no known name is like it."""
     by_lower_case = {candidate.lower(): candidate for candidate in known}
     close = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.75)
-    return f"; did you mean {by_lower_case[close[0]]!r}" if close else ""
+    return f"; did you mean {by_lower_case[close[0]]!r}?" if close else "."
 
 
 def op_message(message: str) -> str:

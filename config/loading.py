@@ -101,7 +101,7 @@ def _fault(detail: Any, document: Document) -> str:
     if written and detail["type"] == "string_type":
         return f"{where}: {written.advice}"
     if detail["type"] == "extra_forbidden":
-        return f"{where}: no such field; {_allowed_fields(detail['loc'])}. Received: {detail['input']!r}"
+        return f"{where}: no such field; {_allowed_fields(detail['loc'])} Received: {detail['input']!r}"
     if detail["type"] == "model_type":
         return f"{where}: a mapping of fields is expected. Received: {detail['input']!r}"
     message = detail["msg"].removeprefix("Value error, ")

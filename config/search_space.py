@@ -179,7 +179,8 @@ def _is_set(config: Section, path: str) -> bool:
 def _check(config: ClassifierConfig, path: str, values: list[Any]) -> None:
     if path not in searchable():
         raise ValueError(
-            f"tuner.search.{path}: cannot be searched; docs/tuning.md says which can{did_you_mean(path, searchable())}"
+            f"tuner.search.{path}: cannot be searched; docs/tuning.md says which can"
+            f"{did_you_mean(path, searchable()).rstrip('.')}"
         )
     if not values:
         raise ValueError(f"tuner.search.{path}: one value or more is expected. Received: none")

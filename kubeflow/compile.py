@@ -12,6 +12,7 @@ from config.run import RunConfig
 from config.stages import EXTERNAL_STATE, LABEL_CHECK, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES, TUNER
 from kubeflow.entrypoint import SHARED_FOLDER
 from kubeflow.package import Package
+from modules.files import check_output, make_folder
 from pipeline import console
 
 DEFAULT_FOLDER = Path("build/kubeflow")
@@ -32,7 +33,8 @@ def to_file(config_path: str, output: Path | None = None) -> ExitCode:
     """
     config = load(config_path)
     output = output or DEFAULT_FOLDER / f"{config.name}.yaml"
-    _check_output(output)
+    check_output("--output", output)
+    make_folder(output.parent)
     log = output.with_suffix(".log")
     with console.redirected(log):
         package = build(config)
@@ -42,15 +44,6 @@ def to_file(config_path: str, output: Path | None = None) -> ExitCode:
     print(f"parameters: {', '.join(sorted(package.parameters))}")
     print(f"details: {log}")
     return ExitCode.OK
-
-
-def _check_output(output: Path) -> None:
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInputError(f"--output: {output.parent}: cannot be created: {error.strerror}") from None
-    if output.is_dir():
-        raise BadInputError(f"--output: {output}: is a folder; name a file")
 
 
 def load(config_path: str) -> RunConfig:

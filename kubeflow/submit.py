@@ -188,16 +188,16 @@ def report(run_id: str, options: ServerOptions, output: str | None = None) -> Ex
       output: the file to write; None: `report-<run id>.html` in the current folder.
 
     Raises:
-      BadInputError: if an option or the id is wrong.
-      OSError: if the file cannot be written.
+      BadInputError: if an option or the id is wrong, or the file cannot be written.
     """
     if not re.fullmatch(r"[0-9A-Za-z-]{1,64}", run_id):
         raise BadInputError(f"RUN: an id is expected; `regraft kubeflow status` lists them. Received: {run_id!r}")
     host = _checked_host(options)
     from kubeflow import artifact_store, connection
-    from modules.files import atomic_write
+    from modules.files import atomic_write, check_output
 
     path = output or f"report-{run_id}.html"
+    check_output("--output", path)
     try:
         store = artifact_store.ArtifactStore(host, options.namespace, _token(), options.ca_certificate)
         atomic_write(path, store.page(run_id))
@@ -235,7 +235,7 @@ def _checked_host(options: ServerOptions) -> str:
     if not options.host or not _is_address(options.host):
         raise BadInputError(
             "--host: an address with http:// or https:// is expected; the environment variable KFP_HOST also sets it. "
-            f"Received: {options.host!r}"
+            + (f"Received: {options.host!r}" if options.host else "No address was given")
         )
     if re.search(r"[^!-~]", _token() or ""):
         raise BadInputError(f"{_TOKEN}: a token without spaces and line breaks is expected")

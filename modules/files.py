@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from config.errors import OF_THE_MACHINE, BadInputError
 from config.section import pattern_character, refuse_pattern
 
 _BLOCK = 1 << 20
@@ -23,25 +25,117 @@ def atomic_write(path: str | Path, content: str | bytes, durable: bool = False) 
       durable: whether the content must be on the disk before the file appears; local files only.
 
     Raises:
-      OSError: if it cannot be written.
+      OSError: if it cannot be written; it names `path`, not the temporary file.
     """
     encoded = content.encode("utf-8") if isinstance(content, str) else content
     if "://" in str(path):
         _write_uri(str(path), encoded)
         return
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    make_folder(target.parent)
+    temporary = _temporary(target)
+    with errors_name(target):
+        try:
+            with temporary.open("wb") as file:
+                file.write(encoded)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(target)
+        except BaseException:
+            with contextlib.suppress(OSError):  # the first error says more
+                temporary.unlink(missing_ok=True)
+            raise
+
+
+def check_output(option: str, path: str | Path) -> None:
+    """Tries whether a file can be written, before the work whose result it will hold; leaves nothing behind.
+
+    Args:
+      option: that names the file or its folder, such as `--json`.
+      path: of the file; a URI is not tried.
+
+    Raises:
+      BadInputError: if the file, or its folder, cannot be made.
+      OSError: if the machine is at fault, such as a full disk.
+    """
+    if "://" in str(path):
+        return
+    target = Path(path)
+    with _refused(option):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        _try_folder(target.parent, target)
+
+
+def check_output_folder(option: str, folder: str | Path) -> None:
+    """Tries whether files can be written to a folder, which may be missing; leaves nothing behind.
+
+    Args:
+      option: or field, that names the folder.
+      folder: its path on the local file system.
+
+    Raises:
+      BadInputError: if the folder, or a file in it, cannot be made.
+      OSError: if the machine is at fault, such as a full disk.
+    """
+    with _refused(option):
+        _try_folder(Path(folder), Path(folder))
+
+
+@contextlib.contextmanager
+def _refused(option: str) -> Iterator[None]:
+    """An OSError that is not the machine's fault becomes a BadInputError about an option."""
     try:
-        with temporary.open("wb") as file:
-            file.write(encoded)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        yield
+    except OSError as error:
+        if error.errno in OF_THE_MACHINE:
+            raise
+        raise BadInputError(f"{option}: {error.filename}: {error.strerror}") from None
+
+
+def _try_folder(folder: Path, named: Path) -> None:
+    """Makes and removes a file in a folder, and the folder if it is missing; errors are about the path `named`."""
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    temporary = _temporary(folder / named.name)
+    try:
+        make_folder(folder)
+        with errors_name(named):
+            temporary.touch()
+            temporary.unlink()
+    finally:
+        for made in missing:  # the innermost first
+            with contextlib.suppress(OSError):
+                made.rmdir()
+
+
+def make_folder(folder: str | Path) -> None:
+    """Makes a folder and those around it, where they are missing.
+
+    Raises:
+      OSError: if it cannot be made; it names `folder`, and says so.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = errno.ENOTDIR if isinstance(error, FileExistsError) else error.errno or errno.EIO
+        raise OSError(reason, f"the folder cannot be made ({os.strerror(reason)})", str(folder)) from error
+
+
+@contextlib.contextmanager
+def errors_name(path: str | Path) -> Iterator[None]:
+    """An OSError about a file names this path: the one that a person knows, not that of a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _temporary(target: Path) -> Path:
+    """Where a file is written before it gets its name."""
+    return target.with_name(f".{target.name}.{os.getpid()}.tmp")
 
 
 def printable(text: str) -> str:

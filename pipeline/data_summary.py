@@ -114,14 +114,30 @@ def print_table(summary: DataSummary, terminal: TextIO, figures: Mapping[str, Cl
     )
     for note in _notes(counts):
         print(note, file=terminal)
-    if counts.quarantined or counts.duplicates or counts.look_alikes or any(counts.near_duplicates.values()):
-        print(f"lists of quarantined images and duplicates: {display_path(summary.report)}", file=terminal)
+    if kinds := list(_listed_kinds(counts)):
+        names = " and ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+        print(f"lists of {names}: {display_path(summary.report)}", file=terminal)
 
 
 def print_warnings(summary: DataSummary, terminal: TextIO) -> None:
     """Prints one line per warning."""
     for warning in summary.warnings:
         print(f"warning: {warning}", file=terminal)
+
+
+def gate_warnings(counts: Counts, gate: GateConfig) -> Iterator[str]:
+    """Why the gate would refuse every model, in sentences.
+
+    Args:
+      counts: of the images.
+      gate: of the configuration.
+    """
+    images = counts.examples(TEST)
+    if images < gate.min_test_examples:
+        yield (
+            f"the gate would refuse every model: {images} test images, and gate.min_test_examples is "
+            f"{gate.min_test_examples}"
+        )
 
 
 def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
@@ -132,11 +148,6 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
       gate: of the configuration.
     """
     images, sure = counts.examples(TEST), f"{gate.confidence:.0%} confidence"
-    if images < gate.min_test_examples:
-        yield (
-            f"the gate would refuse every model: {images} test images, and gate.min_test_examples is "
-            f"{gate.min_test_examples}"
-        )
     needed = confidence.images_for_share(gate.min_accuracy, gate.confidence)
     right = math.ceil(gate.min_accuracy * images - 1e-9)  # the fewest that reach the bound
     low, high = confidence.share_bounds(right, images, gate.confidence)
@@ -149,6 +160,16 @@ def gate_power(counts: Counts, gate: GateConfig) -> Iterator[str]:
             f"even a model without a mistake could not prove an accuracy of {gate.min_accuracy:.0%}: that takes "
             f"{needed} test images ({sure})"
         )
+
+
+def _listed_kinds(counts: Counts) -> Iterator[str]:
+    """What the lists beside the examples have."""
+    if counts.quarantined:
+        yield "quarantined images"
+    if counts.duplicates:
+        yield "duplicates"
+    if counts.look_alikes or any(counts.near_duplicates.values()):
+        yield "near-duplicates"
 
 
 def _notes(counts: Counts) -> Iterator[str]:

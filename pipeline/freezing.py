@@ -12,7 +12,7 @@ from config.errors import BadInputError, ExitCode
 from config.run import RunConfig
 from config.search_space import FINE_TUNE, LAYERS, NO_LAYERS
 from config.stages import TUNER
-from modules.files import atomic_write
+from modules.files import atomic_write, errors_name
 from modules.tuning import values
 from pipeline.workspace import RunFolder, display_path
 
@@ -108,7 +108,8 @@ def _check(config: RunConfig, tuned: dict[str, Any], frozen: str, config_path: s
     """
     beside = Path(config_path).resolve().with_name(f".{Path(config_path).name}.freezing.tmp")
     try:
-        beside.write_text(frozen, encoding="utf-8")
+        with errors_name(config_path):
+            beside.write_text(frozen, encoding="utf-8")
         loaded = loading.load(beside)
     finally:
         beside.unlink(missing_ok=True)

@@ -104,8 +104,8 @@ def signature(model: Any, version: Path) -> Any:
     """
     if EXPLAIN not in model.signatures:
         raise BadInputError(
-            f"{version}: the model draws no heat maps (it has no signature {EXPLAIN}); a version has them if Regraft "
-            "after 0.4 has trained it and its backbone has a feature map, so train again, or leave out --why"
+            f"{version}: the model draws no heat maps (it has no signature {EXPLAIN}): its backbone has no feature "
+            "map, or it was trained before Regraft made the signature; train again, or leave out --why"
         )
     return model.signatures[EXPLAIN]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 from collections.abc import Iterator
@@ -15,12 +16,14 @@ import rich.table
 from components.evaluator import verdict as verdicts
 from components.pusher import properties
 from components.serving_check import findings
+from components.serving_directory import ServingDirectory, ServingError
 from config.errors import BadInputError
 from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
-from pipeline import console, open_metadata, run_metadata, verdict_table
+from pipeline import console, open_metadata, run_metadata, verdict_table, versions
 from pipeline.run_metadata import RunRecord, StageRecord
 from pipeline.workspace import RunFolder
 
+_OF_PUSHER = ("config", "outside_state")  # parameters; the second is components.state_driver.STATE, without TFX
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError)  # deleted, not JSON, or with other fields
 
 
@@ -36,6 +39,7 @@ class PastRun:
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run.
       outcome: how the run ended, in words.
       is_deleted: whether there was a verdict, and its file was deleted or damaged.
+      since: what was done with the version that it pushed, in words, see `versions.since_push`.
     """
 
     number: int
@@ -45,6 +49,7 @@ class PastRun:
     serving_check: dict[str, Any] | None
     outcome: str
     is_deleted: bool = False
+    since: tuple[str, ...] = ()
 
 
 def past_runs(folder: str | Path) -> list[PastRun]:
@@ -66,7 +71,11 @@ def read(folder: str | Path) -> tuple[RunFolder, list[RunRecord], list[PastRun]]
     with open_metadata.opened(runs) as store:
         records = run_metadata.read_runs(store, str(runs.artifacts))
     running = len(records) if runs.is_in_use() else None
-    return runs, records, [_past_run(number, run, number == running) for number, run in enumerate(records, start=1)]
+    past = [
+        dataclasses.replace(_past_run(number, run, number == running), since=_since_push(run, runs))
+        for number, run in enumerate(records, start=1)
+    ]
+    return runs, records, past
 
 
 def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
@@ -143,6 +152,29 @@ def _past_run(number: int, run: RunRecord, is_running: bool) -> PastRun:
     return PastRun(number, run.started, found, baseline, _serving_check(stages), outcome, is_deleted)
 
 
+def _since_push(run: RunRecord, folder: RunFolder) -> tuple[str, ...]:
+    """What was done with the version that a run pushed; empty if it pushed none, or nothing is known."""
+    stage = run.stages.get(PUSHER)
+    if stage is None or stage.cached:
+        return ()
+    pushed = stage.outputs["pushed_model"].custom_properties
+    if (
+        not pushed["pushed"].int_value
+        or pushed[properties.CURRENT].int_value
+        or pushed[properties.SAME_ANSWERS].int_value
+    ):
+        return ()
+    config, state = (stage.parameters[name].string_value if name in stage.parameters else "" for name in _OF_PUSHER)
+    named = json.loads(config or "{}").get("push", {}).get("directory")
+    directory = ServingDirectory(named or folder.serving)
+    try:
+        if state and not directory.is_same_folder(state.partition(" ")[0]):
+            return ()
+        return tuple(versions.since_push(directory, int(pushed["pushed_version"].string_value)))
+    except ServingError:  # `regraft versions list` says what is damaged
+        return ()
+
+
 def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
     if SERVING_CHECK not in stages:
         return None
@@ -188,4 +220,4 @@ def _row(run: PastRun) -> Iterator[str]:
     yield f"{run.started:%Y-%m-%d %H:%M:%S}"
     yield f"{run.verdict.accuracy:.2%}" if run.verdict and run.verdict.accuracy is not None else "–"
     yield f"version {run.baseline}" if run.baseline else "–"
-    yield run.outcome
+    yield "; ".join([run.outcome, *run.since])

@@ -29,7 +29,7 @@ from config import interruption, loading
 from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
-from modules.files import atomic_write
+from modules.files import atomic_write, check_output, check_output_folder
 from pipeline import console, predict, worker_errors
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, temporary_files
 
@@ -183,8 +183,12 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
 
     Returns:
       OK if a run could start; BAD_INPUT, INTERRUPTED or FAILED.
+
+    Raises:
+      BadInputError: if the file cannot be written.
     """
     if json_path is not None:
+        check_output("--json", json_path)
         Path(json_path).unlink(missing_ok=True)  # nobody shall take an old result for that of a check that fails
 
     def work(session: Session) -> ExitCode:
@@ -197,6 +201,7 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
             )
         )
         found = data_summary.collect(runner.records, session.config.gate)
+        found.warnings.extend(data_summary.gate_warnings(found.counts, session.config.gate))
         data_summary.print_table(found, session.terminal)
         data_summary.print_warnings(found, session.terminal)
         for line in data_summary.gate_power(found.counts, session.config.gate):
@@ -205,12 +210,17 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
             content = {"data": data_summary.as_json(found), "warnings": found.warnings}
             atomic_write(json_path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         print(
-            f"no errors found, and nothing was trained; to train: regraft run {display_path(config_path)}",
+            f"no errors, {_counted(len(found.warnings))}; nothing was trained; to train: regraft run "
+            f"{display_path(config_path)}",
             file=session.terminal,
         )
         return ExitCode.OK
 
     return _session(config_path, workspace, work, builds_model=True)
+
+
+def _counted(warnings: int) -> str:
+    return {0: "no warnings", 1: "1 warning"}.get(warnings, f"{warnings} warnings")
 
 
 def _session(
@@ -256,6 +266,8 @@ def _open_session(
         folder = RunFolder(workspace, config.name)
         classes = _check_images(config, config_path, folder)
         _check_docker(config)
+        if builds_model and config.push.directory:
+            check_output_folder(f"{config_path}: push.directory", config.push.directory)
         folders.append(config.push.directory or folder.serving)
         _check_production(str(folders[-1]))
         with folder.locked(), temporary_files():

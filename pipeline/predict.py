@@ -1,6 +1,6 @@
 """Asks a pushed model about images: for `regraft predict`.
 
-It needs TensorFlow and no other code of this project: a SavedModel holds everything that a prediction takes.
+It needs TensorFlow and none of the code that made the model: a SavedModel holds everything that a prediction takes.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from modules.serving import class_names
 from pipeline import console, heat_maps
 
 _SERVE_IMAGES = "serve_images"
+_SIGNATURES = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
 _LONGEST_NAME = 200  # bytes of a photo's name in that of its picture; file systems allow 255 for the whole
 
 
@@ -33,24 +34,26 @@ def predict(
 
     Args:
       model_dir: a version's folder, or a folder of numbered versions, of which the newest is used.
-      images: JPEG, PNG, GIF or BMP files.
+      images: files that TensorFlow can decode: JPEG, PNG, GIF, BMP or WebP.
       terminal: where to print.
       why_dir: folder for a picture of each image with its heat map, of which the lines then have the path,
-        `heat_map`; it is made if it is missing. None: no heat maps.
+        `heat_map`; it is made if it is missing, and a file of the picture's name is replaced. None: no heat maps.
 
     Returns:
       OK, or BAD_INPUT if an image could not be used; the other images are answered all the same.
 
     Raises:
-      BadInputError: if the model cannot be used, or has no heat maps although they are asked for.
-      OSError: if a picture cannot be written.
+      BadInputError: if the model cannot be used, has no heat maps although they are asked for, or a picture cannot be
+        written.
     """
     check_is_local(str(model_dir))
+    names = _picture_names(images)
+    for name in names if why_dir is not None else ():
+        files.check_output("--why-dir", Path(why_dir or os.curdir, name))
     version = version_folder(Path(model_dir))
     if damage := damage_of(version):
         print(f"warning: {version}: {damage}", file=sys.stderr)
     model = Model(version)
-    names = _picture_names(images)
     explain = None if why_dir is None else model.heat_maps()
     result = ExitCode.OK
     for image, name in zip(images, names, strict=True):
@@ -165,13 +168,12 @@ class Model:
           BadInputError: if the file cannot be read or decoded.
         """
         try:
-            answer = self._serve(images=self._tf.constant([Path(image).read_bytes()]))
+            encoded = Path(image).read_bytes()
+            answer = self._serve(images=self._tf.constant([encoded]))
         except OSError as error:
             raise BadInputError(f"{image}: cannot be read: {error.strerror}") from None
         except self._tf.errors.InvalidArgumentError as error:
-            raise BadInputError(
-                f"{image}: the served model cannot decode it ({op_message(error.message)}); convert it to JPEG or PNG"
-            ) from None
+            raise BadInputError(f"{image}: {_fault(encoded, op_message(error.message))}") from None
         probabilities = answer["probabilities"][0].numpy()
         return {
             "file": image,
@@ -179,3 +181,24 @@ class Model:
             "probability": float(answer["score"][0]),
             "probabilities": {name: float(value) for name, value in zip(self._classes, probabilities, strict=True)},
         }
+
+
+def _fault(encoded: bytes, message: str) -> str:
+    """What is wrong with an image that the served model cannot decode, and what to do.
+
+    Args:
+      encoded: the file's bytes.
+      message: the model's.
+    """
+    from components.image_example_gen import reference
+    from components.image_example_gen.quarantine import Reason, UnusableError
+
+    convert = f"the served model cannot decode it ({message}); convert it to JPEG or PNG"
+    name = next((name for start, name in _SIGNATURES.items() if encoded.startswith(start)), None)
+    try:
+        reference.load(encoded)
+    except UnusableError as error:
+        is_cut = error.rejection.reason is Reason.TRUNCATED or (name and error.rejection.reason is Reason.NOT_AN_IMAGE)
+        if is_cut:
+            return f"this {name or 'image'} is damaged ({message}); take an intact copy"
+    return convert

@@ -75,10 +75,18 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         try:
             self._run_stages(pipeline, run_id)
         except KeyboardInterrupt:
-            if not metadata_lock.is_locked(self._folder.metadata):  # otherwise the next run does this
-                canceled = unfinished.Execution.CANCELED
-                unfinished.close_executions(self._connection, self._folder.artifacts, canceled, run_id)
+            self._close(run_metadata.Stop.INTERRUPTED, run_id)
             raise
+        except StageFailedError:  # TFX leaves an execution open whose driver failed
+            try:
+                self._close(run_metadata.Stop.FAILED)
+            except Exception:  # the stage's own error says more
+                logging.exception("the failed execution was not closed")
+            raise
+
+    def _close(self, stop: run_metadata.Stop, interrupted_run: str | None = None) -> None:
+        if not metadata_lock.is_locked(self._folder.metadata):  # otherwise the next run does this
+            unfinished.close_executions(self._connection, self._folder.artifacts, stop, interrupted_run)
 
     def _run_stages(self, pipeline: pipeline_pb2.Pipeline, run_id: str) -> None:
         runtime_parameter_utils.substitute_runtime_parameter(

@@ -6,7 +6,6 @@ only as text. So the text decides. The libraries' own text, with TensorFlow's gr
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import shutil
@@ -96,13 +95,6 @@ _CAUSES = (
         "a disk, or the network to it, failed",
         "look for the cause in the machine's log, and try again",
     ),
-)
-# Errors of a file that do not come from what the user asked for.
-OF_THE_MACHINE = frozenset(
-    (
-        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EMFILE, errno.ENFILE),
-        *(errno.ENOMEM, errno.EAGAIN, errno.EIO, errno.ESTALE),
-    )
 )
 # `[Errno 28] No space left on device: 'x'` of Python, and `/x; No space left on device` of TensorFlow.
 _PATHS = (re.compile(r"\[Errno \d+\] [^:]+: b?'([^']+)'"), re.compile(r"((?:\w+://|(?<![\w.])/)[^;:'\"\n]+?)\s*; "))

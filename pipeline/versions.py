@@ -61,6 +61,23 @@ def rows(directory: ServingDirectory) -> Iterator[tuple[str, ...]]:
         yield tuple(_row(directory, version, is_current=version == versions[-1]))
 
 
+def since_push(directory: ServingDirectory, version: int) -> Iterator[str]:
+    """What was done with the model of a pushed version since, in words: made current again, or rolled back.
+
+    Raises:
+      ServingError: if a file of the directory is damaged.
+    """
+    fingerprint = directory.manifest(version).get("fingerprint")
+    for later in (one for one in directory.versions() if one > version and fingerprint):
+        manifest = directory.manifest(later)
+        if manifest.get("fingerprint") == fingerprint and "promoted_from" in manifest:
+            yield f"promoted as version {later}"
+        elif manifest.get("fingerprint") == fingerprint and "rolled_back_from" in manifest:
+            yield f"restored as version {later}"
+    if directory.is_rolled_back(version):
+        yield "rolled back"
+
+
 def roll_back(directory: ServingDirectory, to: int | None, terminal: TextIO) -> None:
     """Makes an earlier version current; runs do not push the other one again.
 

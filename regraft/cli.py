@@ -1,76 +1,34 @@
-"""The command `regraft`.
+"""The entry point of the command `regraft`.
 
-Subcommands import what they need when they run: help, completion and usage errors must not wait for TensorFlow.
+Importing it takes no time, and the signals that end a command are handled before the subcommands are loaded, which
+takes some tenths of a second: Ctrl-C prints one line at any time.
 """
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
-import click
-
-from config import interruption
-from config.errors import BadInputError, ExitCode
-from pipeline import metadata_lock, system_errors
-from regraft import completion, kubeflow_commands, labels, models, options, runs
+import sys
 
 
-class _Regraft(options.Commands):
-    """All subcommands. The result of a subcommand is the exit code."""
+def main(arguments: list[str] | tuple[str, ...] | None = None, prog_name: str | None = None) -> None:
+    """Runs a subcommand, and exits.
 
-    def invoke(self, context: click.Context) -> Any:
-        """Runs a subcommand, and exits; a person sees an expected error as one message."""
-        with interruption.handled():
-            code = self._code(context)
-        context.exit(code)
+    Args:
+      arguments: of the command; None: those of this process.
+      prog_name: the command's name in help texts; None: that of this process.
 
-    def _code(self, context: click.Context) -> Any:
+    Raises:
+      SystemExit: always.
+    """
+    try:
+        from config import interruption
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    with interruption.handled():
         try:
             with interruption.first():
-                return super().invoke(context)
-        except BadInputError as error:
-            click.echo(str(error), err=True)
-            return ExitCode.BAD_INPUT
-        except OSError as error:
-            if error.errno in system_errors.OF_THE_MACHINE:
-                click.echo(system_errors.sentence(str(error)), err=True)
-                return ExitCode.FAILED
-            if error.filename is None:
-                raise
-            click.echo(f"{error.filename}: {error.strerror}", err=True)
-            return ExitCode.BAD_INPUT
-        except metadata_lock.MetadataError as error:
-            click.echo(str(error), err=True)
-            return ExitCode.FAILED
+                from regraft import commands
         except KeyboardInterrupt:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                click.echo(interruption.message(), err=True)
-            return interruption.exit_code()
-
-
-@click.group(
-    cls=_Regraft,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog=options.example("regraft run fruit.yaml"),
-)
-@click.version_option(package_name="regraft", message="%(prog)s %(version)s")
-def main() -> None:
-    """Retrain image classifiers, and promote a model only after it passes every check."""
-
-
-for command in (
-    runs.run,
-    runs.check,
-    runs.freeze,
-    models.predict,
-    labels.relabel,
-    runs.history,
-    runs.explain,
-    runs.report,
-    runs.clean,
-    models.versions,
-    kubeflow_commands.group,
-    completion.completion,
-):
-    main.add_command(command)
+            print(interruption.message(), file=sys.stderr)
+            sys.exit(interruption.exit_code())
+        commands.main(arguments, prog_name=prog_name)

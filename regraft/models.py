@@ -21,12 +21,13 @@ _directory = click.argument("directory", type=click.Path(file_okay=False))
     "--why-dir",
     metavar="DIR",
     type=click.Path(file_okay=False),
-    help="For the pictures of --why; default: here.",
+    help="For the pictures of --why, which replace files of the same name; default: here.",
 )
 def predict(model_dir: str, images: tuple[str, ...], why: bool, why_dir: str | None) -> ExitCode:
     """Classify images; print one JSON object per line.
 
-    MODEL_DIR is a version, or a folder of versions; then the newest is used. IMAGE is a JPEG, PNG, GIF or BMP file.
+    MODEL_DIR is a version, or a folder of versions; then the newest is used. IMAGE is a file that
+    TensorFlow can decode: JPEG, PNG, GIF, BMP or WebP.
     """
     from pipeline import predict as prediction
 

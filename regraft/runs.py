@@ -95,8 +95,10 @@ def history(folder: str, page: str | None) -> ExitCode:
     if page is None:
         past.print_history(past.past_runs(folder), sys.stdout)
         return ExitCode.OK
+    from modules.files import check_output
     from pipeline.report import history as pages
 
+    check_output("--html", page)
     pages.write(folder, page)
     print(page)
     return ExitCode.OK

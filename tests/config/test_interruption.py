@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from config import interruption
 from config.errors import BadInputError
-from regraft import cli
+from regraft import commands
 
 SIGNALS = [
     (signal.SIGINT, 130, "interrupted"),
@@ -63,8 +63,8 @@ def as_itself(number: int) -> None:
 @pytest.mark.parametrize("library", [as_itself, as_system_error, as_bad_input])
 @pytest.mark.parametrize(("number", "code", "message"), SIGNALS)
 def test_a_command_ends_by_a_signal_and_never_with_an_error_of_the_data(monkeypatch, library, number, code, message):
-    monkeypatch.setitem(cli.main.commands, "load", click.Command("load", callback=lambda: library(number)))
-    result = CliRunner().invoke(cli.main, ["load"])
+    monkeypatch.setitem(commands.main.commands, "load", click.Command("load", callback=lambda: library(number)))
+    result = CliRunner().invoke(commands.main, ["load"])
     assert (result.exit_code, result.stderr) == (code, f"{message}\n")
     assert interruption.received() is None, "the next command starts afresh"
 

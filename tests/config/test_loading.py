@@ -137,7 +137,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         ),
         (
             MINIMAL + "backbone: {name: VGG}",
-            "ConvNeXtLarge, ConvNeXtXLarge; did you mean 'VGG19'. Received: 'VGG'",
+            "ConvNeXtLarge, ConvNeXtXLarge; did you mean 'VGG19'? Received: 'VGG'",
         ),
         (
             MINIMAL + "backbone: {image_size: 8}",
@@ -204,7 +204,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             "backbone.saved_model: TensorFlow and TF Serving take the character",
         ),
         (MINIMAL + "backbone: {saved_model: .}", "backbone.saved_model: a folder with a saved_model.pb is expected"),
-        (MINIMAL + "gate: {min_acuracy: 0.9}", "did you mean 'min_accuracy'. Received: 0.9"),
+        (MINIMAL + "gate: {min_acuracy: 0.9}", "did you mean 'min_accuracy'? Received: 0.9"),
         (
             MINIMAL + "push: {directory: 's3://models/served'}",
             "push.directory: s3://models/served: pushed versions",

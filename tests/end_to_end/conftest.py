@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from drawing import colour_tree
 
 from components import code_digest
-from regraft import cli
+from regraft import cli, commands
 
 _SPAWNER = multiprocessing.get_context("forkserver")
 _SPAWNER.set_forkserver_preload(["pipeline.stage_runner", "pipeline.pipeline"])
@@ -123,7 +123,7 @@ def _main(arguments: Sequence[str], terminal: Path, sources: Path | None) -> Non
 @pytest.fixture(scope="session")
 def regraft() -> Callable[..., Result]:
     """Runs a short command of `regraft` in this process."""
-    return lambda *arguments: CliRunner().invoke(cli.main, list(map(str, arguments)))
+    return lambda *arguments: CliRunner().invoke(commands.main, list(map(str, arguments)))
 
 
 @pytest.fixture(scope="session")

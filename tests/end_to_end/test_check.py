@@ -30,7 +30,9 @@ def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photo
     assert re.search(
         r"^\d+ test images: the lowest accuracy that passes, .*, would have the bounds ", checked.output, re.MULTILINE
     )
-    assert lines[-1] == f"no errors found, and nothing was trained; to train: regraft run {config}"
+    warnings = sum(line.startswith("warning: ") for line in lines)
+    counted = {0: "no warnings", 1: "1 warning"}.get(warnings, f"{warnings} warnings")
+    assert lines[-1] == f"no errors, {counted}; nothing was trained; to train: regraft run {config}"
     assert (checked.summary, checked.versions) == (None, [])
 
     found = json.loads((tmp_path / "found.json").read_text())

@@ -656,9 +656,7 @@ def test_the_command_writes_the_package_and_prints_its_contents(tmp_path, capfd)
     assert log == f"details: {output.with_suffix('.log')}" and output.with_suffix(".log").is_file()
 
 
-@pytest.mark.parametrize(
-    ("output", "message"), [("", "is a folder; name a file"), ("file/x.yaml", "cannot be created")]
-)
+@pytest.mark.parametrize(("output", "message"), [("", "Is a directory"), ("file/x.yaml", "the folder cannot be made")])
 def test_the_command_refuses_an_output_that_cannot_be_written(tmp_path, capsys, output, message):
     (tmp_path / "file").touch()
     config = str(packages.write(tmp_path))

@@ -509,7 +509,7 @@ def test_a_wrong_address_is_refused(config, capsys, host):
 
 def test_an_address_is_required(config, capsys):
     assert command_line.run("kubeflow", "status", config) == 2
-    assert "the environment variable KFP_HOST also sets it. Received: None" in capsys.readouterr().err
+    assert "the environment variable KFP_HOST also sets it. No address was given\n" in capsys.readouterr().err
 
 
 def test_a_certificate_that_is_not_there_is_refused(server, call, capsys):

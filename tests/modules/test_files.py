@@ -1,8 +1,10 @@
 import os
+from pathlib import Path
 
 import pytest
 
-from modules.files import atomic_write, fingerprint, link_without_pattern
+from config.errors import BadInputError
+from modules.files import atomic_write, check_output, check_output_folder, fingerprint, link_without_pattern
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -23,6 +25,63 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
         atomic_write(path, "new", durable=True)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path, monkeypatch):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        atomic_write(tmp_path / "folder", "content")
+    assert error.value.filename == str(tmp_path / "folder")
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError) as error:
+        atomic_write(tmp_path / "file", "content")
+    assert (error.value.filename, error.value.strerror) == (str(tmp_path / "file"), "Permission denied")
+    (tmp_path / "no folder").touch()
+    with pytest.raises(NotADirectoryError, match="the folder cannot be made") as error:
+        atomic_write(tmp_path / "no folder" / "file", "content")
+    assert error.value.filename == str(tmp_path / "no folder")
+
+
+def refuse(path: Path, *_: object, **__: object) -> None:
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+def test_an_output_that_can_be_written_is_left_as_it_is(tmp_path):
+    check_output("--json", tmp_path / "new" / "folder" / "file")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_text("mine")
+    check_output("--json", tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+    check_output("--json", "gs://bucket/file")
+
+
+def test_an_output_that_cannot_be_written_is_named_with_its_option(tmp_path, monkeypatch):
+    with pytest.raises(BadInputError, match=rf"^--json: {tmp_path}: Is a directory$"):
+        check_output("--json", tmp_path)
+    with pytest.raises(
+        BadInputError, match=r"^--json: /proc/x: the folder cannot be made \(No such file or directory\)$"
+    ):
+        check_output("--json", "/proc/x/file")
+    monkeypatch.setattr(Path, "touch", refuse)
+    with pytest.raises(BadInputError, match=rf"^--json: {tmp_path}/file: Permission denied$"):
+        check_output("--json", tmp_path / "file")
+
+
+def test_a_folder_for_outputs_is_tried_and_left_as_it_is(tmp_path):
+    check_output_folder("push.directory", tmp_path / "new" / "folder")
+    check_output_folder("push.directory", tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(BadInputError, match=r"^push.directory: /proc/x: the folder cannot be made"):
+        check_output_folder("push.directory", "/proc/x")
+
+
+def test_a_full_disk_is_no_fault_of_the_option(tmp_path, monkeypatch):
+    def fill(path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "touch", fill)
+    with pytest.raises(OSError, match="No space left"):
+        check_output("--json", tmp_path / "file")
 
 
 def test_a_uri_goes_through_tensorflow(tmp_path):

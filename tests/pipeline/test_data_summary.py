@@ -106,6 +106,25 @@ def test_folders_of_splits_and_clutter_are_told_in_a_line_each(collect):
     assert "folders" not in quiet and "ignored" not in quiet
 
 
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        ({}, ""),
+        ({"look_alikes": 2}, "lists of near-duplicates: "),
+        ({"near_duplicates": {"test": 2}}, "lists of near-duplicates: "),
+        ({"quarantined": 1, "duplicates": 3}, "lists of quarantined images and duplicates: "),
+        (
+            {"quarantined": 1, "duplicates": 3, "look_alikes": 2},
+            "lists of quarantined images, duplicates and near-duplicates: ",
+        ),
+    ],
+)
+def test_the_line_about_lists_names_what_they_have(found, line):
+    summary = DataSummary(["red"], dataclasses.replace(counts(red=60), **found), [], [], "/folder")
+    lines = printed(summary).splitlines()
+    assert [one.partition("/")[0] for one in lines if one.startswith("lists of ")] == [line] * bool(line)
+
+
 def test_changes_of_the_data_are_warnings(collect):
     finding = drift_findings.Finding("image/label", "new classes", drift.WARN)
     summary = collect(counts(red=60), GateConfig(), (finding,))
@@ -114,8 +133,11 @@ def test_changes_of_the_data_are_warnings(collect):
 
 
 def test_check_prints_what_the_test_images_can_prove():
-    few = list(data_summary.gate_power(counts(red=10), GateConfig(min_accuracy=0.95, min_test_examples=20)))
-    assert few[0] == "the gate would refuse every model: 10 test images, and gate.min_test_examples is 20"
+    gate = GateConfig(min_accuracy=0.95, min_test_examples=20)
+    few = list(data_summary.gate_power(counts(red=10), gate))
+    (refused,) = data_summary.gate_warnings(counts(red=10), gate)
+    assert refused == "the gate would refuse every model: 10 test images, and gate.min_test_examples is 20"
+    assert list(data_summary.gate_warnings(counts(red=20), gate)) == []
     assert few[-1].startswith("even a model without a mistake could not prove an accuracy of 95%: that takes 52 test")
     (enough,) = data_summary.gate_power(counts(red=60), GateConfig(min_accuracy=0.95))
     assert enough.startswith("60 test images: the lowest accuracy that passes, 95.0%, would have the bounds ")

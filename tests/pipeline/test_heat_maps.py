@@ -93,6 +93,24 @@ def test_an_image_that_cannot_be_decoded_leaves_no_picture_and_the_others_theirs
     assert [path.name for path in (tmp_path / "why").iterdir()] == ["photo.png.why.png"]
 
 
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "GIF", "BMP", "WEBP"])
+def test_a_damaged_image_is_told_from_one_of_another_format(encoding, versions, tmp_path, capsys):
+    Image.effect_noise((64, 64), 100).convert("RGB").save(tmp_path / "whole", encoding)
+    content = (tmp_path / "whole").read_bytes()
+    (tmp_path / "photo").write_bytes(content[: len(content) // 2])
+    (tmp_path / "start").write_bytes(content[:20])
+    Image.new("RGB", (64, 64)).save(tmp_path / "picture.tiff")
+    (tmp_path / "text").write_text("no image")
+    images = [str(tmp_path / name) for name in ("photo", "start", "picture.tiff", "text")]
+    assert predict.predict(versions / "old", images, sys.stdout) == ExitCode.BAD_INPUT
+    cut, start, tiff, text = capsys.readouterr().err.splitlines()
+    name = encoding.replace("WEBP", "WebP")
+    assert cut.startswith(f"{tmp_path}/photo: this {name} is damaged (") and cut.endswith("; take an intact copy")
+    assert start.startswith(f"{tmp_path}/start: this {name} is damaged (")
+    for line in (tiff, text):
+        assert "the served model cannot decode it (" in line and line.endswith("; convert it to JPEG or PNG")
+
+
 def test_a_model_without_heat_maps_is_refused_only_if_they_are_asked_for(versions, tmp_path, capsys):
     (tmp_path / "photo.png").write_bytes(encode(flat("cyan")))
     images = [str(tmp_path / "photo.png")]

@@ -62,6 +62,15 @@ def test_a_data_folder_that_cannot_be_used_is_named_with_the_configuration(tmp_p
     assert not (tmp_path / "ws").exists()
 
 
+@pytest.mark.parametrize("start", ["run", "check", "main"], indirect=True)
+def test_a_push_directory_that_cannot_be_made_is_refused_before_the_first_stage(tmp_path, config, start, capsys):
+    Path(config).write_text("name: fruit\ndata: {path: photos}\npush: {directory: /proc/x/models}")
+    assert start() == ExitCode.BAD_INPUT
+    reason = "the folder cannot be made (No such file or directory)"
+    assert capsys.readouterr().err == f"{config}: push.directory: /proc/x/models: {reason}\n"
+    assert not (tmp_path / "ws").exists()
+
+
 def test_a_damaged_model_in_production_is_refused(tmp_path, config, start, capsys, monkeypatch):
     def damaged(self, version):
         raise local_runner.BadInputError(f"version {version} is damaged")

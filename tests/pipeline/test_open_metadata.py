@@ -19,8 +19,9 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline import open_metadata, unfinished
+from pipeline.run_metadata import Stop
 from pipeline.workspace import RunFolder
-from regraft import cli
+from regraft import commands
 
 COMMANDS = (["history"], ["explain"], ["clean", "--dry-run"], ["clean"])
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
@@ -78,7 +79,7 @@ def folder(original, tmp_path):
 
 
 def call(command, folder):
-    return CliRunner().invoke(cli.main, [command[0], str(folder), *command[1:]])
+    return CliRunner().invoke(commands.main, [command[0], str(folder), *command[1:]])
 
 
 def content(folder):
@@ -207,17 +208,19 @@ def test_history_tells_failed_interrupted_and_killed_runs_apart(runs):
     state, connection = pb.Execution, runs.folder.connection()
     runs.run(Transform=state.COMPLETE, Trainer=state.FAILED)
     runs.run(Transform=state.CACHED, Trainer=state.RUNNING)
-    unfinished.close_executions(connection, runs.folder.artifacts, state.CANCELED)
+    unfinished.close_executions(connection, runs.folder.artifacts, Stop.INTERRUPTED)
     runs.run(Transform=state.CACHED, Evaluator=state.RUNNING)
     unfinished.close_executions(connection, runs.folder.artifacts)
     runs.run(Transform=state.FAILED)
-    unfinished.close_executions(connection, runs.folder.artifacts, state.CANCELED, "run 4")
+    unfinished.close_executions(connection, runs.folder.artifacts, Stop.INTERRUPTED, "run 4")
     runs.run(Transform=state.COMPLETE)
     runs.run(Transform=state.COMPLETE)
-    unfinished.close_executions(connection, runs.folder.artifacts, state.CANCELED, "run 6")
+    unfinished.close_executions(connection, runs.folder.artifacts, Stop.INTERRUPTED, "run 6")
+    runs.run(Transform=state.CACHED, Pusher=state.RUNNING)
+    unfinished.close_executions(connection, runs.folder.artifacts, Stop.FAILED)
     runs.run(Transform=state.CACHED, Trainer=state.RUNNING)
     outcomes = ["failed in Trainer", "interrupted in Trainer", "killed in Evaluator", "interrupted in Transform"]
-    outcomes += ["ended after Transform", "interrupted after Transform"]
+    outcomes += ["ended after Transform", "interrupted after Transform", "failed in Pusher"]
 
     def listed():
         lines = call(["history"], runs.folder.path).output.splitlines()

@@ -1,5 +1,7 @@
 import csv
+import hashlib
 import io
+import shutil
 from pathlib import Path
 
 import command_line
@@ -32,8 +34,8 @@ def relabel(tmp_path):
     return run
 
 
-def row(file: str, label: str, decision: str) -> str:
-    return f"{file},{label},x,0.9,likely wrong,test,{'0' * 64},{decision}\n"
+def row(file: str, label: str, decision: str, key: str = "") -> str:
+    return f"{file},{label},x,0.9,likely wrong,test,{key},{decision}\n"
 
 
 def items(manifest: Path, root: Path) -> dict[str, str]:
@@ -55,7 +57,7 @@ def test_decisions_are_in_a_manifest_that_a_run_reads_and_images_stay_as_they_ar
     assert len(found) == 7 and "yellow/1.png" not in found
     assert all(label == path.partition("/")[0] for path, label in found.items())
     assert "labels.csv: 8 images, 1 of them with another label; 1 left out" in said
-    assert f"source: manifest, path: {tmp_path / 'labels.csv'}, root: {tmp_path / 'photos'}" in said
+    assert "source: manifest, path: labels.csv, root: photos" in said
     assert before == {path: path.read_bytes() for path in (tmp_path / "photos").rglob("*.png")}
 
 
@@ -83,6 +85,14 @@ REFUSED = {
     "an image that is not there": (row("cyan/9.png", "cyan", "yellow"), "line 2: cyan/9.png: is not among the images"),
     "a label that has changed": (row("cyan/0.png", "yellow", "magenta"), "has the label 'cyan' now"),
     "no decision": (row("cyan/0.png", "cyan", ""), "decision: changes no label"),
+    "two decisions": (
+        row("cyan/0.png", "cyan", "yellow") + row("cyan/1.png", "cyan", "") + row("cyan/0.png", "cyan", "-"),
+        "lines 2 and 4: cyan/0.png has two decisions, 'yellow' and '-'; keep one",
+    ),
+    "a file that has changed": (
+        row("cyan/1.png", "cyan", "yellow") + row("cyan/0.png", "cyan", "yellow", "0" * 64),
+        "line 3: cyan/0.png: the file is another one now",
+    ),
     "only the label that it has": (row("cyan/0.png", "cyan", "cyan"), "decision: changes no label"),
 }
 
@@ -95,6 +105,42 @@ def test_a_decision_that_cannot_be_followed_is_refused(fault, relabel, tmp_path)
     assert not (tmp_path / "labels.csv").exists()
 
 
+def test_a_decision_is_about_identical_copies_too(relabel, tmp_path):
+    photos = tmp_path / "photos"
+    for copy in ("cyan/copy.png", "cyan/another copy.png"):
+        shutil.copyfile(photos / "cyan/0.png", photos / copy)
+    shutil.copyfile(photos / "yellow/0.png", photos / "yellow/copy.png")
+    key = hashlib.sha256((photos / "cyan/0.png").read_bytes()).hexdigest()
+    said = relabel(row("cyan/0.png", "cyan", "yellow", key) + row("yellow/copy.png", "yellow", "-"))
+    found = items(tmp_path / "labels.csv", photos)
+    assert {found[f"cyan/{name}.png"] for name in ("0", "copy", "another copy")} == {"yellow"}
+    assert not {"yellow/0.png", "yellow/copy.png"} & set(found)
+    assert "labels.csv: 10 images, 3 of them with another label; 2 left out" in said
+    assert "these numbers include 3 identical copies" in said
+
+
+def test_decisions_about_identical_copies_must_agree(relabel, tmp_path):
+    shutil.copyfile(tmp_path / "photos/cyan/0.png", tmp_path / "photos/cyan/copy.png")
+    rows = row("cyan/0.png", "cyan", "yellow") + row("cyan/copy.png", "cyan", "cyan")
+    with pytest.raises(BadInputError, match=r"lines 2 and 3: cyan/copy.png, which is identical to cyan/0.png, has two"):
+        relabel(rows)
+
+
+def test_rows_that_are_too_short_to_have_a_decision_are_named(relabel):
+    said = relabel("cyan/1.png,cyan,yellow\n" + row("cyan/0.png", "cyan", "yellow"))
+    assert "suspects.csv: line 2: ends before the column decision, which counts as no decision" in said
+
+
+def test_paths_are_relative_to_the_current_folder(relabel, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert relabel(row("cyan/0.png", "cyan", "yellow")).startswith("labels.csv: ")
+    with pytest.raises(BadInputError, match=r"^--output: labels.csv: exists already"):
+        relabel("")
+    (tmp_path / "labels.csv").unlink()
+    with pytest.raises(BadInputError, match=r"^suspects.csv: line 2: "):
+        relabel(row("cyan/9.png", "cyan", "yellow"))
+
+
 def test_a_table_of_something_else_is_refused(relabel):
     with pytest.raises(BadInputError, match="column 'decision'"):
         relabel("cyan/0.png,cyan\n", header="file,label\n")
@@ -105,6 +151,11 @@ def test_an_existing_file_is_not_overwritten(relabel, tmp_path):
     with pytest.raises(BadInputError, match="exists already"):
         relabel(row("cyan/0.png", "cyan", "yellow"))
     assert (tmp_path / "labels.csv").read_text() == "mine"
+
+
+def test_a_manifest_that_cannot_be_written_is_refused_before_the_images_are_read():
+    with pytest.raises(BadInputError, match=r"^--output: /proc/x: the folder cannot be made"):
+        relabelling.relabel("nowhere.csv", "nowhere.yaml", "/proc/x/labels.csv", io.StringIO())
 
 
 def test_a_name_that_no_manifest_can_hold_is_refused(relabel, tmp_path):

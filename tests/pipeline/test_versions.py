@@ -1,6 +1,7 @@
 """The commands of `regraft versions`, without the command line."""
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
@@ -48,6 +49,20 @@ def test_versions_are_listed_rolled_back_and_promoted(directory):
     assert listed["7"] == "rolled back, not pushed by Regraft"
     assert listed["8"] == "restored when version 7 was rolled back"
     assert listed["9"] == f"current, promoted from {path}/2"
+
+
+def test_what_was_done_with_a_pushed_version_is_known(directory):
+    def since(version: int) -> list[str]:
+        return list(versions.since_push(directory, version))
+
+    assert since(1) == since(2) == []
+    output(versions.roll_back, directory, 1)
+    output(versions.promote, directory, 2, directory)
+    assert (since(1), since(2), since(7)) == (["restored as version 8"], ["promoted as version 9"], ["rolled back"])
+    output(versions.roll_back, directory, 1)
+    assert since(2) == ["promoted as version 9", "rolled back"]
+    shutil.rmtree(directory.path / "9")
+    assert since(9) == ["rolled back"], "also if push.keep has removed it"
 
 
 def test_a_padded_version_is_listed_under_its_name(directory):

@@ -22,11 +22,12 @@ from config.errors import BadInputError, ExitCode
 from kubeflow import submit
 from pipeline import local_runner, predict
 from regraft import cli
+from regraft.commands import main
 
 ROOT = Path(__file__).parents[2]
 
 
-def commands(group: click.Group = cli.main, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def commands(group: click.Group = main, *path: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """Every command and group, with its words behind `regraft`."""
     yield path, group
     for name, command in group.commands.items():
@@ -146,6 +147,26 @@ def test_a_missing_configuration_is_refused_before_tensorflow_is_loaded(command)
     assert line.startswith("nowhere.yaml: there is no such configuration file")
 
 
+_INTERRUPTED = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have it ignored
+class Interrupter:
+    def find_spec(name, *_):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupter)
+from regraft.cli import main
+main(["--help"])
+"""
+
+
+@pytest.mark.parametrize("module", ["config.interruption", "regraft.commands", "pydantic"])
+def test_ctrl_c_while_the_project_is_loaded_is_one_line(module):
+    program = _INTERRUPTED.format(module=module)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
+
+
 # arguments and exit codes
 
 
@@ -201,6 +222,29 @@ def test_bad_input_is_one_message(arguments, message, capsys):
     assert command_line.run(*arguments) == 2
     printed = capsys.readouterr()
     assert message in printed.err and "Traceback" not in printed.err and printed.out == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["history", "nowhere", "--html"],
+        ["check", "nowhere.yaml", "--json"],
+        ["kubeflow", "report", "1", "--host", "http://localhost:1", "--output"],
+        ["predict", "nowhere", "photo.jpg", "--why", "--why-dir"],
+    ],
+    ids=" ".join,
+)
+def test_an_output_that_cannot_be_written_is_refused_before_the_work(arguments, capsys):
+    assert command_line.run(*arguments, "/proc/x/out") == 2
+    folder = "/proc/x/out" if arguments[0] == "predict" else "/proc/x"
+    reason = "the folder cannot be made (No such file or directory)"
+    assert capsys.readouterr().err == f"{arguments[-1]}: {folder}: {reason}\n"
+
+
+def test_a_folder_in_the_place_of_a_picture_is_named(tmp_path, capsys):
+    (tmp_path / "photo.jpg.why.png").mkdir()
+    assert command_line.run("predict", "nowhere", "photo.jpg", "--why") == 2
+    assert capsys.readouterr().err == "--why-dir: photo.jpg.why.png: Is a directory\n"
 
 
 @pytest.mark.parametrize("code", ExitCode)

@@ -43,7 +43,7 @@ _CONTEXT = 20  # bytes shown before one that is not UTF-8
 
 
 def read(path: str, content: bytes, needed: Collection[str]) -> list[Row]:
-    """The rows that are not empty.
+    """The rows that are not empty; where a line of CSV ends early, its last values are None.
 
     Args:
       path: of the file; its ending says what it is.
@@ -118,7 +118,7 @@ def _read_csv(path: str, text: str, needed: Collection[str]) -> Iterator[Row]:
                 f"{path}: line {line}: the line has more values than the header has columns; quote values that "
                 f"contain {separator!r}. Received: {cells[len(header)]!r}"
             )
-        padded = [*cells, *[""] * (len(header) - len(cells))]
+        padded = [*cells, *[None] * (len(header) - len(cells))]
         yield line, {name: cell for name, cell in zip(header, padded, strict=True) if name.strip()}
 
 
