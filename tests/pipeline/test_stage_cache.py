@@ -72,7 +72,7 @@ def stage(tmp_path):
 @pytest.fixture
 def lines(caplog):
     caplog.set_level(logging.INFO, "regraft")
-    return lambda: caplog.messages
+    return lambda: [record.getMessage() for record in caplog.records if record.name.startswith("regraft")]
 
 
 def test_an_intact_result_is_used(stage, lines):
