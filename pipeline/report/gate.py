@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from config import image_facts
+from config.errors import listed
+from config.stages import EVALUATOR
+from pipeline import verdict_table
 
 if TYPE_CHECKING:
     from components.evaluator.verdict import Check
-    from pipeline.summary import Summary
+    from pipeline.report.run import ReportedRun
 
 _CLASS = f"{image_facts.LABEL}="
 _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has the names
@@ -54,10 +57,13 @@ class ShownCheck:
     link: str
 
 
-def outcome(summary: Summary) -> Outcome:
+def outcome(run: ReportedRun) -> Outcome:
     """The outcome of a run."""
     from pipeline import summary as summaries
 
+    summary = run.summary
+    if run.ended is not None:
+        return _of_unpushed(run, run.ended)
     sentence = summaries.outcome(summary)
     if summary.rolled_back or summary.pushed is None:
         return Outcome("bad", "Refused", sentence)
@@ -68,9 +74,21 @@ def outcome(summary: Summary) -> Outcome:
     return Outcome("good", "Pushed", sentence)
 
 
-def checks(summary: Summary) -> list[ShownCheck]:
-    """All checks, those that failed first."""
-    shown = [ShownCheck(check, *_place(check, summary.data.classes)) for check in summary.verdict.checks]
+def _of_unpushed(run: ReportedRun, ended: str) -> Outcome:
+    """Of a run without a push: `regraft run --gate-only`, or one that stopped after the verdict."""
+    if not run.is_only_judged:
+        return Outcome("warn", "Judged, but not finished", f"nothing was pushed: {ended}")
+    if run.records[EVALUATOR].outputs["blessing"].custom_properties["blessed"].int_value:
+        return Outcome("good", "Would be blessed", "the gate only judged this model (--gate-only); nothing was pushed")
+    reasons = verdict_table.refusals(run.summary.verdict) if run.summary.verdict else []
+    detail = f": {listed(reasons, 3)}" if reasons else ""
+    return Outcome("bad", "Would be refused", f"the gate only judged this model (--gate-only){detail}")
+
+
+def checks(run: ReportedRun) -> list[ShownCheck]:
+    """All checks, those that failed first; none if the verdict is gone."""
+    found = run.summary.verdict.checks if run.summary.verdict else []
+    shown = [ShownCheck(check, *_place(check, run.classes)) for check in found]
     return sorted(shown, key=lambda one: one.check.passed)
 
 

@@ -59,10 +59,10 @@ def collect(run: ReportedRun) -> Labels | None:
     if folder is None:
         return None
     from components.label_check import results
+    from pipeline import remains
 
-    try:
-        found = results.read(folder)
-    except FileNotFoundError:
+    found = remains.if_left(lambda: results.read(folder))
+    if found is None:
         return None
     kinds: dict[str, list[Suspect]] = {}
     for suspect in found.suspects:

@@ -15,6 +15,7 @@ import PIL.Image
 from config.stages import TRAINER, TUNER
 from modules.tuning import results as tuning_results
 from modules.tuning import values
+from pipeline import remains
 from pipeline.report import charts, pictures
 from pipeline.report.charts import Chart
 from pipeline.report.run import ReportedRun
@@ -54,8 +55,8 @@ class Training:
     """What the section shows.
 
     Attributes:
-      phases: in their order.
-      data: what was trained on, in words.
+      phases: in their order; none if nothing was trained, or the record is gone.
+      data: what was trained on, in words; empty without phases.
       loss, accuracy, rate: charts over all epochs; None without epochs.
       penalties: chart of the penalties that a head of kind logistic tried; None for other heads.
       trials: rows of the search: number, log loss, rung, seconds, state, values; empty without a search.
@@ -80,14 +81,15 @@ def collect(run: ReportedRun) -> Training:
     """Draws what the history has of each epoch, and what Tuner wrote."""
     from pipeline import summary
 
-    records = run.summary.training["phases"]
+    history = run.summary.training
+    records = history["phases"] if history else []
     found = _trials(run)
     trials = found["trials"] if found else []
     with charts.styled():
         has_epochs = any(record["epochs"] for record in records)
         return Training(
             [_phase(record) for record in records],
-            summary.trained_on(run.summary.training),
+            summary.trained_on(history) if history else "",
             _curve(records, "loss") if has_epochs else None,
             _curve(records, "accuracy") if has_epochs else None,
             _rate(records) if has_epochs else None,
@@ -180,7 +182,7 @@ def _penalties(records: Sequence[Mapping[str, Any]]) -> Chart | None:
 def _trials(run: ReportedRun) -> dict[str, Any] | None:
     folder = run.uri(TUNER, "tuner_results")
     path = Path(folder, tuning_results.TRIALS) if folder else None
-    return json.loads(path.read_text(encoding="utf-8")) if path and path.is_file() else None
+    return remains.if_left(lambda: json.loads(path.read_text(encoding="utf-8"))) if path else None
 
 
 def _search(trials: Sequence[Mapping[str, Any]]) -> Chart | None:
@@ -213,6 +215,10 @@ def _augmentation(run: ReportedRun) -> str | None:
     path = os.path.join(folder, trainer.SHEET) if folder else ""
     if not os.path.isfile(path):
         return None
+    return remains.if_left(lambda: _sheet(path))
+
+
+def _sheet(path: str) -> str:
     with PIL.Image.open(path) as sheet:
         small = sheet.convert("RGB")
     small.thumbnail((_SHEET_WIDTH, 4 * _SHEET_WIDTH))

@@ -92,7 +92,7 @@ def test_curves_have_the_figures_of_scikit_learn(compared):
 def test_the_table_of_classes_has_the_figures_of_scikit_learn(compared):
     answers = answers_of(compared)
     precision, recall, f1, images = sklearn_metrics.precision_recall_fscore_support(answers.labels, answers.answers)
-    for index, row in enumerate(classes.rows(compared.summary, results.collect(compared))):
+    for index, row in enumerate(classes.rows(compared, results.collect(compared))):
         assert (row.precision, row.recall, row.f1) == pytest.approx((precision[index], recall[index], f1[index]))
         assert row.images == images[index]
         assert row.mistakes == ((answers.labels == index) & ~answers.right).sum()
@@ -185,8 +185,8 @@ def test_odd_names_are_text_and_nothing_else(tmp_path):
     ("gone", "sentence"),
     [
         ("predictions", "This run kept no predictions of single images"),
-        ("examples", "The examples of this run are gone"),
-        ("metrics", "The files of Evaluator are gone"),
+        ("examples", "There are no pictures: the files of ImageExampleGen are gone"),
+        ("metrics", "There are no slices to show: the files of Evaluator are gone"),
     ],
 )
 def test_what_is_gone_is_left_out_with_a_sentence(tmp_path, gone, sentence):
