@@ -89,6 +89,24 @@ def test_curves_have_the_figures_of_scikit_learn(compared):
             assert one.false_alarms[step] == (chosen & ~is_class).sum()
 
 
+@pytest.mark.parametrize("images", [40, 4000])
+def test_the_curve_of_the_slider_is_that_of_the_chart_where_all_scores_are_close_to_1(images):
+    rng = np.random.default_rng(0)
+    labels, sure = rng.integers(0, 2, images), 1 - rng.uniform(0, 0.005, images)
+    named = np.where(rng.random(images) < 0.9, labels, 1 - labels)
+    probabilities = np.stack([np.where(named == index, sure, 1 - sure) for index in (0, 1)], axis=1)
+    found = curves.of_answers(predicted.Answers(["a", "b"], labels, probabilities.astype(np.float32)))
+    for one, shown in zip(found.classes, found.for_sliders, strict=True):
+        whole = np.stack([one.false_positive_rate, one.true_positive_rate], axis=1)
+        points = np.array(shown["roc"])
+        assert len(points) <= 200 and points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
+        distances = np.abs(whole[:, np.newaxis] - points).sum(axis=2)
+        assert distances.min(axis=0).max() < 1e-3, "every point is one of the curve"
+        assert distances.min(axis=1).max() < 0.02, "no part of the curve is cut off"
+        whole, points = np.stack([one.recall, one.precision], axis=1), np.array(shown["precisionRecall"])
+        assert np.abs(whole[:, np.newaxis] - points).sum(axis=2).min(axis=1).max() < 0.05
+
+
 def test_the_table_of_classes_has_the_figures_of_scikit_learn(compared):
     answers = answers_of(compared)
     precision, recall, f1, images = sklearn_metrics.precision_recall_fscore_support(answers.labels, answers.answers)
