@@ -68,7 +68,7 @@ class Curves:
 
     @property
     def for_sliders(self) -> list[dict[str, object]]:
-        """JSON values of each class: its curves, and how many images are found and how many others too, by threshold."""
+        """JSON values of each class: its curves; by threshold, how many images are found and how many others too."""
         most = max(_FEWEST_POINTS, min(_MOST_POINTS, _MOST_POINTS_OF_ALL // max(1, len(self.classes))))
         return [
             {

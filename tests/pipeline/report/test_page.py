@@ -126,6 +126,18 @@ def test_the_calibration_error_is_that_of_the_gate(compared):
     assert reliability.images.tolist() == tally.in_bin.tolist()
 
 
+def test_a_bin_with_only_wrong_answers_has_a_mark():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.45, 0.55]], np.float32)
+    drawn = [
+        scores.of_answers(predicted.Answers(["a", "b"], np.array(labels), probabilities))
+        for labels in ([0, 0, 0], [0, 0, 1])
+    ]
+    assert [one.diagram.rows[0][1:] for one in drawn] == [(1, pytest.approx(0.55), 0), (1, pytest.approx(0.55), 1)]
+    marks = [len(re.findall(r"<use ", one.diagram.svg)) for one in drawn]
+    empty = scores.of_answers(predicted.Answers(["a", "b"], np.array([0, 0]), probabilities[:2]))
+    assert marks[0] == marks[1] == len(re.findall(r"<use ", empty.diagram.svg)) + 1
+
+
 def test_images_gained_and_lost_are_those_of_the_paired_difference(compared, compared_page):
     found = predicted.of(predictions.read(compared.uri("Evaluator", "evaluation")))
     change = compared.summary.verdict.change
