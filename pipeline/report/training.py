@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 
 from config.stages import TRAINER, TUNER
+from modules.training import logistic
 from modules.tuning import results as tuning_results
 from modules.tuning import values
 from pipeline import remains
@@ -59,6 +60,7 @@ class Training:
       data: what was trained on, in words; empty without phases.
       loss, accuracy, rate: charts over all epochs; None without epochs.
       penalties: chart of the penalties that a head of kind logistic tried; None for other heads.
+      least_gain: share by which a weaker penalty, or more weight on earlier blocks, must lower the loss.
       trials: rows of the search: number, log loss, rung, seconds, state, values; empty without a search.
       search: chart of the trials; None without a search.
       best_trial: number of the trial whose values were used; None without a search.
@@ -71,6 +73,7 @@ class Training:
     accuracy: Chart | None
     rate: Chart | None
     penalties: Chart | None
+    least_gain: float
     trials: Sequence[Mapping[str, Any]]
     search: Chart | None
     best_trial: int | None
@@ -94,6 +97,7 @@ def collect(run: ReportedRun) -> Training:
             _curve(records, "accuracy") if has_epochs else None,
             _rate(records) if has_epochs else None,
             _penalties(records),
+            logistic.GAIN,
             [{**trial, "values": values.described(trial["values"])} for trial in trials],
             _search(trials) if trials else None,
             found["best"] if found else None,
@@ -170,6 +174,10 @@ def _penalties(records: Sequence[Mapping[str, Any]]) -> Chart | None:
         own = sorted((trial for trial in trials if trial["weight"] == weight), key=lambda trial: trial["penalty"])
         penalties, losses = [one["penalty"] for one in own], [one["val_loss"] for one in own]
         axes.plot(penalties, losses, color=colour, marker="o", markersize=4, label=f"weight {weight:g}")
+    used = [one for record in records for one in record.get("trials", []) if _is_used(one, record)]
+    if used:
+        places = [one["penalty"] for one in used], [one["val_loss"] for one in used]
+        axes.plot(*places, "*", markersize=13, color=charts.GOOD, label="head fitted with it")
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set(xlabel="penalty", ylabel="loss on images that were not fitted")
@@ -177,6 +185,11 @@ def _penalties(records: Sequence[Mapping[str, Any]]) -> Chart | None:
     rows = [(one["weight"], one["penalty"], one["loss"], one["val_loss"], one["val_accuracy"]) for one in trials]
     alt = f"The loss on images that were not fitted, of {len(trials)} penalties that were tried."
     return charts.finish(made, alt, ("weight of earlier blocks", "penalty", "loss", "loss on others", "accuracy"), rows)
+
+
+def _is_used(trial: Mapping[str, Any], phase: Mapping[str, Any]) -> bool:
+    """Whether the head was fitted with this penalty and weight; records of older releases do not say so."""
+    return (trial["penalty"], trial["weight"]) == (phase.get("penalty"), phase.get("weight"))
 
 
 def _trials(run: ReportedRun) -> dict[str, Any] | None:

@@ -66,6 +66,16 @@ def test_penalties_of_a_logistic_head_take_the_place_of_epochs(run):
     assert "Penalties that were tried" in page.render(run)
 
 
+def test_the_penalty_that_was_used_is_marked_where_another_one_has_a_lower_loss(run):
+    fitted = {**LOGISTIC, "penalty": 0.01, "weight": 1.0, "chosen_by": "cross_validation"}
+    history = {**run.summary.training, "phases": [fitted]}
+    run = dataclasses.replace(run, summary=dataclasses.replace(run.summary, training=history))
+    assert training.collect(run).penalties.svg.count("head fitted with it") == 1
+    content = page.render(run)
+    assert "It need not be the lowest point" in content and "lowers the loss by 1\u202f% or more" in content
+    assert "at the lowest point" not in content
+
+
 def test_the_trials_of_a_search_are_listed(run, tmp_path):
     (tmp_path / "trials.json").write_text(json.dumps({"best": 1, "trials": TRIALS}))
     run = with_stage(run, "Tuner", "tuner_results", tmp_path)
