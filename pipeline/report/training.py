@@ -33,7 +33,9 @@ class Phase:
       name: as in history.json.
       first_epoch, epochs: counted over both phases.
       best_epoch: the one with the lowest loss on eval; None without epochs.
-      eval_loss: loss on eval of the weights that the phase ended with.
+      lowest_loss: that loss; None without epochs.
+      eval_loss: loss on eval of the weights that the phase ended with: those of its last epoch, or with
+        `patience` those of its best one.
       learning_rate: the highest; None for a head of kind logistic.
       weights: how many numbers were trained.
       rolled_back: whether its weights are not used.
@@ -44,6 +46,7 @@ class Phase:
     first_epoch: int
     epochs: int
     best_epoch: int | None
+    lowest_loss: float | None
     eval_loss: float
     learning_rate: float | None
     weights: int
@@ -112,6 +115,7 @@ def _phase(record: Mapping[str, Any]) -> Phase:
         record["first_epoch"],
         len(losses),
         record["first_epoch"] + int(np.argmin(losses)) if losses else None,
+        min(losses, default=None),
         record["eval_loss"],
         record["learning_rate"],
         record["trainable_weights"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -54,6 +55,16 @@ def test_both_phases_have_curves_with_their_best_epochs(run):
     ]
     assert section.loss.rows == [(n, 1 / (n - 3 * (n > 3)), 1.1 / (n - 3 * (n > 3))) for n in range(1, 7)]
     assert len(section.rate.rows) == 6 and section.penalties is None and section.search is None
+
+
+def test_the_lowest_loss_and_that_of_the_final_weights_are_told_apart(run):
+    epochs = [{"loss": 1, "accuracy": 1, "val_loss": loss, "val_accuracy": 1, "learning_rate": 1} for loss in (3, 1, 2)]
+    phase = {**run.summary.training["phases"][0], "epochs": epochs, "eval_loss": 2}
+    history = {**run.summary.training, "phases": [phase]}
+    content = page.render(dataclasses.replace(run, summary=dataclasses.replace(run.summary, training=history)))
+    headings, row = content.partition("Phases of the training")[2].partition("</tr>")[::2]
+    assert "lowest loss on eval" in headings and "loss of its final weights" in headings
+    assert re.findall(r'class="number">([^<]*)<', row)[:3] == ["3", "1 (epoch 2)", "2"]
 
 
 def test_penalties_of_a_logistic_head_take_the_place_of_epochs(run):
