@@ -19,7 +19,7 @@ import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be impor
 from reports import Script
 from sklearn import metrics as sklearn_metrics
 
-from components.evaluator import metrics, predictions
+from components.evaluator import confidence, metrics, predictions
 from pipeline.report import classes, curves, gallery, labels, page, predicted, results, scores, writing
 from pipeline.report import run as reported
 from pipeline.report.run import ReportedRun
@@ -146,6 +146,14 @@ def test_images_gained_and_lost_are_those_of_the_paired_difference(compared, com
     assert (len(found.gained) + len(found.lost)) / 60 == pytest.approx(change.disagreement)
     assert f"Images lost: {len(found.lost)}" in compared_page
     assert f"Images gained: {len(found.gained)}" in compared_page
+
+
+def test_the_page_says_why_a_bound_can_fail_beside_a_large_p(compared_page):
+    assert confidence.change_bounds(0, 3, 30, 0.95)[1] < 0, "as docs/gate.md has it"
+    assert confidence.change_probability(0, 3) == 0.25
+    assert (
+        "Each bound looks at one side only" in compared_page and "p looks at both sides and is exact" in compared_page
+    )
 
 
 def test_an_answer_that_is_not_a_number_is_wrong_and_breaks_nothing(tmp_path):
