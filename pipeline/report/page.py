@@ -13,6 +13,7 @@ from pipeline.report import (
     heat_maps,
     labels,
     results,
+    serving,
     templating,
     training,
 )
@@ -51,6 +52,7 @@ def render(run: ReportedRun) -> str:
         outcome=gate.outcome(run),
         checks=gate.checks(run),
         serving=summary.serving_check,
+        serving_rows=list(serving.rows(summary.serving_check["measured"])) if summary.serving_check else [],
         confusion=confusion.of_matrix(run.evaluation.confusion, run.classes) if run.evaluation else None,
         slices=run.evaluation.slices if run.evaluation else [],
         results=found,

@@ -20,7 +20,8 @@ from reports import Script
 from sklearn import metrics as sklearn_metrics
 
 from components.evaluator import confidence, metrics, predictions
-from pipeline.report import classes, curves, gallery, labels, page, predicted, results, scores, writing
+from pipeline import verdict_table
+from pipeline.report import classes, curves, gallery, labels, page, predicted, results, scores, serving, writing
 from pipeline.report import run as reported
 from pipeline.report.run import ReportedRun
 from pipeline.workspace import RunFolder
@@ -154,6 +155,16 @@ def test_the_page_says_why_a_bound_can_fail_beside_a_large_p(compared_page):
     assert (
         "Each bound looks at one side only" in compared_page and "p looks at both sides and is exact" in compared_page
     )
+
+
+def test_the_serving_figures_are_those_of_the_terminal(compared_page):
+    measured = {"load_seconds": 12.926, "warm_up_seconds": 10.88, "first_answer_seconds": 12.949, "p50_ms": 16.91}
+    measured |= {"p99_ms": 39.04, "images_per_second": 63.46, "peak_gib": 1.0975}
+    (line,) = verdict_table.serving_check_lines({"refusals": [], "measured": measured})
+    values = dict(serving.rows(measured))
+    assert values["first answer, after loading"] == "23 ms", "it does not include the time to load"
+    assert all(value in line for value in values.values())
+    assert "load seconds" not in compared_page and "time to load the model" in compared_page
 
 
 def test_an_answer_that_is_not_a_number_is_wrong_and_breaks_nothing(tmp_path):
