@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
+from config import search_space
+from config.run import RunConfig
 from config.stages import TRAINER, TUNER
 from modules.training import logistic
 from modules.tuning import results as tuning_results
@@ -67,6 +69,7 @@ class Training:
       trials: rows of the search: number, log loss, rung, seconds, state, values; empty without a search.
       search: chart of the trials; None without a search.
       best_trial: number of the trial whose values were used; None without a search.
+      hindrances: what makes answers harder in training only: augmentation, dropout.
       augmentation: a picture of what augmentation does; None without it.
     """
 
@@ -80,6 +83,7 @@ class Training:
     trials: Sequence[Mapping[str, Any]]
     search: Chart | None
     best_trial: int | None
+    hindrances: Sequence[str]
     augmentation: str | None
 
 
@@ -104,6 +108,7 @@ def collect(run: ReportedRun) -> Training:
             [{**trial, "values": values.described(trial["values"])} for trial in trials],
             _search(trials) if trials else None,
             found["best"] if found else None,
+            _hindrances(run.config, history["tuned"] if history else {}),
             _augmentation(run),
         )
 
@@ -122,6 +127,16 @@ def _phase(record: Mapping[str, Any]) -> Phase:
         record["rolled_back"],
         record["reason"],
     )
+
+
+def _hindrances(config: RunConfig | None, tuned: Mapping[str, Any]) -> list[str]:
+    if config is None:
+        return []
+    classifier = config.classifier
+    trained = remains.if_left(lambda: search_space.applied(classifier, dict(tuned))) or classifier
+    has_dropout = trained.head.kind not in ("custom", "logistic") and trained.head.dropout
+    used = {"augmentation": trained.augmentation.active(), "dropout": has_dropout}
+    return [name for name, is_used in used.items() if is_used]
 
 
 def _epochs(records: Sequence[Mapping[str, Any]]) -> tuple[list[int], list[Mapping[str, float]]]:

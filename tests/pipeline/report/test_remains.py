@@ -148,6 +148,15 @@ def test_a_run_that_only_judged_a_model_has_a_report(earlier):
     assert not earlier.folder.report.exists(), "it is that of the last whole run"
 
 
+@pytest.mark.parametrize("version", [0, 4])
+def test_the_sentence_about_drift_is_about_this_run(kept, version):
+    properties = kept.records["BaselineModel"].outputs["baseline_model"].custom_properties
+    properties["version" if version else "absent"].int_value = version or 1
+    content = kept.text()
+    assert ("No version was in production" in content) is not bool(version)
+    assert ("differ from those of version 4, which was in production" in content) is bool(version)
+
+
 def test_a_run_that_stopped_after_the_verdict_has_a_report(earlier):
     earlier.add(["ServingCheck", "Pusher"])
     assert "Judged, but not finished" in earlier.report()

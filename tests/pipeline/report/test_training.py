@@ -17,6 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from PIL import Image
 from reports import Script
 
+from config.augmentation import AugmentationConfig
 from pipeline.report import page, training
 from pipeline.report.run import ReportedRun
 from pipeline.run_metadata import StageRecord
@@ -65,6 +66,21 @@ def test_the_lowest_loss_and_that_of_the_final_weights_are_told_apart(run):
     headings, row = content.partition("Phases of the training")[2].partition("</tr>")[::2]
     assert "lowest loss on eval" in headings and "loss of its final weights" in headings
     assert re.findall(r'class="number">([^<]*)<', row)[:3] == ["3", "1 (epoch 2)", "2"]
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "tuned", "words"),
+    [
+        ({}, {}, "still learns and with dropout, so"),
+        ({"rotation": 10}, {}, "still learns and with augmentation and dropout, so"),
+        ({}, {"head.dropout": 0.0}, "still learns, so"),
+    ],
+)
+def test_the_page_names_what_makes_training_harder_in_this_run(run, augmentation, tuned, words):
+    config = run.config.model_copy(update={"augmentation": AugmentationConfig(**augmentation)})
+    history = {**run.summary.training, "tuned": tuned}
+    run = dataclasses.replace(run, config=config, summary=dataclasses.replace(run.summary, training=history))
+    assert words in page.render(run)
 
 
 def test_penalties_of_a_logistic_head_take_the_place_of_epochs(run):
