@@ -101,9 +101,9 @@ def balance(run: ReportedRun) -> Chart | None:
     with charts.styled():
         made, (axes,) = charts.figure(5.2, 1.3 + 0.24 * len(shown))
         left = [0] * len(shown)
-        for (split, of_split), colour in zip(counts.splits.items(), charts.SERIES, strict=False):
+        for split, of_split in counts.splits.items():
             images = [of_split.get(name, 0) for name in shown]
-            axes.barh([charts.name(name) for name in shown], images, left=left, color=colour, label=split)
+            axes.barh([charts.name(name) for name in shown], images, left=left, color=charts.SPLITS[split], label=split)
             left = [one + more for one, more in zip(left, images, strict=True)]
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")

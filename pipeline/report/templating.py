@@ -7,6 +7,7 @@ allows its one script by its hash, and no request.
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import hashlib
 import importlib.metadata
@@ -47,7 +48,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        counted=counted, path=path, percent=percent, points=points, figure=figure, seconds=seconds
+        counted=counted, moment=moment, path=path, percent=percent, points=points, figure=figure, seconds=seconds
     )
     return environment
 
@@ -70,6 +71,19 @@ def figure(value: float | None, digits: int = 4) -> str:
 def seconds(value: float) -> str:
     """A duration."""
     return f"{value:.1f}\u202fs" if value < 60 else f"{int(value // 60)}\u202fmin {value % 60:.0f}\u202fs"
+
+
+def moment(value: datetime.datetime | str) -> str:
+    """A point in time in UTC, to the second: `2026-11-27 14:41:20`.
+
+    Args:
+      value: in UTC, or with another zone; a text as of ISO 8601. Other texts are shown as they are.
+    """
+    try:
+        found = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return str(value)
+    return f"{found.astimezone(datetime.UTC) if found.tzinfo else found:%Y-%m-%d %H:%M:%S}"
 
 
 def counted(number: int, noun: str) -> str:

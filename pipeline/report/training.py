@@ -13,6 +13,7 @@ import numpy as np
 import PIL.Image
 
 from config import search_space
+from config.data import EVAL, TRAIN
 from config.run import RunConfig
 from config.stages import TRAINER, TUNER
 from modules.training import logistic
@@ -149,7 +150,7 @@ def _curve(records: Sequence[Mapping[str, Any]], figure: str) -> Chart:
     numbers, epochs = _epochs(records)
     columns = [[epoch[name] for epoch in epochs] for name in _FIGURES[figure]]
     for column, colour, style, label in zip(
-        columns, (charts.SERIES[1], charts.SERIES[0]), ("--", "-"), ("train", "eval"), strict=True
+        columns, (charts.SPLITS[TRAIN], charts.SPLITS[EVAL]), ("--", "-"), (TRAIN, EVAL), strict=True
     ):
         axes.plot(numbers, column, color=colour, linestyle=style, marker="o", markersize=3, label=label)
     _mark_phases(axes, records)
