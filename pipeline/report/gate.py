@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from components.evaluator.metric_names import Metric
 from config import image_facts
 from config.errors import listed
 from config.stages import EVALUATOR
 from pipeline import verdict_table
+from pipeline.report import templating
 
 if TYPE_CHECKING:
     from components.evaluator.verdict import Check
@@ -24,6 +26,14 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
     "calibration_error": ("scores", "how far scores can be trusted"),
     "valid": ("scores", "the scores"),
     "spread": ("scores", "the scores"),
+}
+
+
+_SHARES = (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.VALID)
+_MEANINGS = {
+    Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
+    Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
+    Metric.RAREST_CLASS_EXAMPLES: "test images of the class that has the fewest",
 }
 
 
@@ -48,11 +58,19 @@ class ShownCheck:
 
     Attributes:
       check: as the verdict has it.
+      value: what was measured, with its unit; shares are percentages, differences of shares are points.
+      bound: the last value that passes, the same way.
+      margin: distance to the bound, the same way.
+      meaning: what the metric is, where its name does not say it; else empty.
       anchor: id of the place on the page.
       link: the text of the link to it.
     """
 
     check: Check
+    value: str
+    bound: str
+    margin: str
+    meaning: str
     anchor: str
     link: str
 
@@ -88,8 +106,25 @@ def _of_unpushed(run: ReportedRun, ended: str) -> Outcome:
 def checks(run: ReportedRun) -> list[ShownCheck]:
     """All checks, those that failed first; none if the verdict is gone."""
     found = run.summary.verdict.checks if run.summary.verdict else []
-    shown = [ShownCheck(check, *_place(check, run.classes)) for check in found]
+    shown = [
+        ShownCheck(
+            check,
+            _quantity(check, check.value),
+            _quantity(check, check.bound),
+            _quantity(check, check.margin, is_margin=True),
+            _MEANINGS.get(check.metric, ""),
+            *_place(check, run.classes),
+        )
+        for check in found
+    ]
     return sorted(shown, key=lambda one: one.check.passed)
+
+
+def _quantity(check: Check, value: float | None, is_margin: bool = False) -> str:
+    if value is None or check.metric not in _SHARES:
+        return templating.figure(value)
+    is_difference = is_margin or check.metric == Metric.ACCURACY_CHANGE
+    return f"{templating.figure(100 * value)}\u202f{'points' if is_difference else '%'}"
 
 
 def _place(check: Check, classes: Sequence[str]) -> tuple[str, str]:

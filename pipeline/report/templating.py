@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 
 from modules.files import printable
@@ -64,8 +65,13 @@ def points(value: float | None, digits: int = 1) -> str:
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A number with so many significant digits."""
-    return _NONE if value is None or math.isnan(value) else f"{value:.{digits}g}".replace("-", "−")
+    """A number with so many significant digits, and without an exponent unless it is very small or large."""
+    if value is None or math.isnan(value):
+        return _NONE
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-7 <= abs(value) < 1e15:
+        text = np.format_float_positional(float(text), trim="-")
+    return text.replace("-", "−")
 
 
 def seconds(value: float) -> str:

@@ -20,8 +20,23 @@ from reports import Script
 from sklearn import metrics as sklearn_metrics
 
 from components.evaluator import confidence, metrics, predictions
+from components.evaluator.metric_names import Metric
+from components.evaluator.verdict import OVERALL, Check
 from pipeline import verdict_table
-from pipeline.report import classes, curves, gallery, labels, page, predicted, results, scores, serving, writing
+from pipeline.report import (
+    classes,
+    curves,
+    gallery,
+    gate,
+    labels,
+    page,
+    predicted,
+    results,
+    scores,
+    serving,
+    templating,
+    writing,
+)
 from pipeline.report import run as reported
 from pipeline.report.run import ReportedRun
 from pipeline.workspace import RunFolder
@@ -167,6 +182,39 @@ def test_the_serving_figures_are_those_of_the_terminal(compared_page):
     assert "load seconds" not in compared_page and "time to load the model" in compared_page
 
 
+def test_shares_are_percentages_in_the_table_of_checks(compared, compared_page):
+    made = [
+        Check(metric, OVERALL, "value", 0.8377, "at least", bound, True)
+        for metric, bound in ((Metric.ACCURACY, 0.5), (Metric.ACCURACY_CHANGE, -0.01), (Metric.SPREAD, 0.05))
+    ]
+    verdict = dataclasses.replace(compared.summary.verdict, checks=made)
+    run = dataclasses.replace(compared, summary=dataclasses.replace(compared.summary, verdict=verdict))
+    assert [(one.value, one.bound, one.margin) for one in gate.checks(run)] == [
+        ("83.77\u202f%", "50\u202f%", "33.77\u202fpoints"),
+        ("83.77\u202fpoints", "−1\u202fpoints", "84.77\u202fpoints"),
+        ("0.8377", "0.05", "0.7877"),
+    ]
+    assert "an answer that never changes" in page.render(run)
+
+
+def test_names_and_numbers_are_in_plain_words(compared, compared_page):
+    assert [templating.figure(value) for value in (1.43e-05, -0.00012, 123456.0)] == ["0.0000143", "−0.00012", "123500"]
+    assert "Numbers: receiver operating characteristic (ROC)" in compared_page
+    whole = compared.evaluation.slices[0]
+    slices = [
+        whole,
+        dataclasses.replace(whole, name="image/label=stop"),
+        dataclasses.replace(whole, name="image/size_band=1-63"),
+    ]
+    run = dataclasses.replace(compared, evaluation=dataclasses.replace(compared.evaluation, slices=slices))
+    content = page.render(run)
+    assert (
+        "class <bdi>stop</bdi>" in content
+        and "size band <bdi>1-63</bdi>" in content
+        and "image/" not in content.partition("Slices of")[2].partition("</table>")[0]
+    )
+
+
 def test_an_answer_that_is_not_a_number_is_wrong_and_breaks_nothing(tmp_path):
     run = Script(tmp_path, images=9, wrong=0).run()
     found = predictions.read(run.uri("Evaluator", "evaluation"))
@@ -287,12 +335,15 @@ def test_suspect_labels_and_nearest_training_images_have_their_pictures(tmp_path
         **{"key": train, "path": "train/\udcff.png", "label": "cyan", "likely_label": "<yellow>"},
         **{"split": "train", "score": 0.97, "kind": "likely wrong"},
     )
-    section = labels.Labels([labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, 2, {worst: [near]})
+    section = labels.Labels(
+        [labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, 2, {worst: [near]}, {train: "outlier"}
+    )
     monkeypatch.setattr(labels, "collect", lambda run: section)
     content = page.render(run)
     elements = Elements(content)
     shown = {attributes["alt"]: attributes["src"] for tag, attributes in elements.found if tag == "img"}
     assert shown["training image of <magenta>: train/0003-photo.png"] == shown["image with the label cyan"]
+    assert "suspect: outlier" in elements.texts["span"], "at the neighbour"
     assert "<yellow>" in elements.texts["bdi"] and "Likely wrong: 41" in elements.texts["h3"]
     assert "2 likely wrong" in content and "may be off by up to 6.7" in content, "beside the verdict"
     section = dataclasses.replace(section, in_test={"check": 3}, doubtful_in_test=0)
