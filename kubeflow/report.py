@@ -143,7 +143,7 @@ def _classification(run: ReportedRun) -> dict[str, Any]:
 
     metrics = dsl.ClassificationMetrics()
     if run.evaluation is not None:
-        metrics.log_confusion_matrix(list(run.summary.data.classes), run.evaluation.confusion.tolist())
+        metrics.log_confusion_matrix(list(run.classes), run.evaluation.confusion.tolist())
     found = results.collect(run)
     if found is not None and (curve := _roc(found.predicted.candidate.labels, found.predicted.candidate.probabilities)):
         metrics.log_roc_curve(*curve)
@@ -165,7 +165,10 @@ def _roc(labels: Any, probabilities: Any) -> tuple[list[float], list[float], lis
 
 
 def _figures(run: ReportedRun) -> dict[str, float]:
-    verdict, found = run.summary.verdict, {"blessed": float(run.summary.verdict.blessed)}
+    verdict = run.summary.verdict
+    if verdict is None:
+        return {}
+    found = {"blessed": float(verdict.blessed)}
     found["test_images"] = float(verdict.examples)
     if verdict.accuracy is not None:
         low, high = verdict.accuracy_bounds

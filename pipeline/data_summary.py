@@ -53,10 +53,24 @@ def collect(records: Mapping[str, StageRecord], gate: GateConfig, classes: Seque
       classes: names by index; None: the classes of the examples, sorted.
     """
     folder = records[IMAGE_EXAMPLE_GEN].outputs["report"].uri
+    drift = drift_findings.read(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri)
+    return of_report(folder, drift, gate, classes)
+
+
+def of_report(
+    folder: str, drift: list[drift_findings.Finding], gate: GateConfig, classes: Sequence[str] | None
+) -> DataSummary:
+    """The summary of an ingest report.
+
+    Args:
+      folder: of the report.
+      drift: what ExampleValidator found.
+      gate: as in `collect`.
+      classes: as in `collect`.
+    """
     counts = report.read_counts(folder)
-    found = drift_findings.read(records[EXAMPLE_VALIDATOR].outputs["anomalies"].uri)
-    warnings = list(accuracy_warnings.of(counts, folder, gate, found))
-    return DataSummary(list(classes or counts.classes), counts, found, warnings, folder)
+    warnings = list(accuracy_warnings.of(counts, folder, gate, drift))
+    return DataSummary(list(classes or counts.classes), counts, drift, warnings, folder)
 
 
 def as_json(summary: DataSummary) -> dict[str, Any]:

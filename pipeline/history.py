@@ -91,7 +91,7 @@ def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
     if number is None:
         judged = [run for run in runs if run.verdict]
         if not judged:
-            raise BadInputError(f"none of {len(runs)} runs came to a verdict")
+            raise BadInputError(f"none of {len(runs)} runs came to a verdict" if runs else "no runs yet")
         return judged[-1]
     if not 1 <= number <= len(runs):
         raise BadInputError(f"--run: 1 to {len(runs)} are allowed. Received: {number}")

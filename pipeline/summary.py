@@ -10,72 +10,38 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import tensorflow_transform as tft
-from ml_metadata.proto import metadata_store_pb2
 
 from components.evaluator import verdict as verdicts
 from components.evaluator.verdict import ClassFigures
-from components.pusher import properties
 from components.serving_check import findings
 from config.errors import listed
 from config.run import RunConfig
-from config.stages import EVALUATOR, PUSHER, SERVING_CHECK, TRAINER, TRANSFORM
+from config.stages import EVALUATOR, SERVING_CHECK, TRAINER, TRANSFORM
 from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
 from modules.training import history
 from modules.tuning import values
-from pipeline import data_summary, label_summary, run_metadata, verdict_table
+from pipeline import data_summary, label_summary, remains, run_metadata, verdict_table
 from pipeline.data_summary import DataSummary
 from pipeline.label_summary import LabelSummary
+from pipeline.remains import Remains, StageTime
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import display_path
 
 
 @dataclass(frozen=True)
-class StageTime:
-    """One stage of the run: wall-clock seconds, and whether its result came from the cache."""
-
-    id: str
-    seconds: float
-    cached: bool
-
-
-@dataclass(frozen=True)
-class Summary:
-    """A run that came to a verdict.
+class Summary(Remains):
+    """A run that came to a verdict, with all its files: nothing that is gone can be None.
 
     Attributes:
-      pipeline: its name.
-      config: the configuration file.
-      data: what became of the images.
       labels: which labels may be wrong; None if the run has no stage LabelCheck.
-      training: what the phases were fitted on and what came of each, see modules/training/history.py.
-      verdict: on the candidate.
-      baseline: the version in production that the candidate was compared with; None if there was none.
-      serving_check: `refusals` and `measured`, see components/serving_check/findings.py.
-      pushed: the version's folder; None if the candidate was refused.
-      rolled_back: the version that this model was until it was rolled back; None for any other candidate.
-      current: the current version, if it is this model; None if it is another one.
-      same_answers: the current version, if this model gives the same answers as it; None otherwise.
-      blessed_anyway: why a refused candidate was pushed; empty if it was not.
-      refused_by: names of those that refused it; empty if none did.
-      stages: in the order they ran.
     """
 
-    pipeline: str
-    config: str
     data: DataSummary
-    labels: LabelSummary | None
     training: dict[str, Any]
     verdict: verdicts.Verdict
-    baseline: int | None
     serving_check: dict[str, Any]
-    pushed: str | None
-    rolled_back: int | None
-    current: int | None
-    same_answers: int | None
-    blessed_anyway: str
-    refused_by: str
-    stages: Sequence[StageTime]
+    labels: LabelSummary | None
 
 
 def collect(
@@ -94,7 +60,6 @@ def collect(
       records: stage id to its record.
       stages: their times.
     """
-    pushed = records[PUSHER].outputs["pushed_model"].custom_properties
     graph = tft.TFTransformOutput(records[TRANSFORM].outputs["transform_graph"].uri)
     return Summary(
         pipeline=config.name,
@@ -105,26 +70,9 @@ def collect(
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),
-        pushed=_pushed(pushed, push_directory) if pushed["pushed"].int_value else None,
-        rolled_back=pushed[properties.ROLLED_BACK].int_value or None,
-        current=_current(records[PUSHER]),
-        same_answers=pushed[properties.SAME_ANSWERS].int_value or None,
-        blessed_anyway=pushed[properties.BLESSED_ANYWAY].string_value,
-        refused_by=pushed[properties.REFUSED_BY].string_value,
         stages=stages,
+        **remains.pushing(records, push_directory),
     )
-
-
-def _pushed(properties: Mapping[str, metadata_store_pb2.Value], directory: str) -> str:
-    """The version's folder. The recorded path is not used: the folder may have been moved since."""
-    return display_path(Path(directory, properties["pushed_version"].string_value))
-
-
-def _current(stage: StageRecord) -> int | None:
-    pushed = stage.outputs["pushed_model"].custom_properties
-    if stage.cached and pushed["pushed"].int_value:
-        return int(pushed["pushed_version"].string_value)
-    return pushed[properties.CURRENT].int_value or None
 
 
 def write_json(summary: Summary, path: Path) -> None:
@@ -213,13 +161,13 @@ def trained_on(history: Mapping[str, Any]) -> str:
     return f"kept activations of {history['cut']}{views}{rolled_back}"
 
 
-def outcome(summary: Summary) -> str:
+def outcome(summary: Remains) -> str:
     """What became of the candidate, as the last line on the terminal says it."""
     if summary.rolled_back:
         return f"nothing was pushed: this model is version {summary.rolled_back}, which was rolled back"
     if summary.pushed is None:
         current = f"; this model is version {summary.current}, in production" if summary.current else ""
-        reasons = verdict_table.refusals(summary.verdict, summary.serving_check)
+        reasons = verdict_table.refusals(summary.verdict, summary.serving_check) if summary.verdict else []
         detail = f"; {listed(reasons, 3)}" if reasons else ""
         return f"not blessed ({summary.refused_by}): nothing was pushed{current}{detail}"
     if summary.blessed_anyway:

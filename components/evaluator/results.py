@@ -50,8 +50,14 @@ def read_figures(evaluation: str, classes: int) -> EvaluationFigures:
     Args:
       evaluation: folder of the ModelEvaluation artifact.
       classes: how many the candidate knows.
+
+    Raises:
+      FileNotFoundError: if TFMA's files are gone.
     """
-    model = _candidate(tfma.load_eval_result(evaluation).config)
+    config = tfma.load_eval_result(evaluation).config
+    if config is None:
+        raise FileNotFoundError(f"{evaluation}: it has no files of TFMA")
+    model = _candidate(config)
     slices = {_slice_key(part): _Slice(_values(part), model) for part in tfma.load_metrics(evaluation)}
     matrix = np.zeros((classes, classes), np.int64)
     for label, answer, images in _entries(slices[()].values.get((model, Metric.CONFUSION, False))):

@@ -15,6 +15,7 @@ hundreds. With fewer examples than features, there are only as many coordinates 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -40,7 +41,7 @@ _FIRST_PENALTY, _LEAST_PENALTY, _LARGEST_PENALTY = 0.1, 1e-5, 1e3
 _STEPS = (10.0, 10**0.5)  # factors between penalties: the second refines what the first found
 # Share by which a weaker penalty, or more weight on earlier blocks, must lower the loss: where nothing is at stake,
 # less is safer.
-_GAIN = 0.01
+GAIN = 0.01
 
 _LOSS, _LOSS_OF_TRIAL = 1e-9, 1e-6  # smallest change of the loss (relative above 1), in the last fit and in trials
 _SMALLEST = 1e-7  # a probability below it counts as this, as in Keras's losses
@@ -197,9 +198,9 @@ class _Attempt:
 def _search(attempt: Callable[[float, float], _Attempt], options: Options) -> _Attempt:
     """The best penalty for each weight, then the best weight.
 
-    Penalties become weaker as long as each lowers the loss by _GAIN, or else stronger as long as each lowers it. The
+    Penalties become weaker as long as each lowers the loss by GAIN, or else stronger as long as each lowers it. The
     search begins in large steps; for the next weight, in small ones from the best penalty so far. A larger weight must
-    lower the loss by _GAIN, and by more than one standard error of the difference.
+    lower the loss by GAIN, and by more than one standard error of the difference.
     """
     best: _Attempt | None = None
     for weight in options.weights:
@@ -220,8 +221,8 @@ def _search(attempt: Callable[[float, float], _Attempt], options: Options) -> _A
 def _climb(attempt: Callable[[float, float], _Attempt], start: _Attempt, step: float) -> _Attempt:
     """Goes weaker in steps, or else stronger, while it helps."""
     best = start
-    for factor, share in ((1 / step, 1 - _GAIN), (step, 1.0)):
-        while _LEAST_PENALTY <= (penalty := float(f"{best.trial.penalty * factor:.3g}")) <= _LARGEST_PENALTY:
+    for factor, share in ((1 / step, 1 - GAIN), (step, 1.0)):
+        while _LEAST_PENALTY <= (penalty := _half_decade(best.trial.penalty * factor)) <= _LARGEST_PENALTY:
             made = attempt(best.trial.weight, penalty)
             if not made.trial.val_loss < best.trial.val_loss * share:
                 break
@@ -231,10 +232,15 @@ def _climb(attempt: Callable[[float, float], _Attempt], start: _Attempt, step: f
     return best
 
 
+def _half_decade(penalty: float) -> float:
+    """The nearest of 0.001, 0.00316, 0.01 and so on: factors of rounded numbers would lead beside them."""
+    return float(f"{10 ** (round(2 * math.log10(penalty)) / 2):.3g}")
+
+
 def _pays(losses: np.ndarray, before: np.ndarray) -> bool:
     """Whether losses of the same images are lower by more than chance, and by enough to matter."""
     gains = before - losses
-    return bool(gains.mean() > max(_GAIN * before.mean(), gains.std() / np.sqrt(len(gains))))
+    return bool(gains.mean() > max(GAIN * before.mean(), gains.std() / np.sqrt(len(gains))))
 
 
 class _Problem:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from config.data import EVAL, TEST, TRAIN
 from modules.data import features
+from pipeline import remains
 from pipeline.report import pictures
 
 # Bytes that are read at most of each split, so that large data sets take no longer than others.
@@ -67,6 +68,10 @@ def collect(examples: str | None, wanted: Wanted) -> Album:
     """
     if examples is None or not tf.io.gfile.isdir(examples):
         return Album()
+    return remains.if_left(lambda: _read(examples, wanted)) or Album()
+
+
+def _read(examples: str, wanted: Wanted) -> Album:
     search = _Search(wanted)
     small = pictures.of_all(one for split in (TEST, TRAIN, EVAL) for one in search.read(examples, split))
     large = pictures.of_all(search.files.items(), pictures.large)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from config.data import EVAL, TEST, TRAIN
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 # Colours that only stand for the page's variables, see templates/style.css.
 INK, MUTED, LINE, GOOD, BAD, PAGE = (f"#0000{number:02x}" for number in range(1, 7))
 SERIES = tuple(f"#0100{number:02x}" for number in range(1, 9))
+SPLITS = dict(zip((TRAIN, EVAL, TEST), SERIES, strict=False))  # in every chart
 _VARIABLES = {
     **dict(zip((INK, MUTED, LINE, GOOD, BAD, PAGE), ("ink", "muted", "line", "good", "bad", "page"), strict=True)),
     **{colour: f"c{number}" for number, colour in enumerate(SERIES, start=1)},

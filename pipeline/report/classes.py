@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pipeline.report.results import Results
-    from pipeline.summary import Summary
+    from pipeline.report.run import ReportedRun
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,15 @@ class ClassRow:
         return self.images - round((self.recall or 0.0) * self.images)
 
 
-def rows(summary: Summary, results: Results | None) -> list[ClassRow]:
-    """One row per class, by index."""
+def rows(run: ReportedRun, results: Results | None) -> list[ClassRow]:
+    """One row per class, by index; none if the verdict is gone."""
+    if run.summary.verdict is None:
+        return []
     averages = {one.name: one.average_precision for one in results.curves.classes} if results else {}
-    found = summary.verdict.per_class
+    found = run.summary.verdict.per_class
     return [
         ClassRow(index, name, figures.examples, figures.recall, figures.precision, averages.get(name))
         if (figures := found.get(name))
         else ClassRow(index, name, 0, None, None, None)
-        for index, name in enumerate(summary.data.classes)
+        for index, name in enumerate(run.classes)
     ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 THRESHOLDS = np.linspace(0, 1, 101)
 _MOST_CURVES = 6  # in one chart
+_FEWEST_POINTS, _MOST_POINTS, _MOST_POINTS_OF_ALL = 40, 200, 4000  # of the curve that the slider shows
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Curves:
 
     @property
     def for_sliders(self) -> list[dict[str, object]]:
-        """JSON values: of each class, how many images are found and how many others too, by threshold."""
+        """JSON values of each class: its curves; by threshold, how many images are found and how many others too."""
+        most = max(_FEWEST_POINTS, min(_MOST_POINTS, _MOST_POINTS_OF_ALL // max(1, len(self.classes))))
         return [
             {
                 "name": charts.name(one.name),
@@ -75,9 +77,31 @@ class Curves:
                 "others": one.others,
                 "found": one.found.tolist(),
                 "alarms": one.false_alarms.tolist(),
+                "precisionRecall": points(one.recall, one.precision, most),
+                "roc": points(one.false_positive_rate, one.true_positive_rate, most),
             }
             for one in self.classes
         ]
+
+
+def points(horizontal: np.ndarray, vertical: np.ndarray, most: int) -> list[list[float]]:
+    """Points of a curve, with its first and its last one.
+
+    The steps between them are about equal along the curve, wherever the thresholds of the points are: sure models have
+    all their scores close to 0 and 1.
+
+    Args:
+      horizontal: float64 [points].
+      vertical: float64 [points].
+      most: how many points are given at most.
+    """
+    chosen = np.arange(len(horizontal))
+    if len(horizontal) > most:
+        steps = np.abs(np.diff(horizontal)) + np.abs(np.diff(vertical))
+        passed = np.concatenate([[0.0], np.cumsum(steps)])
+        chosen = np.unique(np.searchsorted(passed, np.linspace(0, passed[-1], most)).clip(max=len(passed) - 1))
+        chosen[-1] = len(passed) - 1
+    return np.stack([horizontal, vertical], axis=1)[chosen].round(4).tolist()
 
 
 def of_answers(answers: Answers) -> Curves:
@@ -100,7 +124,7 @@ def _of_class(answers: Answers, index: int) -> ClassCurves:
     nothing = np.zeros(0)
     precision, recall, average = nothing, nothing, None
     if images:
-        precision, recall, _ = metrics.precision_recall_curve(is_class, scores)
+        precision, recall, _ = metrics.precision_recall_curve(is_class, scores, drop_intermediate=True)
         average = float(-np.sum(np.diff(recall) * precision[:-1]))  # as average_precision_score has it
     rates, area = (nothing, nothing), None
     if images and others:

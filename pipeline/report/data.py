@@ -7,7 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.example_validator import drift_findings
 from components.image_example_gen import report
+from config.stages import EXAMPLE_VALIDATOR
+from pipeline import remains
 from pipeline.report import charts, pictures
 from pipeline.report.album import Album
 from pipeline.report.charts import Chart
@@ -61,7 +64,9 @@ class Findings:
 
 
 def findings(run: ReportedRun) -> Findings:
-    """Reads the lists beside the counts."""
+    """Reads the lists beside the counts; they are empty if the report is gone."""
+    if run.summary.data is None:
+        return Findings([], {}, [], [], 0, [])
     folder = run.summary.data.report
     quarantine = _rows(folder, report.QUARANTINE)[:MOST_ROWS]
     near = _rows(folder, report.NEAR_DUPLICATES)
@@ -75,22 +80,30 @@ def findings(run: ReportedRun) -> Findings:
     )
 
 
+def drift(run: ReportedRun) -> list[drift_findings.Finding] | None:
+    """What had changed since the version in production was trained; None if the file is gone, or there was none."""
+    folder = run.uri(EXAMPLE_VALIDATOR, "anomalies")
+    return None if folder is None else remains.if_left(lambda: drift_findings.read(folder))
+
+
 def sheet_size(classes: int) -> int:
     """How many pictures the contact sheet of each class has."""
     return max(1, min(_MOST_OF_SHEET, _SHEETS // max(1, classes)))
 
 
-def balance(run: ReportedRun) -> Chart:
-    """Images of each class, by split; the classes with most images if they are many."""
+def balance(run: ReportedRun) -> Chart | None:
+    """Images of each class, by split; the classes with most images if they are many. None if the counts are gone."""
+    if run.summary.data is None:
+        return None
     counts = run.summary.data.counts
-    names = sorted(run.summary.data.classes, key=counts.examples_of, reverse=True)
+    names = sorted(run.classes, key=counts.examples_of, reverse=True)
     shown = names[:_MOST_BARS]
     with charts.styled():
         made, (axes,) = charts.figure(5.2, 1.3 + 0.24 * len(shown))
         left = [0] * len(shown)
-        for (split, of_split), colour in zip(counts.splits.items(), charts.SERIES, strict=False):
+        for split, of_split in counts.splits.items():
             images = [of_split.get(name, 0) for name in shown]
-            axes.barh([charts.name(name) for name in shown], images, left=left, color=colour, label=split)
+            axes.barh([charts.name(name) for name in shown], images, left=left, color=charts.SPLITS[split], label=split)
             left = [one + more for one, more in zip(left, images, strict=True)]
         axes.invert_yaxis()
         axes.grid(visible=False, axis="y")
@@ -111,10 +124,7 @@ def sheets(album: Album, classes: Iterable[str]) -> list[tuple[str, list[str]]]:
 
 
 def _rows(folder: str, name: str) -> list[dict[str, Any]]:
-    import tensorflow as tf
-
-    path = os.path.join(folder, name)
-    return report.read_rows(path) if tf.io.gfile.exists(path) else []
+    return remains.if_left(lambda: report.read_rows(os.path.join(folder, name))) or []
 
 
 def _quarantine_pictures(folder: str, rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
@@ -123,9 +133,8 @@ def _quarantine_pictures(folder: str, rows: Iterable[Mapping[str, Any]]) -> Iter
     for row in rows:
         if row["thumbnail"]:
             path = os.path.join(folder, row["thumbnail"])
-            with tf.io.gfile.GFile(path, "rb") as file:
-                picture = pictures.small(file.read())
-            if picture:
+            encoded = remains.if_left(tf.io.gfile.GFile(path, "rb").read)
+            if encoded and (picture := pictures.small(encoded)):
                 yield row["path"], picture
 
 

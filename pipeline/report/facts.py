@@ -38,7 +38,7 @@ class Facts:
     Attributes:
       times: chart of the stages; None if their times are not known.
       total: seconds of all stages.
-      config: the whole configuration as YAML, with defaults.
+      config: the whole configuration as YAML, with defaults; empty if it was not recorded.
       versions: name and version of Python, the system and the packages that matter.
     """
 
@@ -50,11 +50,11 @@ class Facts:
 
 def collect(run: ReportedRun) -> Facts:
     """Gathers the facts. Versions are those of the program that makes the page."""
-    config = run.config.model_dump(mode="json", by_alias=True)
+    config = run.config.model_dump(mode="json", by_alias=True) if run.config else None
     return Facts(
         _times(run) if run.summary.stages else None,
         sum(stage.seconds for stage in run.summary.stages),
-        yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+        yaml.safe_dump(config, sort_keys=False, allow_unicode=True) if config else "",
         [("Python", platform.python_version()), ("system", platform.platform()), *_versions()],
     )
 

@@ -6,11 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from components.evaluator.metric_names import Metric
 from config import image_facts
+from config.errors import listed
+from config.stages import EVALUATOR
+from pipeline import verdict_table
+from pipeline.report import templating
 
 if TYPE_CHECKING:
     from components.evaluator.verdict import Check
-    from pipeline.summary import Summary
+    from pipeline.report.run import ReportedRun
 
 _CLASS = f"{image_facts.LABEL}="
 _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has the names
@@ -21,6 +26,14 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
     "calibration_error": ("scores", "how far scores can be trusted"),
     "valid": ("scores", "the scores"),
     "spread": ("scores", "the scores"),
+}
+
+
+_SHARES = (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.VALID)
+_MEANINGS = {
+    Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
+    Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
+    Metric.RAREST_CLASS_EXAMPLES: "test images of the class that has the fewest",
 }
 
 
@@ -45,19 +58,30 @@ class ShownCheck:
 
     Attributes:
       check: as the verdict has it.
+      value: what was measured, with its unit; shares are percentages, differences of shares are points.
+      bound: the last value that passes, the same way.
+      margin: distance to the bound, the same way.
+      meaning: what the metric is, where its name does not say it; else empty.
       anchor: id of the place on the page.
       link: the text of the link to it.
     """
 
     check: Check
+    value: str
+    bound: str
+    margin: str
+    meaning: str
     anchor: str
     link: str
 
 
-def outcome(summary: Summary) -> Outcome:
+def outcome(run: ReportedRun) -> Outcome:
     """The outcome of a run."""
     from pipeline import summary as summaries
 
+    summary = run.summary
+    if run.ended is not None:
+        return _of_unpushed(run, run.ended)
     sentence = summaries.outcome(summary)
     if summary.rolled_back or summary.pushed is None:
         return Outcome("bad", "Refused", sentence)
@@ -68,10 +92,39 @@ def outcome(summary: Summary) -> Outcome:
     return Outcome("good", "Pushed", sentence)
 
 
-def checks(summary: Summary) -> list[ShownCheck]:
-    """All checks, those that failed first."""
-    shown = [ShownCheck(check, *_place(check, summary.data.classes)) for check in summary.verdict.checks]
+def _of_unpushed(run: ReportedRun, ended: str) -> Outcome:
+    """Of a run without a push: `regraft run --gate-only`, or one that stopped after the verdict."""
+    if not run.is_only_judged:
+        return Outcome("warn", "Judged, but not finished", f"nothing was pushed: {ended}")
+    if run.records[EVALUATOR].outputs["blessing"].custom_properties["blessed"].int_value:
+        return Outcome("good", "Would be blessed", "the gate only judged this model (--gate-only); nothing was pushed")
+    reasons = verdict_table.refusals(run.summary.verdict) if run.summary.verdict else []
+    detail = f": {listed(reasons, 3)}" if reasons else ""
+    return Outcome("bad", "Would be refused", f"the gate only judged this model (--gate-only){detail}")
+
+
+def checks(run: ReportedRun) -> list[ShownCheck]:
+    """All checks, those that failed first; none if the verdict is gone."""
+    found = run.summary.verdict.checks if run.summary.verdict else []
+    shown = [
+        ShownCheck(
+            check,
+            _quantity(check, check.value),
+            _quantity(check, check.bound),
+            _quantity(check, check.margin, is_margin=True),
+            _MEANINGS.get(check.metric, ""),
+            *_place(check, run.classes),
+        )
+        for check in found
+    ]
     return sorted(shown, key=lambda one: one.check.passed)
+
+
+def _quantity(check: Check, value: float | None, is_margin: bool = False) -> str:
+    if value is None or check.metric not in _SHARES:
+        return templating.figure(value)
+    is_difference = is_margin or check.metric == Metric.ACCURACY_CHANGE
+    return f"{templating.figure(100 * value)}\u202f{'points' if is_difference else '%'}"
 
 
 def _place(check: Check, classes: Sequence[str]) -> tuple[str, str]:

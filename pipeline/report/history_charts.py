@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.report import charts
 from pipeline.report.charts import Chart
-from pipeline.report.templating import percent
+from pipeline.report.templating import moment, percent
 
 if TYPE_CHECKING:
     from pipeline.report.history import Entry
@@ -31,7 +31,7 @@ def accuracy(entries: Sequence[Entry]) -> Chart | None:
     if not judged:
         return None
     rows = [
-        (entry.run.number, f"{entry.run.started:%Y-%m-%d %H:%M}", *_accuracy(entry), entry.bound, _MARKS[entry.look][2])
+        (entry.run.number, moment(entry.run.started), *_accuracy(entry), entry.bound, _MARKS[entry.look][2])
         for entry in judged
     ]
     with charts.styled():
@@ -62,14 +62,14 @@ def images(entries: Sequence[Entry]) -> Chart | None:
     known = [entry for entry in entries if entry.images]
     if not known:
         return None
-    splits = list(dict.fromkeys(split for entry in known for split in entry.images))
+    splits = [split for split in charts.SPLITS if any(split in entry.images for entry in known)]
     numbers = [entry.run.number for entry in known]
     with charts.styled():
         made, (axes,) = charts.figure()
         below = [0] * len(known)
-        for split, colour in zip(splits, charts.SERIES, strict=False):
+        for split in splits:
             heights = [entry.images.get(split, 0) for entry in known]
-            axes.bar(numbers, heights, bottom=below, color=colour, label=charts.name(split))
+            axes.bar(numbers, heights, bottom=below, color=charts.SPLITS[split], label=split)
             below = [sum(pair) for pair in zip(below, heights, strict=True)]
         axes.set(xlabel="run", ylabel="images")
         axes.xaxis.set_major_locator(charts.whole_numbers())

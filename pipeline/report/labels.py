@@ -40,12 +40,14 @@ class Labels:
       in_test: number of suspects in the test split, by kind.
       doubtful_in_test: how many of them have a label that may be wrong.
       nearest: key of a test image to the training images that are nearest to it.
+      kind_of: key of each suspect, shown or not, to the name of its kind.
     """
 
     kinds: Sequence[Kind]
     in_test: Mapping[str, int]
     doubtful_in_test: int
     nearest: Mapping[str, Sequence[Neighbour]] = field(default_factory=dict)
+    kind_of: Mapping[str, str] = field(default_factory=dict)
 
     def keys(self, images: Iterable[str]) -> set[str]:
         """Keys of all pictures of the section, and of the training images nearest to these test images."""
@@ -59,10 +61,10 @@ def collect(run: ReportedRun) -> Labels | None:
     if folder is None:
         return None
     from components.label_check import results
+    from pipeline import remains
 
-    try:
-        found = results.read(folder)
-    except FileNotFoundError:
+    found = remains.if_left(lambda: results.read(folder))
+    if found is None:
         return None
     kinds: dict[str, list[Suspect]] = {}
     for suspect in found.suspects:
@@ -75,4 +77,5 @@ def collect(run: ReportedRun) -> Labels | None:
         {name: images for name in kinds if (images := found.totals.suspects[name].get(TEST, 0))},
         found.totals.in_test,
         found.nearest,
+        {suspect.key: str(suspect.kind) for suspect in found.suspects},
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from components.evaluator import predictions
 from config.stages import EVALUATOR
+from pipeline import remains
 from pipeline.report import curves, gallery, predicted, scores
 from pipeline.report.curves import Curves
 from pipeline.report.gallery import Gallery
@@ -29,9 +30,8 @@ def collect(run: ReportedRun) -> Results | None:
     evaluation = run.uri(EVALUATOR, "evaluation")
     if evaluation is None:
         return None
-    try:
-        found = predicted.of(predictions.read(evaluation))
-    except FileNotFoundError:
+    found = remains.if_left(lambda: predicted.of(predictions.read(evaluation)))
+    if found is None:
         return None
     candidate = found.candidate
     return Results(found, gallery.of_predicted(found), curves.of_answers(candidate), scores.of_answers(candidate))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,9 @@ def _diagram(reliability: Reliability) -> Chart:
         color=charts.SERIES[0],
         edgecolor=charts.PAGE,
     )
+    # A bin whose answers are all wrong has a bar without a height, as an empty bin has: the dot tells them apart.
+    dots: dict[str, Any] = {"color": charts.INK, "clip_on": False, "zorder": 3, "label": "a bin with answers"}
+    axes.plot(reliability.score[filled], reliability.accuracy[filled], "o", markersize=5, **dots)
     axes.plot([0, 1], [0, 1], color=charts.BAD, linestyle="--", linewidth=1.4, label="perfect")
     axes.set(xlabel="score of the answer", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.03))
     axes.legend(loc="upper left")

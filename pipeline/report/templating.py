@@ -7,6 +7,7 @@ allows its one script by its hash, and no request.
 from __future__ import annotations
 
 import base64
+import datetime
 import functools
 import hashlib
 import importlib.metadata
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 
 from modules.files import printable
@@ -47,7 +49,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        counted=counted, path=path, percent=percent, points=points, figure=figure, seconds=seconds
+        counted=counted, moment=moment, path=path, percent=percent, points=points, figure=figure, seconds=seconds
     )
     return environment
 
@@ -63,13 +65,31 @@ def points(value: float | None, digits: int = 1) -> str:
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A number with so many significant digits."""
-    return _NONE if value is None or math.isnan(value) else f"{value:.{digits}g}".replace("-", "−")
+    """A number with so many significant digits, and without an exponent unless it is very small or large."""
+    if value is None or math.isnan(value):
+        return _NONE
+    text = f"{value:.{digits}g}"
+    if "e" in text and 1e-7 <= abs(value) < 1e15:
+        text = np.format_float_positional(float(text), trim="-")
+    return text.replace("-", "−")
 
 
 def seconds(value: float) -> str:
     """A duration."""
     return f"{value:.1f}\u202fs" if value < 60 else f"{int(value // 60)}\u202fmin {value % 60:.0f}\u202fs"
+
+
+def moment(value: datetime.datetime | str) -> str:
+    """A point in time in UTC, to the second: `2026-11-27 14:41:20`.
+
+    Args:
+      value: in UTC, or with another zone; a text as of ISO 8601. Other texts are shown as they are.
+    """
+    try:
+        found = datetime.datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return str(value)
+    return f"{found.astimezone(datetime.UTC) if found.tzinfo else found:%Y-%m-%d %H:%M:%S}"
 
 
 def counted(number: int, noun: str) -> str:

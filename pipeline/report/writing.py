@@ -53,19 +53,22 @@ def write(
     return f"report: {display_path(folder.report)}"
 
 
-def commands(config: str, folder: RunFolder) -> list[str]:
+def commands(config: str, folder: RunFolder, number: int | None = None) -> list[str]:
     """What a person can do next.
 
     Args:
-      config: the configuration's file.
+      config: the configuration's file; empty if its name is not known.
       folder: of the pipeline.
+      number: of the run, where it need not be the last one.
     """
     place = shlex.quote(display_path(folder.path))
     workspace = shlex.quote(display_path(folder.path.parent))
-    again = f"regraft run {shlex.quote(config)}"
+    again = f"regraft run {shlex.quote(config or 'CONFIG')}"
+    if workspace != DEFAULT_WORKSPACE:
+        again += f" --workspace {workspace}"
     return [
-        again if workspace == DEFAULT_WORKSPACE else f"{again} --workspace {workspace}",
-        f"regraft explain {place}",
+        again if config else f"{again}  # CONFIG: a file with the configuration below; its name was not recorded",
+        f"regraft explain {place}" if number is None else f"regraft explain {place} --run {number}",
         f"regraft history {place}",
     ]
 

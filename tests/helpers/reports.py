@@ -19,18 +19,35 @@ from drawing import encode
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.evaluator import confidence, predictions
+from components.evaluator import verdict as verdicts
 from components.evaluator.figures import EvaluationFigures, SliceFigures
 from components.evaluator.metric_names import Metric
 from components.evaluator.verdict import OVERALL, Change, Check, ClassFigures, Verdict
+from components.example_validator import drift_findings
 from components.image_example_gen import report as ingest_report
+from components.label_check import results as label_check
+from components.serving_check import findings
 from config.data import EVAL, TEST, TRAIN
 from config.run import RunConfig
 from modules.data import features, tf_example
+from modules.training import history
 from pipeline.data_summary import DataSummary
 from pipeline.report.run import ReportedRun
 from pipeline.run_metadata import StageRecord
 from pipeline.summary import StageTime, Summary
 
+OUTPUTS = {
+    "ImageExampleGen": ["examples", "report"],
+    "ExampleValidator": ["anomalies"],
+    "Transform": ["transform_graph"],
+    "LabelCheck": ["label_check"],
+    "Tuner": ["tuner_results"],
+    "Trainer": ["model", "model_run"],
+    "BaselineModel": ["baseline_model"],
+    "Evaluator": ["evaluation", "blessing"],
+    "ServingCheck": ["infra_blessing"],
+    "Pusher": ["pushed_model"],
+}
 _SURE = 0.95
 _VARIANTS = 4  # images of each class that differ
 _SERVING = {"load_seconds": 5.0, "p50_ms": 12.0, "p99_ms": 20.0, "images_per_second": 180.0, "peak_gib": 1.1}
@@ -79,6 +96,7 @@ class Script:
             self._records(),
             EvaluationFigures(matrix, [whole]),
             "2026-11-27T10:00:00+00:00",
+            list(self.classes),
             ["regraft run drawn.yaml"],
             datetime.datetime(2026, 11, 27, 10, tzinfo=datetime.UTC),
         )
@@ -206,11 +224,33 @@ class Script:
         return DataSummary(list(self.classes), counts, [], [f"few test images: {self.classes[0]}"], str(folder))
 
     def _records(self) -> dict[str, StageRecord]:
-        outputs = {"ImageExampleGen": "examples", "Evaluator": "evaluation"}
-        return {
-            stage: StageRecord(False, {}, {name: mlmd.Artifact(uri=str(self.folder / name))})
-            for stage, name in outputs.items()
-        }
+        outputs = {"ImageExampleGen": ["examples"], "Evaluator": ["evaluation"]}
+        return {stage: self._record(names) for stage, names in outputs.items()}
+
+    def _record(self, names: Sequence[str]) -> StageRecord:
+        return StageRecord(False, {}, {name: mlmd.Artifact(uri=str(self.folder / name)) for name in names})
+
+    def keep_files(self, run: ReportedRun) -> dict[str, StageRecord]:
+        """Writes the files of all other stages of a run too; gives the records of all stages."""
+        summary = run.summary
+        for name in ("anomalies", "model_run", "blessing", "infra_blessing", "label_check", "model"):
+            (self.folder / name).mkdir()
+        (self.folder / "anomalies" / drift_findings.FILE).write_text(drift_findings.dumps([]))
+        history.write(self.folder / "model_run", summary.training)
+        verdicts.write(summary.verdict, self.folder / "blessing")
+        findings.write(self.folder / "infra_blessing", summary.serving_check)
+        none = {kind: {} for kind in label_check.Kind}
+        label_check.write(
+            str(self.folder / "label_check"), label_check.LabelFindings([], {}, label_check.Totals({}, none))
+        )
+        assets = self.folder / "transform_graph" / "transform_fn" / "assets"
+        assets.mkdir(parents=True)
+        (assets / features.CLASSES_ASSET).write_text("".join(f"{name}\n" for name in self.classes))
+        (self.folder / "tuner_results").mkdir()
+        (self.folder / "tuner_results" / "trials.json").write_text('{"best": 1, "trials": []}')
+        records = {stage: self._record(names) for stage, names in OUTPUTS.items()}
+        records["Pusher"].outputs["pushed_model"].custom_properties["pushed"].int_value = int(self.is_pushed)
+        return records
 
 
 def _share(some: int, of: int) -> float | None:

@@ -20,7 +20,8 @@ from components.example_validator import drift_findings
 from components.image_example_gen import report
 from components.serving_directory import ServingDirectory
 from config.errors import BadInputError
-from pipeline.report import history
+from pipeline import history as pasts
+from pipeline.report import charts, history, history_charts
 
 HOSTILE = '<script>alert("1")</script> \u202eevil'
 OUTPUTS = {
@@ -206,6 +207,30 @@ def test_links_lead_from_the_page_to_the_reports_that_exist(workspace, tmp_path)
     links = re.findall(r'<a href="([^#"]*)">report', (place / "page.html").read_text())
     assert links == ["../fruit/reports/2026-11-02T10-00-00.html"]
     assert (place / links[0]).read_text() == "a report"
+
+
+def test_the_page_says_that_its_links_do_not_travel(workspace):
+    workspace.run(0.9)
+    assert "The links to reports are paths" not in workspace.page()
+    kept = workspace.folder / "reports" / "2026-11-01T10-00-00.html"
+    kept.parent.mkdir()
+    kept.write_text("a report")
+    assert "The links to reports are paths: they work only while" in workspace.page()
+
+
+def test_all_dates_have_one_format(workspace):
+    workspace.run(0.9, reason="none")
+    workspace.push(pushed_at="2026-11-27T15:39:26+01:00", blessed_anyway={"reason": "none", "by": "alice"})
+    page = workspace.page()
+    assert "2026-11-27 14:39:26" in page
+    assert re.findall(r"\d{4}-\d\d-\d\dT[^<]*", re.sub(r'href="[^"]*"', "", page)) == []
+
+
+def test_a_split_has_the_same_colour_in_every_chart(workspace):
+    workspace.run(0.9)  # its examples are noted without eval
+    svg = str(history_charts.images(list(history._entries(*pasts.read(workspace.folder), workspace.folder))).svg)
+    assert "var(--c1)" in svg and "var(--c3)" in svg and "var(--c2)" not in svg
+    assert [charts.SPLITS[name] for name in ("train", "eval", "test")] == list(charts.SERIES[:3])
 
 
 def test_a_workspace_without_a_finished_run_says_so(workspace):

@@ -73,11 +73,11 @@
       const recall = (at) => one.found[at] / one.images;
       const precision = (at) => one.found[at] / (one.found[at] + one.alarms[at]);
       const alarms = (at) => one.alarms[at] / one.others;
-      const steps = one.found.map((_, at) => at);
       thresholds.querySelector(".value").textContent = (step / 100).toFixed(2);
-      charts.precisionRecall.draw(steps.map((at) => [recall(at), precision(at)]));
+      // From a point of the curve of precision and recall to the next: level first, then straight up or down.
+      charts.precisionRecall.draw(one.precisionRecall.flatMap(([x, y], at, all) => (at ? [[x, all[at - 1][1]], [x, y]] : [[x, y]])));
       charts.precisionRecall.mark(recall(step), precision(step));
-      charts.roc.draw(steps.map((at) => [alarms(at), recall(at)]));
+      charts.roc.draw(one.roc);
       charts.roc.mark(alarms(step), recall(step));
       thresholds.querySelector("output").textContent = one.images
         ? `${one.found[step]} of ${one.images} images of ${one.name} are found (recall ${percent(recall(step))}). ` +

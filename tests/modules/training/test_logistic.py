@@ -176,3 +176,11 @@ def test_each_class_is_spread_evenly_over_the_folds():
     labels = np.array([0] * 50 + [1] * 5)
     folds = logistic._folds(labels, seed=0)
     assert sorted(folds[labels == 1]) == [0, 1, 2, 3, 4] and (np.bincount(folds[labels == 0]) == 10).all()
+
+
+def test_penalties_are_round_numbers_however_many_steps_lead_to_them():
+    penalty, tried = 0.1, []
+    for _ in range(8):
+        penalty = logistic._half_decade(penalty * 10**-0.5)
+        tried.append(penalty)
+    assert tried == [0.0316, 0.01, 0.00316, 0.001, 0.000316, 0.0001, 3.16e-05, 1e-05]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import tfx  # noqa: F401  first: it replaces a module that TFDV imports
 
 # isort: split
 
+from PIL import Image
 from reports import Script
 
 from pipeline.report import page
@@ -49,6 +51,24 @@ def test_no_error_and_no_request(tab, report):
 def test_only_tables_scroll_sideways(tab, report, width):
     tab.open(report, width)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_table_that_goes_on_at_the_right_has_a_shadow_there(tab, report):
+    """Its edge is darker than the page, as long as it is not scrolled to its end."""
+    tab.open(report, 390)
+    place = """(() => {
+      const table = document.querySelector(".scroll");
+      if (table.scrollWidth <= table.clientWidth) return null;
+      const row = table.querySelector("tbody tr:last-child").getBoundingClientRect();
+      return [table.getBoundingClientRect().right - 2, (row.top + row.bottom) / 2 + scrollY];
+    })()"""
+    x, y = tab.evaluate(place)
+    edges = []
+    for script in ("0", 'document.querySelector(".scroll").scrollLeft = 10000'):
+        tab.evaluate(script)
+        shown = Image.open(io.BytesIO(tab.screenshot())).convert("L")
+        edges.append(max(shown.getpixel((int(x), int(y) + step)) for step in range(-3, 4)))  # not a line of the table
+    assert edges[0] < 220 < edges[1]
 
 
 def test_every_link_shows_its_place(tab, report):

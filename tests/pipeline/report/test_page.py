@@ -19,8 +19,24 @@ import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be impor
 from reports import Script
 from sklearn import metrics as sklearn_metrics
 
-from components.evaluator import metrics, predictions
-from pipeline.report import classes, curves, gallery, labels, page, predicted, results, scores, writing
+from components.evaluator import confidence, metrics, predictions
+from components.evaluator.metric_names import Metric
+from components.evaluator.verdict import OVERALL, Check
+from pipeline import verdict_table
+from pipeline.report import (
+    classes,
+    curves,
+    gallery,
+    gate,
+    labels,
+    page,
+    predicted,
+    results,
+    scores,
+    serving,
+    templating,
+    writing,
+)
 from pipeline.report import run as reported
 from pipeline.report.run import ReportedRun
 from pipeline.workspace import RunFolder
@@ -89,10 +105,28 @@ def test_curves_have_the_figures_of_scikit_learn(compared):
             assert one.false_alarms[step] == (chosen & ~is_class).sum()
 
 
+@pytest.mark.parametrize("images", [40, 4000])
+def test_the_curve_of_the_slider_is_that_of_the_chart_where_all_scores_are_close_to_1(images):
+    rng = np.random.default_rng(0)
+    labels, sure = rng.integers(0, 2, images), 1 - rng.uniform(0, 0.005, images)
+    named = np.where(rng.random(images) < 0.9, labels, 1 - labels)
+    probabilities = np.stack([np.where(named == index, sure, 1 - sure) for index in (0, 1)], axis=1)
+    found = curves.of_answers(predicted.Answers(["a", "b"], labels, probabilities.astype(np.float32)))
+    for one, shown in zip(found.classes, found.for_sliders, strict=True):
+        whole = np.stack([one.false_positive_rate, one.true_positive_rate], axis=1)
+        points = np.array(shown["roc"])
+        assert len(points) <= 200 and points[0].tolist() == [0, 0] and points[-1].tolist() == [1, 1]
+        distances = np.abs(whole[:, np.newaxis] - points).sum(axis=2)
+        assert distances.min(axis=0).max() < 1e-3, "every point is one of the curve"
+        assert distances.min(axis=1).max() < 0.02, "no part of the curve is cut off"
+        whole, points = np.stack([one.recall, one.precision], axis=1), np.array(shown["precisionRecall"])
+        assert np.abs(whole[:, np.newaxis] - points).sum(axis=2).min(axis=1).max() < 0.05
+
+
 def test_the_table_of_classes_has_the_figures_of_scikit_learn(compared):
     answers = answers_of(compared)
     precision, recall, f1, images = sklearn_metrics.precision_recall_fscore_support(answers.labels, answers.answers)
-    for index, row in enumerate(classes.rows(compared.summary, results.collect(compared))):
+    for index, row in enumerate(classes.rows(compared, results.collect(compared))):
         assert (row.precision, row.recall, row.f1) == pytest.approx((precision[index], recall[index], f1[index]))
         assert row.images == images[index]
         assert row.mistakes == ((answers.labels == index) & ~answers.right).sum()
@@ -108,6 +142,18 @@ def test_the_calibration_error_is_that_of_the_gate(compared):
     assert reliability.images.tolist() == tally.in_bin.tolist()
 
 
+def test_a_bin_with_only_wrong_answers_has_a_mark():
+    probabilities = np.array([[0.9, 0.1], [0.9, 0.1], [0.45, 0.55]], np.float32)
+    drawn = [
+        scores.of_answers(predicted.Answers(["a", "b"], np.array(labels), probabilities))
+        for labels in ([0, 0, 0], [0, 0, 1])
+    ]
+    assert [one.diagram.rows[0][1:] for one in drawn] == [(1, pytest.approx(0.55), 0), (1, pytest.approx(0.55), 1)]
+    marks = [len(re.findall(r"<use ", one.diagram.svg)) for one in drawn]
+    empty = scores.of_answers(predicted.Answers(["a", "b"], np.array([0, 0]), probabilities[:2]))
+    assert marks[0] == marks[1] == len(re.findall(r"<use ", empty.diagram.svg)) + 1
+
+
 def test_images_gained_and_lost_are_those_of_the_paired_difference(compared, compared_page):
     found = predicted.of(predictions.read(compared.uri("Evaluator", "evaluation")))
     change = compared.summary.verdict.change
@@ -116,6 +162,57 @@ def test_images_gained_and_lost_are_those_of_the_paired_difference(compared, com
     assert (len(found.gained) + len(found.lost)) / 60 == pytest.approx(change.disagreement)
     assert f"Images lost: {len(found.lost)}" in compared_page
     assert f"Images gained: {len(found.gained)}" in compared_page
+
+
+def test_the_page_says_why_a_bound_can_fail_beside_a_large_p(compared_page):
+    assert confidence.change_bounds(0, 3, 30, 0.95)[1] < 0, "as docs/gate.md has it"
+    assert confidence.change_probability(0, 3) == 0.25
+    assert (
+        "Each bound looks at one side only" in compared_page and "p looks at both sides and is exact" in compared_page
+    )
+
+
+def test_the_serving_figures_are_those_of_the_terminal(compared_page):
+    measured = {"load_seconds": 12.926, "warm_up_seconds": 10.88, "first_answer_seconds": 12.949, "p50_ms": 16.91}
+    measured |= {"p99_ms": 39.04, "images_per_second": 63.46, "peak_gib": 1.0975}
+    (line,) = verdict_table.serving_check_lines({"refusals": [], "measured": measured})
+    values = dict(serving.rows(measured))
+    assert values["first answer, after loading"] == "23 ms", "it does not include the time to load"
+    assert all(value in line for value in values.values())
+    assert "load seconds" not in compared_page and "time to load the model" in compared_page
+
+
+def test_shares_are_percentages_in_the_table_of_checks(compared, compared_page):
+    made = [
+        Check(metric, OVERALL, "value", 0.8377, "at least", bound, True)
+        for metric, bound in ((Metric.ACCURACY, 0.5), (Metric.ACCURACY_CHANGE, -0.01), (Metric.SPREAD, 0.05))
+    ]
+    verdict = dataclasses.replace(compared.summary.verdict, checks=made)
+    run = dataclasses.replace(compared, summary=dataclasses.replace(compared.summary, verdict=verdict))
+    assert [(one.value, one.bound, one.margin) for one in gate.checks(run)] == [
+        ("83.77\u202f%", "50\u202f%", "33.77\u202fpoints"),
+        ("83.77\u202fpoints", "−1\u202fpoints", "84.77\u202fpoints"),
+        ("0.8377", "0.05", "0.7877"),
+    ]
+    assert "an answer that never changes" in page.render(run)
+
+
+def test_names_and_numbers_are_in_plain_words(compared, compared_page):
+    assert [templating.figure(value) for value in (1.43e-05, -0.00012, 123456.0)] == ["0.0000143", "−0.00012", "123500"]
+    assert "Numbers: receiver operating characteristic (ROC)" in compared_page
+    whole = compared.evaluation.slices[0]
+    slices = [
+        whole,
+        dataclasses.replace(whole, name="image/label=stop"),
+        dataclasses.replace(whole, name="image/size_band=1-63"),
+    ]
+    run = dataclasses.replace(compared, evaluation=dataclasses.replace(compared.evaluation, slices=slices))
+    content = page.render(run)
+    assert (
+        "class <bdi>stop</bdi>" in content
+        and "size band <bdi>1-63</bdi>" in content
+        and "image/" not in content.partition("Slices of")[2].partition("</table>")[0]
+    )
 
 
 def test_an_answer_that_is_not_a_number_is_wrong_and_breaks_nothing(tmp_path):
@@ -185,8 +282,8 @@ def test_odd_names_are_text_and_nothing_else(tmp_path):
     ("gone", "sentence"),
     [
         ("predictions", "This run kept no predictions of single images"),
-        ("examples", "The examples of this run are gone"),
-        ("metrics", "The files of Evaluator are gone"),
+        ("examples", "There are no pictures: the files of ImageExampleGen are gone"),
+        ("metrics", "There are no slices to show: the files of Evaluator are gone"),
     ],
 )
 def test_what_is_gone_is_left_out_with_a_sentence(tmp_path, gone, sentence):
@@ -238,12 +335,15 @@ def test_suspect_labels_and_nearest_training_images_have_their_pictures(tmp_path
         **{"key": train, "path": "train/\udcff.png", "label": "cyan", "likely_label": "<yellow>"},
         **{"split": "train", "score": 0.97, "kind": "likely wrong"},
     )
-    section = labels.Labels([labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, 2, {worst: [near]})
+    section = labels.Labels(
+        [labels.Kind("likely wrong", [suspect], 41)], {"likely wrong": 2}, 2, {worst: [near]}, {train: "outlier"}
+    )
     monkeypatch.setattr(labels, "collect", lambda run: section)
     content = page.render(run)
     elements = Elements(content)
     shown = {attributes["alt"]: attributes["src"] for tag, attributes in elements.found if tag == "img"}
     assert shown["training image of <magenta>: train/0003-photo.png"] == shown["image with the label cyan"]
+    assert "suspect: outlier" in elements.texts["span"], "at the neighbour"
     assert "<yellow>" in elements.texts["bdi"] and "Likely wrong: 41" in elements.texts["h3"]
     assert "2 likely wrong" in content and "may be off by up to 6.7" in content, "beside the verdict"
     section = dataclasses.replace(section, in_test={"check": 3}, doubtful_in_test=0)

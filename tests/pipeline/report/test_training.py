@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from PIL import Image
 from reports import Script
 
+from config.augmentation import AugmentationConfig
 from pipeline.report import page, training
 from pipeline.report.run import ReportedRun
 from pipeline.run_metadata import StageRecord
@@ -56,6 +58,31 @@ def test_both_phases_have_curves_with_their_best_epochs(run):
     assert len(section.rate.rows) == 6 and section.penalties is None and section.search is None
 
 
+def test_the_lowest_loss_and_that_of_the_final_weights_are_told_apart(run):
+    epochs = [{"loss": 1, "accuracy": 1, "val_loss": loss, "val_accuracy": 1, "learning_rate": 1} for loss in (3, 1, 2)]
+    phase = {**run.summary.training["phases"][0], "epochs": epochs, "eval_loss": 2}
+    history = {**run.summary.training, "phases": [phase]}
+    content = page.render(dataclasses.replace(run, summary=dataclasses.replace(run.summary, training=history)))
+    headings, row = content.partition("Phases of the training")[2].partition("</tr>")[::2]
+    assert "lowest loss on eval" in headings and "loss of its final weights" in headings
+    assert re.findall(r'class="number">([^<]*)<', row)[:3] == ["3", "1 (epoch 2)", "2"]
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "tuned", "words"),
+    [
+        ({}, {}, "still learns and with dropout, so"),
+        ({"rotation": 10}, {}, "still learns and with augmentation and dropout, so"),
+        ({}, {"head.dropout": 0.0}, "still learns, so"),
+    ],
+)
+def test_the_page_names_what_makes_training_harder_in_this_run(run, augmentation, tuned, words):
+    config = run.config.model_copy(update={"augmentation": AugmentationConfig(**augmentation)})
+    history = {**run.summary.training, "tuned": tuned}
+    run = dataclasses.replace(run, config=config, summary=dataclasses.replace(run.summary, training=history))
+    assert words in page.render(run)
+
+
 def test_penalties_of_a_logistic_head_take_the_place_of_epochs(run):
     run = dataclasses.replace(
         run, summary=dataclasses.replace(run.summary, training={**run.summary.training, "phases": [LOGISTIC]})
@@ -64,6 +91,16 @@ def test_penalties_of_a_logistic_head_take_the_place_of_epochs(run):
     assert section.loss is section.accuracy is section.rate is None
     assert [row[:2] for row in section.penalties.rows] == [(one["weight"], one["penalty"]) for one in PENALTIES]
     assert "Penalties that were tried" in page.render(run)
+
+
+def test_the_penalty_that_was_used_is_marked_where_another_one_has_a_lower_loss(run):
+    fitted = {**LOGISTIC, "penalty": 0.01, "weight": 1.0, "chosen_by": "cross_validation"}
+    history = {**run.summary.training, "phases": [fitted]}
+    run = dataclasses.replace(run, summary=dataclasses.replace(run.summary, training=history))
+    assert training.collect(run).penalties.svg.count("head fitted with it") == 1
+    content = page.render(run)
+    assert "It need not be the lowest point" in content and "lowers the loss by 1\u202f% or more" in content
+    assert "at the lowest point" not in content
 
 
 def test_the_trials_of_a_search_are_listed(run, tmp_path):
