@@ -6,6 +6,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from config.errors import OF_THE_MACHINE, BadInputError
 from config.section import pattern_character, refuse_pattern
 
 _BLOCK = 1 << 20
+_OF_THE_SYSTEM = re.compile(r"/dev(/fd)?|/proc/\w+/fd")
 
 
 def atomic_write(path: str | Path, content: str | bytes, durable: bool = False) -> None:
@@ -32,6 +34,9 @@ def atomic_write(path: str | Path, content: str | bytes, durable: bool = False) 
         _write_uri(str(path), encoded)
         return
     target = Path(path)
+    if is_special(target):
+        target.write_bytes(encoded)
+        return
     make_folder(target.parent)
     temporary = _temporary(target)
     with errors_name(target):
@@ -62,6 +67,8 @@ def check_output(option: str, path: str | Path) -> None:
     if "://" in str(path):
         return
     target = Path(path)
+    if is_special(target):
+        return
     with _refused(option):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -131,6 +138,18 @@ def errors_name(path: str | Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def is_special(path: str | Path) -> bool:
+    """Whether it is a device or a pipe, or a link to what a process has open, such as /dev/stdout: nothing may replace
+    or delete it.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    return bool(_OF_THE_SYSTEM.fullmatch(folder)) or not _is_ordinary(Path(path))
+
+
+def _is_ordinary(path: Path) -> bool:
+    return path.is_file() or path.is_dir() or not path.exists()
 
 
 def _temporary(target: Path) -> Path:

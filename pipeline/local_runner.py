@@ -29,7 +29,7 @@ from config import interruption, loading
 from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
-from modules.files import atomic_write, check_output, check_output_folder
+from modules.files import atomic_write, check_output, check_output_folder, is_special
 from pipeline import console, predict, worker_errors
 from pipeline.workspace import DEFAULT_WORKSPACE, RunFolder, display_path, temporary_files
 
@@ -189,7 +189,8 @@ def check(config_path: str, workspace: str, json_path: str | None = None) -> Exi
     """
     if json_path is not None:
         check_output("--json", json_path)
-        Path(json_path).unlink(missing_ok=True)  # nobody shall take an old result for that of a check that fails
+        if not is_special(json_path):
+            Path(json_path).unlink(missing_ok=True)  # nobody shall take an old result for that of a check that fails
 
     def work(session: Session) -> ExitCode:
         from pipeline import data_summary, pipeline

@@ -4,6 +4,7 @@ import copy
 import datetime
 import hashlib
 import json
+import logging
 import os
 import re
 import time
@@ -398,7 +399,8 @@ def test_a_wrong_server_is_one_line(server, call, capsys, monkeypatch, command, 
     assert line.startswith(f"{server.url}: ") and message in line and "s3cret" not in line
 
 
-def test_a_server_that_cannot_be_reached_is_one_line(server, call, capsys):
+def test_a_server_that_cannot_be_reached_is_one_line(server, call, capsys, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("urllib3"), "propagate", False)  # TensorFlow, if loaded, prints all warnings
     server.url = "http://localhost:1"
     assert call("status") == 1
     (line,) = capsys.readouterr().err.splitlines()

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from config.errors import BadInputError
-from modules.files import atomic_write, check_output, check_output_folder, fingerprint, link_without_pattern
+from modules.files import atomic_write, check_output, check_output_folder, fingerprint, is_special, link_without_pattern
 
 
 @pytest.mark.parametrize("durable", [False, True])
@@ -116,3 +116,20 @@ def test_a_folder_whose_name_is_a_pattern_has_a_link_for_tensorflow(tmp_path, na
     assert not os.path.lexists(path)
     with link_without_pattern(tmp_path) as path:
         assert path == str(tmp_path)
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        check_output("--json", pipe)
+        atomic_write(pipe, "found")
+        assert os.read(reader, 100) == b"found" and pipe.is_fifo()
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/dev/stdout", True), ("/dev/fd/1", True), ("new.json", False)])
+def test_what_a_process_has_open_is_no_file_to_replace(path, expected):
+    assert is_special(path) == expected
