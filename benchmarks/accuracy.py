@@ -156,7 +156,7 @@ def _run(name: str, overlay: dict[str, Any], splits: dict[str, subsets.Split], s
             raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}:\n{end}")
         labels, probabilities, costs = trial.load(folder, folder / "splits" / TEST)
         return {
-            **vars(scores.score(labels, probabilities)),
+            **vars(scores.score(labels, probabilities, [len(splits[TRAIN][name]) for name in sorted(splits[TRAIN])])),
             **vars(costs),
             "training_images": sum(map(len, splits[TRAIN].values())),
             "eval_images": sum(map(len, splits[EVAL].values())),

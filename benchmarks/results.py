@@ -15,7 +15,16 @@ Result = dict[str, Any]
 
 CASE = ("data", "per_class", "long_tail", "test_images")  # what methods must have in common to be compared
 _KEY = (*CASE, "seed", "method", "overlay")
-_SCORES = ("method", "seeds", "accuracy", "errors", "log loss", "balanced accuracy", "calibration error")
+_SCORES = (
+    "method",
+    "seeds",
+    "accuracy",
+    "errors",
+    "log loss",
+    "balanced accuracy",
+    "weighted accuracy",
+    "calibration error",
+)
 _COLUMNS = (*_SCORES, "training", "whole", "CPU", "peak memory", "rolled back")
 
 
@@ -89,6 +98,7 @@ def _row(name: str, found: Sequence[Result], logistic: Mapping[int, Result]) -> 
         _relative_errors(found, logistic),
         _spread(found, "log_loss", 1, 3),
         _spread(found, "balanced_accuracy", 100, 1, " %"),
+        _spread(found, "weighted_accuracy", 100, 1, " %"),
         _spread(found, "calibration_error", 1, 3),
         f"{statistics.mean(result['training'] for result in found):.0f} s",
         f"{statistics.mean(result['whole'] for result in found):.0f} s",
@@ -100,7 +110,9 @@ def _row(name: str, found: Sequence[Result], logistic: Mapping[int, Result]) -> 
 
 
 def _spread(found: Sequence[Result], name: str, factor: float, digits: int, unit: str = "") -> str:
-    values = [result[name] * factor for result in found]
+    values = [result[name] * factor for result in found if name in result]
+    if not values:
+        return ""  # measured before there was this figure
     deviation = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{digits}f}{deviation}{unit}"
 

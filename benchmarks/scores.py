@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ class Scores:
     Attributes:
       accuracy: share of images whose class has the highest probability.
       balanced_accuracy: mean over the classes of that share.
+      weighted_accuracy: mean of that share, each class with its weight.
       log_loss: mean of the negative logarithm (base e) of the true class's probability.
       calibration_error: see `calibration_error`.
       images: how many images were scored.
@@ -24,23 +26,28 @@ class Scores:
 
     accuracy: float
     balanced_accuracy: float
+    weighted_accuracy: float
     log_loss: float
     calibration_error: float
     images: int
 
 
-def score(labels: np.ndarray, probabilities: np.ndarray) -> Scores:
+def score(labels: np.ndarray, probabilities: np.ndarray, weights: Sequence[float]) -> Scores:
     """Scores a classifier.
 
     Args:
       labels: int [images], indices of the true classes.
       probabilities: float [images, classes], each row with the sum 1.
+      weights: of the classes, for `weighted_accuracy`; classes without a test image do not count.
     """
     right = probabilities.argmax(axis=1) == labels
     true = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    tested = np.unique(labels)
+    recalls = [right[labels == label].mean() for label in tested]
     return Scores(
         accuracy=float(right.mean()),
-        balanced_accuracy=float(np.mean([right[labels == label].mean() for label in np.unique(labels)])),
+        balanced_accuracy=float(np.mean(recalls)),
+        weighted_accuracy=float(np.average(recalls, weights=np.asarray(weights)[tested])),
         log_loss=float(-np.log(np.clip(true, _LOWEST, 1)).mean()),
         calibration_error=calibration_error(right, probabilities.max(axis=1)),
         images=len(labels),
