@@ -155,11 +155,13 @@ def _roc(labels: Any, probabilities: Any) -> tuple[list[float], list[float], lis
     import numpy as np
     from sklearn import metrics
 
+    from pipeline.report import curves
+
     truth = labels[:, np.newaxis] == np.arange(probabilities.shape[1])
     if not truth.any():
         return None
     curve = metrics.roc_curve(truth.ravel(), probabilities.ravel())
-    chosen = np.unique(np.linspace(0, len(curve[0]) - 1, _MOST_POINTS).astype(int))
+    chosen = curves.spread(curve[0], curve[1], _MOST_POINTS)
     false_rate, true_rate, thresholds = (column[chosen].tolist() for column in curve)
     return false_rate, true_rate, [min(threshold, 1.0) for threshold in thresholds]  # scikit-learn's first is infinite
 

@@ -85,7 +85,12 @@ class Curves:
 
 
 def points(horizontal: np.ndarray, vertical: np.ndarray, most: int) -> list[list[float]]:
-    """Points of a curve, with its first and its last one.
+    """Points of a curve, as `spread` chooses them; the arguments are its own."""
+    return np.stack([horizontal, vertical], axis=1)[spread(horizontal, vertical, most)].round(4).tolist()
+
+
+def spread(horizontal: np.ndarray, vertical: np.ndarray, most: int) -> np.ndarray:
+    """Indices of points of a curve, with its first and its last one: int64, at most `most`.
 
     The steps between them are about equal along the curve, wherever the thresholds of the points are: sure models have
     all their scores close to 0 and 1.
@@ -95,13 +100,13 @@ def points(horizontal: np.ndarray, vertical: np.ndarray, most: int) -> list[list
       vertical: float64 [points].
       most: how many points are given at most.
     """
-    chosen = np.arange(len(horizontal))
-    if len(horizontal) > most:
-        steps = np.abs(np.diff(horizontal)) + np.abs(np.diff(vertical))
-        passed = np.concatenate([[0.0], np.cumsum(steps)])
-        chosen = np.unique(np.searchsorted(passed, np.linspace(0, passed[-1], most)).clip(max=len(passed) - 1))
-        chosen[-1] = len(passed) - 1
-    return np.stack([horizontal, vertical], axis=1)[chosen].round(4).tolist()
+    if len(horizontal) <= most:
+        return np.arange(len(horizontal))
+    steps = np.abs(np.diff(horizontal)) + np.abs(np.diff(vertical))
+    passed = np.concatenate([[0.0], np.cumsum(steps)])
+    chosen = np.unique(np.searchsorted(passed, np.linspace(0, passed[-1], most)).clip(max=len(passed) - 1))
+    chosen[-1] = len(passed) - 1
+    return chosen
 
 
 def of_answers(answers: Answers) -> Curves:
