@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -62,20 +62,22 @@ def past_runs(folder: str | Path) -> list[PastRun]:
       BadInputError: if the folder holds no runs, or the database is damaged.
       MetadataError: if another program locks the database, or it cannot be read for another reason.
     """
-    return read(folder)[2]
+    runs, records, past = read(folder)
+    return [
+        dataclasses.replace(one, since=_since_push(record, runs)) for one, record in zip(past, records, strict=True)
+    ]
 
 
 def read(folder: str | Path) -> tuple[RunFolder, list[RunRecord], list[PastRun]]:
-    """Every run of a pipeline in both forms, the oldest first, and the folder; the errors are those of `past_runs`."""
+    """Every run of a pipeline in both forms, the oldest first, and the folder; the errors are those of `past_runs`.
+
+    `since` is empty: it takes the manifests of all versions.
+    """
     runs = open_metadata.folder_of(folder)
     with open_metadata.opened(runs) as store:
         records = run_metadata.read_runs(store, str(runs.artifacts))
     running = len(records) if runs.is_in_use() else None
-    past = [
-        dataclasses.replace(_past_run(number, run, number == running), since=_since_push(run, runs))
-        for number, run in enumerate(records, start=1)
-    ]
-    return runs, records, past
+    return runs, records, [_past_run(number, run, number == running) for number, run in enumerate(records, start=1)]
 
 
 def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
@@ -88,14 +90,26 @@ def chosen_run(runs: list[PastRun], number: int | None) -> PastRun:
     Raises:
       BadInputError: if there is no such run.
     """
+    return runs[chosen_index([run.verdict is not None for run in runs], number)]
+
+
+def chosen_index(judged: Sequence[bool], number: int | None) -> int:
+    """The index of a run that a person asks for.
+
+    Args:
+      judged: of each run, the oldest first, whether it came to a verdict.
+      number: which, counted from 1; None: the last one that came to a verdict.
+
+    Raises:
+      BadInputError: if there is no such run.
+    """
     if number is None:
-        judged = [run for run in runs if run.verdict]
-        if not judged:
-            raise BadInputError(f"none of {len(runs)} runs came to a verdict" if runs else "no runs yet")
-        return judged[-1]
-    if not 1 <= number <= len(runs):
-        raise BadInputError(f"--run: 1 to {len(runs)} are allowed. Received: {number}")
-    return runs[number - 1]
+        if not any(judged):
+            raise BadInputError(f"none of {len(judged)} runs came to a verdict" if judged else "no runs yet")
+        return max(index for index, came_to_verdict in enumerate(judged) if came_to_verdict)
+    if not 1 <= number <= len(judged):
+        raise BadInputError(f"--run: 1 to {len(judged)} are allowed. Received: {number}")
+    return number - 1
 
 
 def print_history(runs: list[PastRun], terminal: TextIO) -> None:

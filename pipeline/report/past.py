@@ -76,13 +76,8 @@ def _run(record: RunRecord, past: PastRun, runs: RunFolder, is_last: bool) -> Re
 
 
 def _chosen(records: list[RunRecord], number: int | None) -> RunRecord:
-    judged = [record for record in records if EVALUATOR in record.stages]
-    if number is None:
-        if not judged:
-            raise BadInputError(f"none of {len(records)} runs came to a verdict" if records else "no runs yet")
-        return judged[-1]
-    if not 1 <= number <= len(records):
-        raise BadInputError(f"--run: 1 to {len(records)} are allowed. Received: {number}")
-    if records[number - 1] not in judged:
+    judged = [EVALUATOR in record.stages for record in records]
+    index = history.chosen_index(judged, number)
+    if not judged[index]:
         raise BadInputError(f"run {number}: it came to no verdict, so it has no report; see regraft history")
-    return records[number - 1]
+    return records[index]
