@@ -14,19 +14,34 @@ CONFIG ?= $(DEMO)
 ACCELERATOR ?= cpu
 IMAGE ?= regraft:$(ACCELERATOR)
 
-.PHONY: help run test kubeflow image lint format docs screenshots lock clean
+PYTEST = temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; TMPDIR=$$temporary $(PYTHON) -m pytest
+
+.PHONY: help run test test-fast test-image test-beam test-changed kubeflow image lint format docs screenshots lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 19
 
 run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@if [[ "$(CONFIG)" == "$(DEMO)" ]]; then $(PYTHON) data/prepare_traffic_lights.py; fi
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests
-	@temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; \
-	TMPDIR=$$temporary $(PYTHON) -m pytest -n 2 --no-loadscope-reorder $(ARGS)
+test: $(VENV)/ready ## run all tests but those of test-image and test-beam
+	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not beam" $(ARGS)
+
+test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
+	@$(PYTEST) -n 2 --no-loadscope-reorder --fast $(ARGS)
+
+test-image: $(VENV)/ready ## build the image's environment as its Dockerfile says, and start every stage in it
+	@$(PYTEST) -m image --no-skips $(ARGS)
+	@$(PYTHON) tests/helpers/tiers.py passed image
+
+test-beam: $(VENV)/ready ## run Beam stages on a real Flink and a real Spark; needs Java and Maven
+	@$(PYTEST) -m beam --no-skips $(ARGS)
+	@$(PYTHON) tests/helpers/tiers.py passed beam
+
+test-changed: $(VENV)/ready ## run those of test-image and test-beam whose files changed since they passed
+	@for tier in $$($(PYTHON) tests/helpers/tiers.py changed); do $(MAKE) "test-$$tier"; done
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml for Kubeflow Pipelines; it needs a section kubeflow
 	@$(REGRAFT) kubeflow compile "$(CONFIG)"

@@ -1,11 +1,12 @@
-"""How the tests are shared out to two processes, so that they end at about the same time; and what each restores."""
+"""Which tests run, how they are shared out to two processes, so that both end together; and what each restores."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from pathlib import PurePosixPath
+from collections.abc import Generator, Iterator
+from pathlib import Path, PurePosixPath
 
+import import_time
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
@@ -24,9 +25,40 @@ def _log_levels_are_restored() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="only tests that are not slow and do not load TensorFlow")
+    parser.addoption("--no-skips", action="store_true", help="a test that is skipped fails, and says what it needs")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With --fast: ignores files, and folders with a conftest.py, that load TensorFlow when they are imported."""
+    if not config.getoption("--fast"):
+        return None
+    file = collection_path / "conftest.py" if collection_path.is_dir() else collection_path
+    return True if file.is_file() and file.suffix == ".py" and import_time.is_slow(file) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The longest tests first; with --fast, none of them."""
     items.sort(key=lambda item: "slow" not in item.keywords)
+    if config.getoption("--fast"):
+        items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.skipped and item.config.getoption("--no-skips"):
+        report.outcome = "failed"
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _fast_tests_load_no_tensorflow(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = import_time.loaded()
+    yield
+    if request.config.getoption("--fast") and (loaded := import_time.loaded() - before):
+        pytest.fail(f"this test has loaded {', '.join(sorted(loaded))}: with `import` at the top, --fast leaves it out")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:

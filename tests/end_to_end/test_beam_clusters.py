@@ -20,7 +20,11 @@ from PIL import Image
 
 from kubeflow import compile as compiler
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(beam_services.why_not()), reason=beam_services.why_not())]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.beam,
+    pytest.mark.skipif(bool(beam_services.why_not()), reason=beam_services.why_not()),
+]
 
 IMAGES = 5000
 

@@ -100,6 +100,7 @@ def test_beams_own_error_is_read(monkeypatch, workers, step):
     assert worker_errors.failure(error) == worker_errors.Failure(message, bad_input)
 
 
+@pytest.mark.beam
 @pytest.mark.skipif(bool(beam_services.why_not()), reason=beam_services.why_not())
 @pytest.mark.parametrize("cluster", ["flink", "spark"])
 def test_a_clusters_error_is_read(tmp_path, cluster):

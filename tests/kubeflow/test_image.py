@@ -257,6 +257,7 @@ def test_the_gpu_lock_has_tensorflows_requirements_that_the_other_lock_lacks():
 
 
 @pytest.mark.slow
+@pytest.mark.image
 def test_the_image_starts_every_stage():
     """Runs the Dockerfile's instructions for a CPU: two minutes on an idle machine; 3.1 GB, deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="image-") as name:

@@ -343,18 +343,6 @@ class TestSpans:
         found = spans.resolve(f"{tmp_path}/day[{{SPAN}}]/m.csv", None)
         assert found == spans.ResolvedPath(f"{tmp_path}/day[11]/m.csv", 11)
 
-    def test_tfx_chooses_the_same(self, tmp_path):
-        """See spans.py for why TFX's own code is not used."""
-        for path in ("span-1/v1", "span-10/v2", "span-10/v12", "span-9/v99"):
-            touch(tmp_path / path / "data")
-        from tfx.components.example_gen import utils
-        from tfx.proto import example_gen_pb2
-
-        split = example_gen_pb2.Input.Split(name="s", pattern="span-{SPAN}/v{VERSION}/*")
-        _, span, version = utils.calculate_splits_fingerprint_span_and_version(str(tmp_path), [split])
-        ours = spans.resolve(f"{tmp_path}/span-{{SPAN}}/v{{VERSION}}", None)
-        assert (ours.span, ours.version) == (span, version) == (10, 12)
-
     @pytest.mark.parametrize(
         ("path", "span", "message"),
         [
