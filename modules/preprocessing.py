@@ -19,7 +19,6 @@ from config.backbone import ImageInput
 from modules.data import decoding, features
 from modules.data.normalization import PREPROCESSING
 
-_NO_CLASS = -1
 _PLACEHOLDER = b"-\n"  # replaces the list of classes while the graph is traced, before the data is read
 
 
@@ -56,7 +55,7 @@ def _class_index(label: tf.Tensor) -> tf.Tensor:
         [label], _SortedClasses(), [tf.string], [[]], output_asset_default_values=[_PLACEHOLDER], name="classes"
     )
     tft.annotate_asset(features.CLASSES_ASSET, features.CLASSES_ASSET)
-    return tft.apply_vocabulary(label, filename, default_value=_NO_CLASS)
+    return tft.apply_vocabulary(label, filename, default_value=features.NO_CLASS)
 
 
 class _SortedClasses(tft_beam.experimental.PTransformAnalyzer):

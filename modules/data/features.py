@@ -42,6 +42,7 @@ FACTS = (LABEL, FORMAT, HEIGHT, WIDTH, BRIGHTNESS)
 TRANSFORMED_IMAGE = "image"
 TRANSFORMED_PIXELS = "pixels"
 TRANSFORMED_LABEL = "label"
+NO_CLASS = -1  # the index of a label that is none of the classes
 
 # Key of the transform graph's asset with the class names, one per line, in the order of their indices.
 CLASSES_ASSET = "classes"

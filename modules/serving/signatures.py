@@ -109,9 +109,12 @@ class _ServedModel(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES)], autograph=False)
     def true_labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = {features.LABEL: tf.io.FixedLenFeature([1], tf.string)}
-        transformed = self._transform(tf.io.parse_example(examples, spec))
-        return {LABEL: transformed[features.TRANSFORMED_LABEL]}
+        # The transform graph gives the same numbers, but holds the decoders too: TF Serving would prepare them.
+        spec = {features.LABEL: tf.io.FixedLenFeature([], tf.string)}
+        labels = tf.io.parse_example(examples, spec)[features.LABEL]
+        same = tf.equal(labels[:, tf.newaxis], self._class_names)
+        index = tf.argmax(same, axis=-1, output_type=tf.int64)
+        return {LABEL: tf.where(tf.reduce_any(same, axis=-1), index, features.NO_CLASS)}
 
     def explain_with(self, heat_maps: HeatMaps) -> Any:
         """The function of the signature `explain`."""

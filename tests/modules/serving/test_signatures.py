@@ -87,10 +87,24 @@ def test_a_classifier_that_draws_no_heat_maps_is_served_without(classifier, tran
     assert "explain" not in tf.saved_model.load(str(tmp_path / "1")).signatures
 
 
-def test_true_labels_need_no_image(served):
-    examples = [serialized(image_label=name) for name in (b"yellow", b"cyan", b"infra-red")]
-    found = served.signatures["true_labels"](tf.constant(examples))
-    assert found["label"].numpy().tolist() == [2, 0, -1]
+def test_true_labels_are_those_of_the_transform_graph(served, transform_output):
+    names = [b"yellow", b"cyan", b"infra-red", b""]
+    found = served.signatures["true_labels"](tf.constant([serialized(image_label=name) for name in names]))
+    images = tf.constant([[IMAGES[0]]] * len(names))
+    inputs = {"image/label": tf.constant(names)[:, tf.newaxis], "image/encoded": images}
+    trained_on = transform_output.transform_features_layer()(inputs)
+    assert found["label"].numpy().tolist() == trained_on["label"].numpy().tolist() == [2, 0, -1, -1]
+
+
+def test_true_labels_hold_no_decoder(version):
+    """Without Grappler, which would cut it out, every op runs that the signature holds."""
+    options = tf.compat.v1.ConfigProto()
+    options.graph_options.rewrite_options.disable_meta_optimizer = True
+    with tf.compat.v1.Session(graph=tf.Graph(), config=options) as session:
+        signature = tf.compat.v1.saved_model.load(session, ["serve"], str(version)).signature_def["true_labels"]
+        examples = [serialized(image_label=b"yellow", image_encoded=b"no image")]
+        answer = session.run(signature.outputs["label"].name, {signature.inputs["examples"].name: examples})
+    assert answer.tolist() == [2]
 
 
 def test_one_image_and_many_are_answered_alike(served):
