@@ -11,7 +11,9 @@ import pod
 import pytest
 
 pytestmark = pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())
-both_ways = pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+# The first warm pod waits until TensorFlow and TFX are loaded.
+WARM = pytest.param(True, id="warm", marks=pytest.mark.slow)
+both_ways = pytest.mark.parametrize("warm", [pytest.param(False, id="cold"), WARM])
 
 # What a stage may depend on.
 STATE = """
@@ -111,6 +113,7 @@ def test_the_log_has_the_traceback_of_an_error(tmp_path, warm):
     assert "Traceback" in log and "in fail" in log
 
 
+@pytest.mark.slow
 def test_a_warm_pod_differs_from_a_cold_one_only_in_the_modules_that_are_loaded(tmp_path):
     states = []
     for warm in (False, True):
