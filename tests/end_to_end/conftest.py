@@ -17,12 +17,10 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from drawing import colour_tree
+from fork_server import CONTEXT
 
 from components import code_digest
 from regraft import cli, commands
-
-_SPAWNER = multiprocessing.get_context("forkserver")
-_SPAWNER.set_forkserver_preload(["pipeline.stage_runner", "pipeline.pipeline"])
 
 SMALL = {
     "backbone": {"name": "EfficientNetLite0", "image_size": 96, "weights": "bundled"},
@@ -86,7 +84,7 @@ class Workspace:
         self._runs += 1
         terminal = self.path / f"terminal-{self._runs}.txt"
         arguments = [command, str(config), "--workspace", str(self.path / "workspace"), *options]
-        process = _SPAWNER.Process(target=_main, args=(arguments, terminal, sources))
+        process = CONTEXT.Process(target=_main, args=(arguments, terminal, sources))
         process.start()
         return process, terminal
 

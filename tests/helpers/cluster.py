@@ -15,7 +15,7 @@ import re
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,14 +63,15 @@ class Task:
 class Cluster:
     """An object store, ML Metadata, a cache and volumes. Runs share them."""
 
-    def __init__(self, folder: Path, volumes: Mapping[str, Path]):
+    def __init__(self, folder: Path, volumes: Mapping[str, Path], warm: bool = False):
         """Makes one.
 
         Args:
           folder: for all its files.
           volumes: claim to the folder on this machine.
+          warm: whether pods are forked from a process that has the libraries loaded, see pod.py.
         """
-        self.folder, self.volumes = folder, dict(volumes)
+        self.folder, self.volumes, self.warm = folder, dict(volumes), warm
         self._cache: dict[str, Task] = {}
         self._ids, self._runs = itertools.count(1), itertools.count(1)
         self._lock = threading.Lock()
@@ -81,6 +82,7 @@ class Cluster:
         parameters: Mapping[str, Any] | None = None,
         kill: Mapping[str, Callable[[], bool]] | None = None,
         until: str | None = None,
+        cold: Collection[str] = (),
     ) -> dict[str, Task]:
         """Runs all tasks, two at a time.
 
@@ -89,12 +91,13 @@ class Cluster:
           parameters: of the run.
           kill: task to a condition; the task's first try is killed when the condition holds.
           until: only this task and those that it depends on run, the others are SKIPPED; None: all tasks run.
+          cold: tasks whose pods are started, though those of the cluster are warm.
 
         Returns:
           the tasks by name.
         """
         json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
-        run = _Run(self, package, dict(parameters or {}), dict(kill or {}), f"run-{next(self._runs)}")
+        run = _Run(self, package, dict(parameters or {}), dict(kill or {}), cold, f"run-{next(self._runs)}")
         return run.tasks(until)
 
     def stored(self, uri: str) -> Path:
@@ -114,9 +117,15 @@ class Cluster:
 
 class _Run:
     def __init__(
-        self, cluster: Cluster, package: Package, parameters: Json, kill: dict[str, Callable[[], bool]], run_id: str
+        self,
+        cluster: Cluster,
+        package: Package,
+        parameters: Json,
+        kill: dict[str, Callable[[], bool]],
+        cold: Collection[str],
+        run_id: str,
     ):
-        self._cluster, self._package, self._kill, self._id = cluster, package, kill, run_id
+        self._cluster, self._package, self._kill, self._cold, self._id = cluster, package, kill, cold, run_id
         unknown = set(parameters) - set(package.parameters)
         assert not unknown, f"the server refuses unknown parameters: {unknown}"
         self._parameters = {name: spec.get("defaultValue") for name, spec in package.parameters.items()} | parameters
@@ -220,7 +229,8 @@ class _Run:
         container = self._package.container(name)
         command = [_filled(part, executor_input) for part in [*container["command"], *container.get("args", [])]]
         environment = {entry["name"]: entry["value"] for entry in container.get("env", [])}
-        code = pod.run(command, mounts, environment, task.log, self._kill.pop(name, None))
+        warm = self._cluster.warm and name not in self._cold
+        code = pod.run(command, mounts, environment, task.log, self._kill.pop(name, None), warm)
         task.exit_codes.append(code)
         if code:
             return False
