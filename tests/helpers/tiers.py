@@ -58,6 +58,7 @@ TIERS = {
             "tests/helpers/flink_cluster.py",
             "tests/helpers/ingesting.py",
             "tests/helpers/pod*",
+            "tests/helpers/warm_pod.py",
             "tests/helpers/spark_server.py",
         ),
         modules=("components.image_example_gen.executor", "kubeflow.entrypoint"),
