@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import progress
-from components.image_example_gen import agreement, parallelism, report
+from components.image_example_gen import agreement, parallelism, report, report_writer
 from components.image_example_gen.inspection import InspectedImage
 from components.image_example_gen.sources import readers
 from config.errors import BadInputError
@@ -31,30 +31,32 @@ _EXAMPLES_PER_SHARD = 1000
 _STORED = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=0)
 
 
-Shard = tuple[str, int, int]  # split, index of the shard, number of shards of the split
+Shard = tuple[str, int, int, int]  # split, index of the shard, number of shards of the split, size of all splits
 
 
 class WriteExamples(beam.PTransform):
-    """Writes (split, InspectedImage) as examples; returns one row per shard that says what was written."""
+    """Writes (split, InspectedImage) as examples; returns one row per shard that says what was written.
 
-    def __init__(self, uri: str, progress_folder: str):
+    The rows are those of a report: (name of the report, row).
+    """
+
+    def __init__(self, uri: str, progress_folder: str, sizes: beam.PCollection):
         """Stores the arguments.
 
         Args:
           uri: of the examples.
           progress_folder: where the workers write their progress.
+          sizes: one mapping, split to number of examples.
         """
         super().__init__()
-        self._uri, self._progress_folder = uri, progress_folder
+        self._uri, self._progress_folder, self._sizes = uri, progress_folder, sizes
 
     def expand(self, examples: beam.PCollection) -> beam.PCollection:
-        splits = examples | "GetSplit" >> beam.Map(lambda example: example[0])
-        sizes = beam.pvalue.AsDict(splits | "CountSplits" >> beam.combiners.Count.PerElement())
         return (
             examples
-            | "ChooseShard" >> beam.Map(_with_shard, sizes)
+            | "ChooseShard" >> beam.Map(_with_shard, beam.pvalue.AsSingleton(self._sizes))
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShard" >> beam.Map(_write_shard, self._uri, self._progress_folder, sizes)
+            | "WriteShard" >> beam.Map(_write_shard, self._uri, self._progress_folder)
         )
 
 
@@ -62,24 +64,28 @@ def _with_shard(example: tuple[str, InspectedImage], sizes: Mapping[str, int]) -
     split, image = example
     shards = max(1, round(sizes[split] / _EXAMPLES_PER_SHARD))
     # The split depends on the whole hash modulo the shares. Its first digits alone are independent of that.
-    return (split, int(image.key[:16], 16) % shards, shards), image
+    return (split, int(image.key[:16], 16) % shards, shards, sum(sizes.values())), image
 
 
 def _write_shard(
-    group: tuple[Shard, Iterable[InspectedImage]], uri: str, progress_folder: str, sizes: Mapping[str, int]
-) -> dict[str, Any]:
-    (split, index, shards), images = group[0], sorted(group[1], key=lambda image: image.key)
+    group: tuple[Shard, Iterable[InspectedImage]], uri: str, progress_folder: str
+) -> tuple[str, dict[str, Any]]:
+    (split, index, shards, total), images = group[0], sorted(group[1], key=lambda image: image.key)
     folder = os.path.join(uri, f"Split-{split}")
     tf.io.gfile.makedirs(folder)
     path = os.path.join(folder, f"data_tfrecord-{index:05d}-of-{shards:05d}.gz")
     temporary = os.path.join(uri, f".{split}-{index}.tmp")
     threads = parallelism.threads_for(image.location.uri for image in images)
-    tally = progress.Tally.of(progress_folder, sum(sizes.values()))
+    tally = progress.Tally.of(progress_folder, total)
     with tf.io.TFRecordWriter(temporary, _STORED) as writer, ThreadPoolExecutor(threads) as pool:
         for serialized in parallelism.map_in_order(pool, _serialize, images, threads):
             writer.write(serialized)
             tally.add(1, 1)
     tf.io.gfile.rename(temporary, path, overwrite=True)
+    return report_writer.WRITTEN, _describe_shard(path, split, images)
+
+
+def _describe_shard(path: str, split: str, images: Sequence[InspectedImage]) -> dict[str, Any]:
     return {
         "path": path,
         "split": split,

@@ -27,9 +27,10 @@ from components.image_example_gen import (
     inspection,
     parallelism,
     report,
+    report_writer,
     sources,
 )
-from components.image_example_gen.quarantine_writer import QuarantineRows
+from components.image_example_gen.report_writer import ROWS, Rows
 from components.image_example_gen.sources import spans
 from components.image_example_gen.split_assignment import AssignSplits
 from config.data import SPLITS, IngestionConfig
@@ -39,10 +40,8 @@ from modules.data import features
 _log = logging.getLogger("regraft.ingest")
 
 _SCRATCH = ".scratch"
-# Read and removed after the pipeline.
-_CONFLICTS, _CLUSTERS, _WRITTEN, _FOUND = "conflicts.jsonl", "clusters.jsonl", "written.jsonl", "found.jsonl"
-
-Rows = list[dict[str, Any]]
+# Beam's check of the types between steps finds mistakes in code, never in data, and takes a sixth of a small run's time.
+_UNCHECKED = "--no_pipeline_type_check"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -76,7 +75,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         rows = self._run_beam_pipeline(source, config, examples.uri, report_uri)
         quarantined = rows[report.QUARANTINE]
-        data_checks.check_conflicts(rows[_CONFLICTS])
+        data_checks.check_conflicts(rows[report_writer.CONFLICTS])
         counts = _count_images(rows, source, config)
         _log_quarantined(quarantined)
         for warning in data_warnings.of(counts):
@@ -89,7 +88,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         data_checks.check_classes(counts, classes, allow_untested, source_splits, quarantined)
         data_checks.check_weights(counts)
 
-        little_content = [row for shard in rows[_WRITTEN] for row in shard["little_content"]]
+        little_content = [row for shard in rows[report_writer.WRITTEN] for row in shard["little_content"]]
         report.write_rows(os.path.join(report_uri, report.LITTLE_CONTENT), little_content)
         report.write_counts(report_uri, counts)
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
@@ -104,8 +103,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> dict[str, Rows]:
         """Writes the examples and the report's rows; returns file name to rows."""
         items, scratch = source.items(), os.path.join(examples_uri, _SCRATCH)
-        self._beam_pipeline_args = parallelism.choose_workers(self._beam_pipeline_args, items)
-        rows: dict[str, beam.PCollection] = {}
+        self._beam_pipeline_args = [*parallelism.choose_workers(self._beam_pipeline_args, items), _UNCHECKED]
         inspected_folder, written_folder = os.path.join(scratch, "inspected"), os.path.join(scratch, "written")
         work = sum(map(inspection.work_of, items))
         inspect = inspection.InspectImages(source.reader(), config, scratch, inspected_folder, work)
@@ -117,44 +115,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         ):
             inspected = (
                 pipeline
-                | "CreateItems" >> beam.Create(items)
-                | "SpreadItems" >> beam.Reshuffle()
+                | "SpreadItems" >> beam.Create(items)  # over all workers, too
                 | "BatchItems" >> batch
-                | "InspectImages" >> beam.ParDo(inspect).with_outputs(inspection.REJECTED, main="usable")
+                | "InspectImages" >> beam.ParDo(inspect).with_outputs(ROWS, main="usable")
             )
-            usable, rejected = inspected["usable"], inspected[inspection.REJECTED]
-            assigned = usable | "AssignSplits" >> AssignSplits(config)
-            rows[report.QUARANTINE] = rejected | "QuarantineRows" >> QuarantineRows(report_uri, config)
-            rows[report.DUPLICATES] = assigned["duplicates"]
-            rows[report.NEAR_DUPLICATES] = assigned["near_duplicates"]
-            rows[_CONFLICTS], rows[_CLUSTERS] = assigned["conflicts"], assigned["clusters"]
-            rows[_WRITTEN] = assigned["examples"] | "WriteExamples" >> example_writer.WriteExamples(
-                examples_uri, written_folder
-            )
-            rows[_FOUND] = _count_all((usable, rejected))
-            for name, collection in rows.items():
-                _write_rows(collection, os.path.join(report_uri, name))
+            assigned = inspected["usable"] | "AssignSplits" >> AssignSplits(config)
+            write = example_writer.WriteExamples(examples_uri, written_folder, assigned.sizes)
+            written = assigned.examples | "WriteExamples" >> write
+            all_rows = (inspected[ROWS], *assigned.rows, written)
+            all_rows | "WriteReports" >> report_writer.WriteReports(report_uri, config)
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
-        written = {name: report.read_rows(os.path.join(report_uri, name)) for name in rows}
-        for name in (_CONFLICTS, _CLUSTERS, _WRITTEN, _FOUND):
-            tf.io.gfile.remove(os.path.join(report_uri, name))
-        return written
-
-
-def _count_all(collections: tuple[beam.PCollection, ...]) -> beam.PCollection:
-    return (
-        collections
-        | "AllImages" >> beam.Flatten()
-        | "CountAllImages" >> beam.combiners.Count.Globally()
-        | "FoundRow" >> beam.Map(lambda count: {"path": "", "found": count})
-    )
-
-
-def _write_rows(rows: beam.PCollection, path: str) -> None:
-    name = os.path.basename(path)
-    as_list = rows | f"ToList[{name}]" >> beam.combiners.ToList()
-    as_list | f"WriteRows[{name}]" >> beam.Map(lambda found: report.write_rows(path, found))
+        return report_writer.take(report_uri)
 
 
 def _folders_of_classes(source: sources.Source, config: IngestionConfig) -> dict[str, list[str]]:
@@ -174,7 +146,7 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
     by_split: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
     weights: dict[str, dict[str, float]] = {split: {} for split in SPLITS}
     with_value: Counter[str] = Counter()
-    for shard in rows[_WRITTEN]:
+    for shard in rows[report_writer.WRITTEN]:
         by_split[shard["split"]].update(shard["classes"])
         of_split = weights[shard["split"]]
         of_split.update({name: of_split.get(name, 0.0) + weight for name, weight in shard["weights"].items()})
@@ -184,12 +156,12 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
         if len(cluster["images"]) > 1:
             near_duplicates.update(cluster["images"])
     counts = report.Counts(
-        found=rows[_FOUND][0]["found"],
+        found=sum(row["found"] for row in rows[report_writer.FOUND]),
         quarantined=len(rows[report.QUARANTINE]),
         duplicates=len(rows[report.DUPLICATES]),
         splits={split: dict(sorted(classes.items())) for split, classes in by_split.items()},
-        fingerprint=report.combine_fingerprints(shard["fingerprint"] for shard in rows[_WRITTEN]),
-        transcoded=sum(shard["transcoded"] for shard in rows[_WRITTEN]),
+        fingerprint=report.combine_fingerprints(shard["fingerprint"] for shard in rows[report_writer.WRITTEN]),
+        transcoded=sum(shard["transcoded"] for shard in rows[report_writer.WRITTEN]),
         reasons=dict(sorted(Counter(row["reason"] for row in rows[report.QUARANTINE]).items())),
         near_duplicates={split: near_duplicates[split] for split in SPLITS},
         folders=_folders_of_classes(source, config),
@@ -199,9 +171,9 @@ def _count_images(rows: dict[str, Rows], source: sources.Source, config: Ingesti
         ignored=findings.ignored,
         split_folders=findings.split_folders,
         look_alikes=sum(sum(row["images"].values()) for row in rows[report.NEAR_DUPLICATES] if len(row["labels"]) > 1),
-        pictures=_count_pictures(rows[_CLUSTERS], by_split) if config.near_duplicates == "group" else {},
+        pictures=_count_pictures(rows[report_writer.CLUSTERS], by_split) if config.near_duplicates == "group" else {},
         inner_folders=findings.inner_folders,
-        little_content=sum(len(shard["little_content"]) for shard in rows[_WRITTEN]),
+        little_content=sum(len(shard["little_content"]) for shard in rows[report_writer.WRITTEN]),
     )
     recorded = counts.quarantined + counts.duplicates + counts.used
     if recorded != counts.found:

@@ -11,7 +11,15 @@ import apache_beam as beam
 import PIL.Image
 
 from components import progress
-from components.image_example_gen import agreement, content, near_duplicates, parallelism
+from components.image_example_gen import (
+    agreement,
+    bundle_summary,
+    content,
+    near_duplicates,
+    parallelism,
+    report,
+    report_writer,
+)
 from components.image_example_gen.byte_location import ByteLocation
 from components.image_example_gen.near_duplicates import PerceptualHash
 from components.image_example_gen.quarantine import Reason, RejectedImage, UnusableError
@@ -21,7 +29,6 @@ from config.data import IngestionConfig
 from modules.data import features
 
 BATCH_SIZE = 64  # items that a worker takes at a time
-REJECTED = "rejected"  # tag of the second output
 
 
 class ImageFacts(NamedTuple):
@@ -67,7 +74,10 @@ class InspectedImage(NamedTuple):
 
 
 class InspectImages(beam.DoFn):
-    """Turns batches of Item into InspectedImage, or into RejectedImage with the tag `REJECTED`."""
+    """Turns batches of Item into (key, InspectedImage), or into rows of the quarantine; counts both in another report.
+
+    The counts are one row per bundle, since counting the images in steps of their own would cost more.
+    """
 
     def __init__(self, reader: Reader, config: IngestionConfig, scratch: str, progress_folder: str, total_work: int):
         """Stores the arguments.
@@ -91,7 +101,19 @@ class InspectImages(beam.DoFn):
         for pool in self._pools.values():
             pool.shutdown()
 
+    def start_bundle(self) -> None:
+        self._found = 0
+
     def process(self, batch: list[Item]) -> Iterator[Any]:
+        for image in self._inspect_batch(batch):
+            self._found += 1
+            yield image
+
+    def finish_bundle(self) -> Iterator[Any]:
+        row = {"path": "", "found": self._found}
+        yield bundle_summary.output(report_writer.ROWS, (report_writer.FOUND, row))
+
+    def _inspect_batch(self, batch: list[Item]) -> Iterator[Any]:
         threads = parallelism.threads_for(item.uri for item in batch)
         pool = self._pools[threads]
         image_files = [item for item in batch if not item.records]
@@ -117,9 +139,9 @@ class InspectImages(beam.DoFn):
             except UnusableError as error:
                 rejection = error.rejection
         if rejection is not None:
-            return beam.pvalue.TaggedOutput(REJECTED, RejectedImage(image.path, *rejection, image.location))
+            return report_writer.to(report.QUARANTINE, RejectedImage(image.path, *rejection, image.location))
         key = hashlib.sha256(image.encoded).hexdigest()
-        return InspectedImage(
+        return key, InspectedImage(
             key, image.path, image.label, image.split, image.group, image.weight, image.location, facts, image.line
         )
 

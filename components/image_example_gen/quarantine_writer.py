@@ -6,34 +6,26 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import apache_beam as beam
-
 from components.image_example_gen import report, thumbnails
 from components.image_example_gen.quarantine import RejectedImage
 from components.image_example_gen.sources import readers
-from config.data import IngestionConfig
 from modules.files import atomic_write
 
 _THUMBNAILS = 100  # at most
 _SIDE = 160  # pixels
 
 
-class QuarantineRows(beam.PTransform):
-    """Turns RejectedImage into rows of `quarantine.jsonl`, and writes thumbnails.
+def make_rows(rejected: Iterable[RejectedImage], folder: str, max_pixels: int) -> Iterator[dict[str, Any]]:
+    """Makes rows of `quarantine.jsonl` of all rejected images, and writes thumbnails.
 
     The first hundred images by path that can be shown get a thumbnail. One worker handles all rows: several thousand
     rows are only a few megabytes.
+
+    Args:
+      rejected: all of them.
+      folder: of the thumbnails.
+      max_pixels: see `data.max_pixels`.
     """
-
-    def __init__(self, report_uri: str, config: IngestionConfig):
-        super().__init__()
-        self._folder, self._max_pixels = os.path.join(report_uri, report.THUMBNAILS), config.max_pixels
-
-    def expand(self, rejected: beam.PCollection) -> beam.PCollection:
-        return rejected | beam.combiners.ToList() | beam.FlatMap(_make_rows, self._folder, self._max_pixels)
-
-
-def _make_rows(rejected: Iterable[RejectedImage], folder: str, max_pixels: int) -> Iterator[dict[str, Any]]:
     written = 0
     for image in sorted(rejected, key=lambda image: (image.path, image.location.uri)):
         row = {"path": image.path, "reason": str(image.reason), "detail": image.detail, "thumbnail": None}
