@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import small_backbone
 import yaml
 from click.testing import CliRunner, Result
 from drawing import colour_tree
@@ -23,13 +24,12 @@ from components import code_digest
 from regraft import cli, commands
 
 SMALL = {
-    "backbone": {"name": "EfficientNetLite0", "image_size": 96, "weights": "bundled"},
     "head": {"kind": "conv", "filters": [16], "dropout": 0.1},
     "training": {
         "seed": 0,
         "batch_size": 16,
-        "head": {"epochs": 3, "learning_rate": 1e-3},
-        "fine_tune": {"epochs": 1, "learning_rate": 1e-5, "layers": 8},
+        "head": {"epochs": 3, "learning_rate": 1e-2},
+        "fine_tune": {"epochs": 1, "learning_rate": 1e-5, "layers": 4},
     },
     "gate": {"min_accuracy": 0.9, "max_regression": 0.01, "min_test_examples": 5},
 }
@@ -64,10 +64,12 @@ class Workspace:
     def __init__(self, path: Path):
         self.path = path
         self._runs = 0
+        self._backbone = small_backbone.write(path / "backbone.keras")
 
     def configure(self, photos: Path, name: str = "colours", **sections: Any) -> Path:
-        """Writes a configuration: SMALL, with fields of its sections replaced."""
+        """Writes a configuration: SMALL with the small backbone, with fields of its sections replaced."""
         content: dict[str, Any] = {"name": name, "data": {"path": str(photos)}, **json.loads(json.dumps(SMALL))}
+        content["backbone"] = {} if "backbone" in sections else self._backbone
         for section, fields in sections.items():
             content.setdefault(section, {}).update(fields)
         file = self.path / f"{name}-{self._runs}.yaml"
