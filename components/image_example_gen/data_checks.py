@@ -21,7 +21,7 @@ def check_conflicts(conflicts: Rows) -> None:
     """Raises BadImagesError if identical images have different labels or weights, or a group is in several splits.
 
     Args:
-      conflicts: rows of `split_assignment.AssignSplits`.
+      conflicts: rows of the report `report_writer.CONFLICTS`.
     """
     for kind in ("labels", "weights"):
         if rows := [row for row in conflicts if row["kind"] == kind]:

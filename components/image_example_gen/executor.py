@@ -40,6 +40,8 @@ from modules.data import features
 _log = logging.getLogger("regraft.ingest")
 
 _SCRATCH = ".scratch"
+# Beam's check of the types between steps finds mistakes in code, never in data. It is a sixth of a small run's work.
+_UNCHECKED = "--no_pipeline_type_check"
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -101,7 +103,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
     ) -> dict[str, Rows]:
         """Writes the examples and the report's rows; returns file name to rows."""
         items, scratch = source.items(), os.path.join(examples_uri, _SCRATCH)
-        self._beam_pipeline_args = parallelism.choose_workers(self._beam_pipeline_args, items)
+        self._beam_pipeline_args = [*parallelism.choose_workers(self._beam_pipeline_args, items), _UNCHECKED]
         inspected_folder, written_folder = os.path.join(scratch, "inspected"), os.path.join(scratch, "written")
         work = sum(map(inspection.work_of, items))
         inspect = inspection.InspectImages(source.reader(), config, scratch, inspected_folder, work)
