@@ -40,7 +40,7 @@ from modules.data import features
 _log = logging.getLogger("regraft.ingest")
 
 _SCRATCH = ".scratch"
-# Beam's check of the types between steps finds mistakes in code, never in data; a sixth of a small run's time.
+# Beam's check of the types between steps finds mistakes in code, never in data. It is a sixth of a small run's work.
 _UNCHECKED = "--no_pipeline_type_check"
 
 
