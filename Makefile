@@ -16,7 +16,7 @@ IMAGE ?= regraft:$(ACCELERATOR)
 
 PYTEST = temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; TMPDIR=$$temporary $(PYTHON) -m pytest
 
-.PHONY: help run test test-fast test-image test-beam test-changed kubeflow image lint format docs screenshots lock clean
+.PHONY: help run test test-fast test-image test-cluster test-beam test-changed kubeflow image lint format docs screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 19
@@ -26,8 +26,8 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests but those of test-image and test-beam
-	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not beam" $(ARGS)
+test: $(VENV)/ready ## run all tests but those of test-image, test-cluster and test-beam
+	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not cluster and not beam" $(ARGS)
 
 test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
 	@$(PYTEST) -n 2 --no-loadscope-reorder --fast $(ARGS)
@@ -36,11 +36,15 @@ test-image: $(VENV)/ready ## build the image's environment as its Dockerfile say
 	@$(PYTEST) -m image --no-skips $(ARGS)
 	@$(PYTHON) tests/helpers/tiers.py passed image
 
+test-cluster: $(VENV)/ready ## run the demo four times in pods, as Kubeflow Pipelines does
+	@$(PYTEST) -m cluster --no-skips $(ARGS)
+	@$(PYTHON) tests/helpers/tiers.py passed cluster
+
 test-beam: $(VENV)/ready ## run Beam stages on a real Flink and a real Spark; needs Java and Maven
 	@$(PYTEST) -m beam --no-skips $(ARGS)
 	@$(PYTHON) tests/helpers/tiers.py passed beam
 
-test-changed: $(VENV)/ready ## run those of test-image and test-beam whose files changed since they passed
+test-changed: $(VENV)/ready ## run those of the last three whose files changed since they passed
 	@for tier in $$($(PYTHON) tests/helpers/tiers.py changed); do $(MAKE) "test-$$tier"; done
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml for Kubeflow Pipelines; it needs a section kubeflow

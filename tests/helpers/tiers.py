@@ -1,6 +1,6 @@
 """Tests that run apart from the others, since they take minutes and depend on few files.
 
-They are those of `make test-image` and `make test-beam`. tests/passed.json says with which files each of the two passed
+They are those of `make test-image`, `test-cluster` and `test-beam`. tests/passed.json says with which files each passed
 last. `make test-changed`, which CI runs, repeats a tier only if its files are others. Whoever changes such a file runs
 the tier, and commits the record with the change.
 
@@ -44,6 +44,20 @@ TIERS = {
             "setup.py",
             "tests/helpers/recipe.py",
             "tests/kubeflow/test_image.py",
+        )
+    ),
+    "cluster": Tier(
+        files=(
+            "components/**/*.py",
+            "data/traffic_lights.yaml",
+            "kubeflow/*.py",
+            "pipeline/*.py",
+            "requirements.lock",
+            "tests/helpers/cluster.py",
+            "tests/helpers/fork_server.py",
+            "tests/helpers/pod*",
+            "tests/helpers/warm_pod.py",
+            "tests/kubeflow/test_runs.py",
         )
     ),
     "beam": Tier(

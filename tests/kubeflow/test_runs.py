@@ -14,7 +14,7 @@ from components.serving_directory import ServingDirectory
 from kubeflow import compile as compiler
 from modules.serving import reference_predictions
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
 DEMO = pod.CODE / "data" / "traffic_lights.yaml"
 FEW_EPOCHS = {"head_epochs": 2, "fine_tune_epochs": 1}
 KILLED = -9
