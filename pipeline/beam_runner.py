@@ -96,7 +96,7 @@ def _ending_with_its_workers() -> Iterator[None]:
         with lock:
             is_running = False
         threading.excepthook = report
-        signal.signal(_DEATH, handler)
+        signal.signal(_DEATH, signal.SIG_IGN if deaths else handler)  # one may still be on its way
 
 
 def _run_is_interrupted() -> bool:

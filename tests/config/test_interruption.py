@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import subprocess
 import sys
-import time
 
 import click
 import psutil
@@ -34,11 +33,8 @@ def signals_are_not_ignored():
 
 
 def swallowed(number: int) -> None:
-    try:
-        os.kill(os.getpid(), number)
-        time.sleep(0.01)
-    except KeyboardInterrupt:
-        pass
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.raise_signal(number)
 
 
 def as_system_error(number: int) -> None:
@@ -49,15 +45,13 @@ def as_system_error(number: int) -> None:
 
 def as_bad_input(number: int) -> None:
     try:
-        os.kill(os.getpid(), number)
-        time.sleep(0.01)
+        signal.raise_signal(number)
     except KeyboardInterrupt as error:
         raise BadInputError("model: the candidate can't be loaded") from error
 
 
 def as_itself(number: int) -> None:
-    os.kill(os.getpid(), number)
-    time.sleep(0.01)
+    signal.raise_signal(number)
 
 
 @pytest.mark.parametrize("library", [as_itself, as_system_error, as_bad_input])
@@ -96,9 +90,8 @@ def test_an_error_that_an_interruption_led_to_is_one_even_where_no_handler_is_in
 def test_the_second_signal_of_timeout_or_a_shell_does_not_end_the_cleaning_up():
     with interruption.handled():
         swallowed(signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGHUP)
-        time.sleep(0.01)
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGHUP)
         assert interruption.received() == signal.SIGTERM
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
-import time
 import traceback
 
 import pytest
@@ -82,8 +80,7 @@ def test_a_pod_that_is_ended_says_so_and_is_no_error_of_the_stage(monkeypatch, c
 
     def ended(*_):
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.01)
+            signal.raise_signal(signal.SIGTERM)
         except KeyboardInterrupt:
             raise BackboneError("model: can't be loaded") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -23,8 +22,7 @@ def test_a_signal_ends_the_workers_for_which_beam_waits():
     try:
         with interruption.handled(), beam_runner._ending_its_workers():
             with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(1)
+                signal.raise_signal(signal.SIGTERM)
             assert worker.wait(timeout=20) == -signal.SIGKILL
         assert other.poll() is None
     finally:
@@ -41,8 +39,7 @@ def test_a_worker_that_is_only_being_started_is_ended_too():
     thread = threading.Thread(target=start_and_wait, name=beam_runner._WORKER_THREAD)
     with interruption.handled(), pytest.raises(KeyboardInterrupt), beam_runner._ending_its_workers():
         thread.start()
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(1)
+        signal.raise_signal(signal.SIGTERM)
     assert not thread.is_alive()
 
 
