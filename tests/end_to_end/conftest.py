@@ -61,15 +61,14 @@ class Run:
 class Workspace:
     """A folder with configurations and the runs made from them."""
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, backbone: dict[str, Any]):
+        self.path, self.backbone = path, backbone
         self._runs = 0
-        self._backbone = small_backbone.write(path / "backbone.keras")
 
     def configure(self, photos: Path, name: str = "colours", **sections: Any) -> Path:
         """Writes a configuration: SMALL with the small backbone, with fields of its sections replaced."""
         content: dict[str, Any] = {"name": name, "data": {"path": str(photos)}, **json.loads(json.dumps(SMALL))}
-        content["backbone"] = {} if "backbone" in sections else self._backbone
+        content["backbone"] = {} if "backbone" in sections else self.backbone
         for section, fields in sections.items():
             content.setdefault(section, {}).update(fields)
         file = self.path / f"{name}-{self._runs}.yaml"
@@ -128,7 +127,8 @@ def regraft() -> Callable[..., Result]:
 
 @pytest.fixture(scope="session")
 def workspace(tmp_path_factory) -> Workspace:
-    return Workspace(tmp_path_factory.mktemp("workspace"))
+    folder = tmp_path_factory.mktemp("workspace")
+    return Workspace(folder, small_backbone.write(folder / "backbone.keras"))
 
 
 @pytest.fixture(scope="session")

@@ -191,7 +191,10 @@ def test_what_can_be_refused_is_refused_before_any_stage(workspace, text, messag
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"training": {"fine_tune": {"layers": "nope"}}}, "training.fine_tune.layers: small has no layer"),
+        (
+            {"training": {"fine_tune": {"layers": "nope"}}},
+            "training.fine_tune.layers: small_to_block3_relu has no layer",
+        ),
         (
             {"training": {"loss": {"class_weights": {"green": 2.0}}}},
             "class_weights: the classes are cyan, magenta",

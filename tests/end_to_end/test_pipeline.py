@@ -98,7 +98,7 @@ def test_a_copied_and_damaged_workspace_heals_itself_and_pushes_nothing_new(
     workspace, colours, first_run, tmp_path, regraft
 ):
     """The copy has lost the test split and a part of the model. Both are made again, and all else is as it was."""
-    copy = type(workspace)(tmp_path)
+    copy = type(workspace)(tmp_path, workspace.backbone)
     folder, pushed = tmp_path / "workspace" / "colours", Path(first_run.summary["pushed"]).name
     shutil.copytree(first_run.folder, folder)
     for other in (folder / "serving").glob("*"):  # other tests push too
