@@ -6,6 +6,7 @@ import logging
 from collections.abc import Generator, Iterator
 from pathlib import Path, PurePosixPath
 
+import hypothesis
 import import_time
 import pytest
 from xdist.remote import Producer
@@ -13,6 +14,11 @@ from xdist.scheduler import LoadFileScheduling
 
 # They want the pipeline's first run, which is made once in each process that runs one of them.
 _OF_FIRST_RUN = ("test_code_changes.py", "test_drift.py", "test_input.py", "test_pipeline.py", "test_tfx_cli.py")
+
+
+# How long an example takes depends on what else the machine does.
+hypothesis.settings.register_profile("regraft", deadline=None)
+hypothesis.settings.load_profile("regraft")
 
 
 @pytest.fixture(autouse=True)

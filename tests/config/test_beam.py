@@ -1,14 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from pathlib import Path
 
 import pytest
 
 from config import loading
-from config.beam import BeamConfig
 from config.errors import BadInputError
 from config.run import RunConfig
 
@@ -44,32 +40,6 @@ def test_workers_may_be_processes_of_the_clusters_machines(tmp_path):
 def test_options_of_ones_own_win(tmp_path):
     arguments = load(tmp_path, f"runner: flink, {CLUSTER}, options: [--parallelism=7]").beam.arguments()
     assert options(arguments)["parallelism"] == "7"
-
-
-def processes(workers: int | None) -> tuple[int, int]:
-    """Runs a pipeline by the section's arguments: in how many processes besides this one, and in this one."""
-    import apache_beam as beam
-
-    seen: list[int] = []
-    with tempfile.TemporaryDirectory() as folder:
-        with beam.Pipeline(argv=list(BeamConfig(workers=workers).arguments())) as pipeline:
-            numbers = pipeline | beam.Create(range(64)) | beam.Reshuffle()
-            numbers | beam.Map(lambda _: os.getpid()) | beam.Distinct() | beam.io.WriteToText(f"{folder}/pids")
-        for file in Path(folder).iterdir():
-            seen += map(int, file.read_text().split())
-    return len(set(seen) - {os.getpid()}), len(set(seen) & {os.getpid()})
-
-
-def test_beam_runs_in_the_process_by_default():
-    assert processes(None) == (0, 1)
-    assert processes(1) == (0, 1)
-
-
-@pytest.mark.slow
-def test_several_local_workers_are_processes():
-    others, own = processes(2)
-    assert own == 0
-    assert 1 <= others <= 2
 
 
 @pytest.mark.parametrize(

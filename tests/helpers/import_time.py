@@ -17,7 +17,6 @@ SLOW = frozenset({
     "tensorflow",
     "tensorflow_data_validation",
     "tensorflow_datasets",
-    "tensorflow_metadata",
     "tensorflow_model_analysis",
     "tensorflow_transform",
     "tfx",

@@ -1,16 +1,21 @@
-"""Beam's worker processes end with the run that started them."""
+"""Beam works in this process or in worker processes, which end with the run that started them."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
+import apache_beam as beam
 import pytest
 
 from config import interruption
+from config.beam import BeamConfig
 from pipeline import beam_runner
 
 SLEEP = "import time; time.sleep(60)"
@@ -51,3 +56,27 @@ def test_workers_go_on_without_a_signal():
         assert worker.poll() is None
     finally:
         worker.kill()
+
+
+def processes(workers: int | None) -> tuple[int, int]:
+    """Runs a pipeline by the section's arguments: in how many processes besides this one, and in this one."""
+    seen: list[int] = []
+    with tempfile.TemporaryDirectory() as folder:
+        with beam.Pipeline(argv=list(BeamConfig(workers=workers).arguments())) as pipeline:
+            numbers = pipeline | beam.Create(range(64)) | beam.Reshuffle()
+            numbers | beam.Map(lambda _: os.getpid()) | beam.Distinct() | beam.io.WriteToText(f"{folder}/pids")
+        for file in Path(folder).iterdir():
+            seen += map(int, file.read_text().split())
+    return len(set(seen) - {os.getpid()}), len(set(seen) & {os.getpid()})
+
+
+def test_beam_runs_in_the_process_by_default():
+    assert processes(None) == (0, 1)
+    assert processes(1) == (0, 1)
+
+
+@pytest.mark.slow
+def test_several_local_workers_are_processes():
+    others, own = processes(2)
+    assert own == 0
+    assert 1 <= others <= 2

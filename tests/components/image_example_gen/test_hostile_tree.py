@@ -298,7 +298,7 @@ def lay_out(folder: Path, chosen: list[int], groups: list[str], name: str) -> Pa
     return folder / "m.csv"
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(24)), st.integers(12, 23), GROUPS, st.booleans())
 def test_adding_and_renaming_files_moves_none_and_groups_stay_together(tmp_path_factory, order, first, groups, copies):
     folder = tmp_path_factory.mktemp("property")

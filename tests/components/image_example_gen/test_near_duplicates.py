@@ -64,7 +64,7 @@ def test_no_image_and_one_image_make_no_cluster():
 MOSAIC = bytes(48)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=12),
     st.lists(st.tuples(st.integers(0, 11), st.sets(st.integers(0, 63), max_size=6)), max_size=30),

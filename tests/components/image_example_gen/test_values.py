@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from components.image_example_gen.sources import manifest, readers, tfrecords, values
@@ -76,7 +76,6 @@ def read(folder: Path, classes: Sequence[str] | None = None, **record: Any) -> l
     return [image for item in source.items() for image in source.reader().images(item, str(folder / "scratch"))]
 
 
-@settings(deadline=None)
 @given(LABELS)
 def test_a_label_is_the_same_class_in_every_source(tmp_path_factory, label):
     folder = tmp_path_factory.mktemp("label")

@@ -77,7 +77,7 @@ def test_an_image_without_the_tag_stays_as_it_is(kind):
     assert DECODE(tf.constant(encoded)).shape == (24, 40, 3)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from([("JPEG", "II"), ("JPEG", "MM"), ("PNG", "II")]), st.integers(0, 140), st.binary(max_size=8))
 def test_no_bytes_make_it_fail(kind, at, damage):
     """What a header claims is never believed beyond the file's end."""
