@@ -45,7 +45,7 @@ test-beam: $(VENV)/ready ## run Beam stages on a real Flink and a real Spark; ne
 	@$(PYTHON) tests/helpers/tiers.py passed beam
 
 test-changed: $(VENV)/ready ## run those of the last three whose files changed since they passed
-	@for tier in $$($(PYTHON) tests/helpers/tiers.py changed); do $(MAKE) "test-$$tier"; done
+	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml for Kubeflow Pipelines; it needs a section kubeflow
 	@$(REGRAFT) kubeflow compile "$(CONFIG)"
