@@ -36,7 +36,7 @@ test-image: $(VENV)/ready ## build the image's environment as its Dockerfile say
 	@$(PYTEST) -m image --no-skips $(ARGS)
 	@$(PYTHON) tests/helpers/tiers.py passed image
 
-test-cluster: $(VENV)/ready ## run the demo four times in pods, as Kubeflow Pipelines does
+test-cluster: $(VENV)/ready ## run the demo in pods, and have Kubeflow Pipelines' own code read packages; needs Go
 	@$(PYTEST) -m cluster --no-skips $(ARGS)
 	@$(PYTHON) tests/helpers/tiers.py passed cluster
 

@@ -49,14 +49,19 @@ TIERS = {
     "cluster": Tier(
         files=(
             "components/**/*.py",
+            "config/kubeflow.py",
+            "config/pods.py",
             "data/traffic_lights.yaml",
             "kubeflow/*.py",
             "pipeline/*.py",
             "requirements.lock",
             "tests/helpers/cluster.py",
             "tests/helpers/fork_server.py",
+            "tests/helpers/packages.py",
             "tests/helpers/pod*",
             "tests/helpers/warm_pod.py",
+            "tests/kubeflow/backend/*",
+            "tests/kubeflow/test_backend.py",
             "tests/kubeflow/test_runs.py",
         )
     ),
