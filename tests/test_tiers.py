@@ -7,6 +7,8 @@ import sys
 import pytest
 import tiers
 
+from components import code_digest
+
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
@@ -35,8 +37,6 @@ def test_a_tier_whose_file_is_gone_is_an_error(project):
 
 
 def test_code_counts_and_its_comments_do_not(project, monkeypatch):
-    from components import code_digest
-
     code = project / "config" / "gate.py"
     code.parent.mkdir()
     (code.parent / "__init__.py").touch()

@@ -193,7 +193,7 @@ def test_what_can_be_refused_is_refused_before_any_stage(workspace, text, messag
     [
         (
             {"training": {"fine_tune": {"layers": "nope"}}},
-            "fine_tune.layers: small_to_block3_relu has no layer",
+            "training.fine_tune.layers: small_to_block3_relu has no layer",
         ),
         (
             {"training": {"loss": {"class_weights": {"green": 2.0}}}},

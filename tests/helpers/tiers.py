@@ -17,13 +17,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from components import code_digest
+
 ROOT = Path(__file__).parents[2]
 PASSED = ROOT / "tests" / "passed.json"
 
 
 @dataclass(frozen=True)
 class Tier:
-    """What can change the result of a tier.
+    """What a tier proves, and other tests do not: a change of these files asks for another run.
 
     Attributes:
       files: patterns, relative to the project's folder.
@@ -91,9 +93,6 @@ def digest(tier: Tier) -> str:
     for path in _files(tier):
         found.update(f"{path.relative_to(ROOT)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
     if tier.modules:
-        sys.path.append(str(ROOT))
-        from components import code_digest
-
         found.update(code_digest.of(*tier.modules).encode())
     return found.hexdigest()
 
