@@ -12,6 +12,7 @@ from tfx.utils import json_utils, path_utils, proto_utils
 
 from components import example_counts, run_parameters
 from components.baseline_model import properties
+from components.evaluator import blessing as blessings
 from components.evaluator import custom_extractors, preconditions, prediction_writer, results, thresholds, verdict
 from config.gate import GateConfig
 
@@ -67,6 +68,8 @@ class Executor(tfx_executor.Executor):
             found = dataclasses.replace(found, baseline=baseline.get_int_custom_property(properties.VERSION) or None)
             if classes[_BASELINE] != classes[_MODEL]:
                 found = dataclasses.replace(found, largest_difference=None)
+        if not found.blessed:
+            blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)
 
 

@@ -1,12 +1,14 @@
 """The verdict on a candidate, check by check, as it is kept beside the blessing in `verdict.json`.
 
-thresholds.py makes the checks, TFMA decides in executor.py, and results.py reads the decision into a `Verdict`.
+thresholds.py makes the checks, TFMA decides in executor.py, and results.py reads the decision into a `Verdict`. Checks
+of what TFMA does not measure are added to it (`Verdict.with_checks`), and blessing.py lets the blessing agree with it.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -37,7 +39,7 @@ class Check:
       value: the value that was judged; None if the slice has no images.
       wanted: `at least` or `at most`.
       bound: the last value that passes.
-      passed: TFMA's verdict.
+      passed: TFMA's verdict, or that of `of`.
     """
 
     metric: Metric
@@ -47,6 +49,30 @@ class Check:
     wanted: Literal["at least", "at most"]
     bound: float
     passed: bool
+
+    @classmethod
+    def of(
+        cls,
+        metric: Metric,
+        value: float | None,
+        wanted: Literal["at least", "at most"],
+        bound: float,
+        slice_: str = OVERALL,
+        judged: JudgedBy = "value",
+    ) -> Check:
+        """A check that TFMA does not make, because its metric is not computed from the answers to the test images.
+
+        Args:
+          metric: which number is judged.
+          value: what was measured; None, with which the check fails, if nothing was.
+          wanted: `at least` or `at most`.
+          bound: the last value that passes.
+          slice_: which images, as `feature=value`; all by default.
+          judged: `lower` or `upper` if `value` is that confidence bound of the metric.
+        """
+        # A number that is not one is on no side of the bound.
+        passed = value is not None and (value >= bound if wanted == AT_LEAST else value <= bound)
+        return cls(metric, slice_, judged, value, wanted, bound, passed)
 
     @property
     def name(self) -> str:
@@ -99,7 +125,7 @@ class Verdict:
     """The results of a candidate on the test split.
 
     Attributes:
-      blessed: TFMA's verdict on all checks together.
+      blessed: whether every check passed: TFMA's verdict, and the checks that TFMA does not make.
       examples: number of test images.
       accuracy: of the candidate; None without test images.
       accuracy_bounds: lower and upper confidence bound of the accuracy.
@@ -122,6 +148,12 @@ class Verdict:
     per_class: dict[str, ClassFigures]
     baseline: int | None = None
     largest_difference: float | None = None
+
+    def with_checks(self, checks: Iterable[Check]) -> Verdict:
+        """The verdict with further checks; it is blessed if they passed, too."""
+        further = list(checks)
+        blessed = self.blessed and all(check.passed for check in further)
+        return dataclasses.replace(self, blessed=blessed, checks=[*self.checks, *further])
 
     @property
     def same_answers_as(self) -> int | None:
