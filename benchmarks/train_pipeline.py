@@ -18,14 +18,14 @@ from tfx.utils import path_utils
 from benchmarks import trial
 from benchmarks.peak_memory import PeakMemory
 from config import loading
+from config.stages import TRAINER, TRUNK_FEATURES, TUNER
 from modules.serving import class_names
 from modules.training import history
 from pipeline import pipeline
 from pipeline.local_runner import Session
 from pipeline.workspace import RunFolder, temporary_files
 
-_LAST_STAGE = "Trainer"
-_DATA_STAGES = {"ImageExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform"}
+_TRAINING_STAGES = {TRUNK_FEATURES, TUNER, TRAINER}  # LabelCheck changes nothing of the model
 _BATCH = 100
 
 
@@ -41,8 +41,8 @@ def main() -> None:
         session = Session(config, str(options.config), folder, sys.stdout)
         runner = session.runner()
         runner.run_with_ir(_up_to_trainer(session))
-    training = sum(stage.seconds for stage in runner.times if stage.id not in _DATA_STAGES)
-    outputs = runner.records[_LAST_STAGE].outputs
+    training = sum(stage.seconds for stage in runner.times if stage.id in _TRAINING_STAGES)
+    outputs = runner.records[TRAINER].outputs
     phases = history.read(outputs["model_run"].uri).get("phases", [])
     fine_tuned = [phase["rolled_back"] for phase in phases if phase["phase"] == "fine_tune"]
     costs = trial.costs_so_far(training, peak.gib, any(fine_tuned) if fine_tuned else None)
@@ -63,7 +63,7 @@ def _up_to_trainer(session: Session) -> pipeline_pb2.Pipeline:
     )
     compiled = compiler.Compiler().compile(made)
     names = [node.pipeline_node.node_info.id for node in compiled.nodes]
-    del compiled.nodes[names.index(_LAST_STAGE) + 1 :]
+    del compiled.nodes[names.index(TRAINER) + 1 :]
     return compiled
 
 
