@@ -151,10 +151,10 @@ class LossConfig(Section):
     focal_gamma: float | None = Field(None, ge=0, allow_inf_nan=False)
     """Focal loss with this gamma, which gives less weight to examples that are right already (2 is usual); default:
     plain cross-entropy."""
-    class_weights: Annotated[str | dict[str, float] | None, pydantic.PlainValidator(_class_weights)] = None
-    """`balanced` (inverse to the class's share), `auto` (`balanced` if a class has under a fifth of the images of the
-    largest one, else none), or a weight above 0 for each class name, 1 for those not named; default: none. Weights
-    count in training, not in the loss on eval."""
+    class_weights: Annotated[str | dict[str, float] | None, pydantic.PlainValidator(_class_weights)] = AUTO
+    """`auto` (default): `balanced` if a class has under a fifth of the images of the largest one, else none;
+    `balanced`: inverse to the class's share; a weight above 0 for each class name, 1 for those not named; or `null`:
+    none. Weights count in training, not in the loss on eval."""
 
 
 class TrainingConfig(Section):
@@ -175,9 +175,10 @@ class TrainingConfig(Section):
     flip_averaging: Annotated[bool | str, pydantic.PlainValidator(_flip_averaging)] = False
     """Whether the served model averages its probabilities for an image and its mirror image, which takes twice the
     time: `true`, `false` (default), or `auto`, where that lowers the loss on eval by 1 % or more."""
-    temperature_scaling: bool = True
-    """Whether one number, fitted on eval, divides the served model's logits, so that its probabilities mean what they
-    say; the most probable class stays the same. Default true."""
+    calibration: Literal["auto", "none"] = "auto"
+    """`auto` (default): one number fitted on eval, the temperature, divides the served model's logits, so that of the
+    answers with a probability of 0.9 nine in ten are right. The most probable class stays the same. `none`: the
+    probabilities stay as they were trained."""
     head: HeadPhaseConfig = HeadPhaseConfig()
     """Phase 1."""
     fine_tune: FineTuneConfig | None = FineTuneConfig()

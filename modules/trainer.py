@@ -6,6 +6,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,14 @@ def run_fn(fn_args: Any) -> None:
     run.export(trained)
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A classifier that has been fitted, and what history.json says of that."""
+
+    classifier: Classifier
+    history: dict[str, Any]
+
+
 class TrainingRun:
     """One training, from what TFX gives it to the served model."""
 
@@ -79,8 +88,8 @@ class TrainingRun:
         self.model_run = Path(fn_args.model_run_dir)
         self._serving_model = fn_args.serving_model_dir
 
-    def fit(self) -> Classifier:
-        """Builds the classifier, fits its phases or its head of kind logistic, and writes their history."""
+    def fit(self) -> Trained:
+        """Builds the classifier, and fits its phases or its head of kind logistic."""
         training = self.config.training
         with devices.precision(training.precision), self.strategy.scope():
             built = classifier.build(self.config, self.classes)
@@ -92,8 +101,7 @@ class TrainingRun:
         description = self.data.description(self.config.reason_for_pixels)
         if drawn := self.config.trunk_features.drawn_views:
             description["views"] = drawn
-        history.write(self.model_run, {**description, "tuned": self.tuned, "phases": fitted})
-        return built
+        return Trained(built, {**description, "tuned": self.tuned, "phases": fitted})
 
     def _fit_phases(self, built: Classifier, log: TrainingLog) -> list[dict[str, Any]]:
         batches, train = self._batches(), self.data.splits[0]
@@ -121,17 +129,19 @@ class TrainingRun:
         widths = blocks.widths(built.backbone)
         return logistic_phase.fit(built.head, widths, self.data.features, self._class_weights(), self.config, log)
 
-    def export(self, trained: Classifier) -> None:
-        """Writes the served model with its warm-up requests, and what the model in memory answers to a few images.
+    def export(self, trained: Trained) -> None:
+        """Writes the served model with its warm-up requests, what the model in memory answers to a few images, and the
+        history.
 
         Args:
           trained: as `fit` gives it.
         """
-        served, explain = self._served(trained)
+        served, explain, divisor = self._served(trained.classifier)
         reference_predictions.write(self.model_run, served, self.data.images[1], self.classes)
         signatures.export(served, self.transform_output, self.classes, self._serving_model, explain)
         pixels, _ = self.data.images[1].sample(1)
         warm_up.write(self._serving_model, warm_up.requests(pixels[0].numpy(), self.classes[0]))
+        history.write(self.model_run, {**trained.history, "temperature": divisor})
         self.state.discard()
 
     def _batches(self) -> Batches:
@@ -196,6 +206,9 @@ class TrainingRun:
         else:
             reason = self.data.description(self.config.reason_for_pixels)["reason"]
             _log.info("  training on images, because %s", reason)
+        if weights := self._class_weights():
+            shown = ", ".join(f"{name} {weight:.3g}" for name, weight in zip(self.classes, weights, strict=True))
+            _log.info("  class weights in the loss: %s", shown)
         if parameters > heads.PARAMETERS_PER_IMAGE * train.images:
             others = heads.smaller(tuple(built.backbone.output.shape[1:]), len(self.classes), parameters)
             _log.warning(
@@ -204,10 +217,10 @@ class TrainingRun:
                 "; ".join(f"{name} ({size:,})" for name, size in others.items()) or "none",
             )
 
-    def _served(self, trained: Classifier) -> tuple[keras.Model, heat_maps.HeatMaps | None]:
+    def _served(self, trained: Classifier) -> tuple[keras.Model, heat_maps.HeatMaps | None, float]:
         """The classifier in float32, on one device, answering with probabilities that fit those of eval.
 
-        And what draws its heat maps.
+        And what draws its heat maps, and the temperature: 1 if nothing divides the logits.
         """
         training, built = self.config.training, trained
         if training.precision != "float32" or training.replicas != 1:
@@ -220,4 +233,7 @@ class TrainingRun:
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
         served = flip_averaging.chosen(plain, training.flip_averaging, sample)
         explain = heat_maps.of(built, mirrored=served is not plain)
-        return temperature.scaled(served, sample) if training.temperature_scaling else served, explain
+        if training.calibration == "none":
+            return served, explain, 1.0
+        scaled, divisor = temperature.scaled(served, sample)
+        return scaled, explain, divisor

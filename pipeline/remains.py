@@ -23,7 +23,8 @@ from config.gate import GateConfig
 from config.stages import EVALUATOR, EXAMPLE_VALIDATOR, IMAGE_EXAMPLE_GEN, PUSHER, SERVING_CHECK, TRAINER, TRANSFORM
 from modules.data import transform_graph
 from modules.training import history
-from pipeline import data_summary, run_metadata
+from pipeline import calibration, data_summary, run_metadata
+from pipeline.calibration import Calibration
 from pipeline.data_summary import DataSummary
 from pipeline.run_metadata import StageRecord
 from pipeline.workspace import display_path
@@ -52,6 +53,7 @@ class Remains:
       data: what became of the images; None if ImageExampleGen's report is gone.
       training: what the phases were fitted on and what came of each, see modules/training/history.py; None if nothing
         was trained, or the record is gone.
+      calibration: how far the scores are from how often they are right; None if it is not known.
       verdict: on the candidate; None if its file is gone.
       baseline: the version in production that the candidate was compared with; None if there was none.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it did not run, or its
@@ -69,6 +71,7 @@ class Remains:
     config: str
     data: DataSummary | None
     training: dict[str, Any] | None
+    calibration: Calibration | None
     verdict: verdicts.Verdict | None
     baseline: int | None
     serving_check: dict[str, Any] | None
@@ -113,10 +116,12 @@ def collect(
       records: stage id to its record.
       stages: their times.
     """
+    training = if_left(lambda: history.read(records[TRAINER].outputs["model_run"].uri))
     return Remains(
         *names,
         data=if_left(lambda: _data(records, gate)),
-        training=if_left(lambda: history.read(records[TRAINER].outputs["model_run"].uri)),
+        training=training,
+        calibration=if_left(lambda: calibration.collect(records, training or {})),
         verdict=if_left(lambda: verdicts.load(records[EVALUATOR].outputs["blessing"].uri)),
         baseline=if_left(lambda: run_metadata.baseline_version(records)),
         serving_check=if_left(lambda: findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri)),

@@ -21,7 +21,7 @@ from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
 from modules.training import history
 from modules.tuning import values
-from pipeline import data_summary, label_summary, remains, run_metadata, verdict_table
+from pipeline import calibration, data_summary, label_summary, remains, run_metadata, verdict_table
 from pipeline.data_summary import DataSummary
 from pipeline.label_summary import LabelSummary
 from pipeline.remains import Remains, StageTime
@@ -60,13 +60,15 @@ def collect(
       records: stage id to its record.
       stages: their times.
     """
+    training = history.read(records[TRAINER].outputs["model_run"].uri)
     graph = tft.TFTransformOutput(records[TRANSFORM].outputs["transform_graph"].uri)
     return Summary(
         pipeline=config.name,
         config=display_path(config_path),
         data=data_summary.collect(records, config.gate, transform_graph.class_names(graph)),
         labels=label_summary.collect(records),
-        training=history.read(records[TRAINER].outputs["model_run"].uri),
+        training=training,
+        calibration=calibration.collect(records, training),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),
@@ -105,6 +107,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             "change": dataclasses.asdict(verdict.change) if verdict.change else None,
             "checks": [dataclasses.asdict(check) for check in verdict.checks],
         },
+        "calibration": dataclasses.asdict(summary.calibration) if summary.calibration else None,
         "serving_check": summary.serving_check,
         "pushed": summary.pushed,
         "refused_by": summary.refused_by.split(", ") if summary.refused_by else [],
@@ -143,6 +146,8 @@ def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
+    if summary.calibration:
+        print(summary.calibration, file=terminal)
     for line in label_summary.lines(summary.labels):
         print(line, file=terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):

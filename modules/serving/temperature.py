@@ -22,20 +22,20 @@ _PRIOR_DEVIATION = 0.5
 _BOUNDS = (-2.0, 2.0)  # of the temperature's logarithm
 
 
-def scaled(classifier: keras.Model, evaluation: tf.data.Dataset) -> keras.Model:
-    """The classifier with probabilities that fit a split.
+def scaled(classifier: keras.Model, evaluation: tf.data.Dataset) -> tuple[keras.Model, float]:
+    """The classifier with probabilities that fit a split, and the temperature that they took.
 
     Args:
       classifier: preprocessed images, float32 [batch, height, width, 3], to probabilities [batch, classes].
       evaluation: batches of such images of eval, and their labels, float32 [batch, classes].
 
     Returns:
-      a functional model with the same input and output.
+      a functional model with the same input and output, and what divides its logits, above 0.
     """
     temperature = fitted(*answers(lambda images: classifier(images, training=False), evaluation))
     _log.info("  the logits are divided by %.3g, so that probabilities fit those of eval", temperature)
     logits = keras.ops.log(keras.ops.maximum(classifier.output, keras.config.epsilon())) / temperature
-    return keras.Model(classifier.input, keras.ops.softmax(logits), name=classifier.name)
+    return keras.Model(classifier.input, keras.ops.softmax(logits), name=classifier.name), temperature
 
 
 def answers(classify: Callable[[tf.Tensor], tf.Tensor], evaluation: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -17,8 +17,8 @@ def write(model_run: str | Path, content: Mapping[str, Any]) -> None:
 
     Args:
       model_run: the folder.
-      content: `mode`, `reason` and so on as in trunk_features.Manifest; `tuned`, the values that Tuner found; and
-        `phases` as phases.fit gives them.
+      content: `mode`, `reason` and so on as in trunk_features.Manifest; `tuned`, the values that Tuner found;
+        `temperature`, which divides the served model's logits (1: nothing does); and `phases` as phases.fit gives them.
     """
     atomic_write(Path(model_run, FILE), json.dumps(content, indent=2) + "\n")
 

@@ -197,7 +197,7 @@ def _losses_of_images(phase: phases.PhaseData, config: ClassifierConfig) -> np.n
     )
     if output == "sigmoid":
         labels = np.concatenate([1 - labels, labels], axis=1)
-    return log_losses(probabilities, labels, config.training.temperature_scaling)
+    return log_losses(probabilities, labels, config.training.calibration == "auto")
 
 
 def log_losses(probabilities: np.ndarray, labels: np.ndarray, scaled: bool) -> np.ndarray:

@@ -8,35 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from components.evaluator.figures import CALIBRATION_BINS as BINS
-from pipeline.report import charts
+from pipeline.report import charts, reliability
 from pipeline.report.charts import Chart
 from pipeline.report.curves import THRESHOLDS
 from pipeline.report.predicted import Answers
+from pipeline.report.reliability import BINS, Reliability
 
 _HISTOGRAM_BINS = 20
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Answers in bins of their score.
-
-    Attributes:
-      images: int64 [15]: answers in each bin.
-      score: float64 [15]: their mean score; not a number in an empty bin.
-      accuracy: float64 [15]: the share of them that is right; not a number in an empty bin.
-    """
-
-    images: np.ndarray
-    score: np.ndarray
-    accuracy: np.ndarray
-
-    @property
-    def calibration_error(self) -> float:
-        """The expected calibration error, 0 to 1, as the gate has it."""
-        filled = self.images > 0
-        gaps = np.abs(self.score[filled] - self.accuracy[filled])
-        return float(np.average(gaps, weights=self.images[filled])) if filled.any() else 0.0
 
 
 @dataclass(frozen=True)
@@ -63,27 +41,16 @@ class Scores:
         return {"answered": self.answered.tolist(), "right": self.right.tolist()}
 
 
-def reliability_of(answers: Answers) -> Reliability:
-    """Sorts answers into bins as the gate does."""
-    scores = answers.scores.astype(np.float64)
-    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
-    images = np.bincount(bins, minlength=BINS)
-    with np.errstate(invalid="ignore"):
-        score = np.bincount(bins, scores, BINS) / images
-        accuracy = np.bincount(bins, answers.right, BINS) / images
-    return Reliability(images, score, accuracy)
-
-
 def of_answers(answers: Answers) -> Scores:
     """Draws the charts."""
-    reliability = reliability_of(answers)
+    found = reliability.of_answers(answers)
     scores = answers.scores.astype(np.float64)
     reached = scores[:, None] >= THRESHOLDS
     answered, right = reached.sum(axis=0), (reached & answers.right[:, None]).sum(axis=0)
     with charts.styled():
         return Scores(
-            reliability,
-            _diagram(reliability),
+            found,
+            _diagram(found),
             _histogram(scores, answers.right),
             _coverage(answered, right),
             answered,
@@ -91,13 +58,13 @@ def of_answers(answers: Answers) -> Scores:
         )
 
 
-def _diagram(reliability: Reliability) -> Chart:
+def _diagram(found: Reliability) -> Chart:
     made, (axes,) = charts.figure(5.2, 4.0)
-    filled = reliability.images > 0
+    filled = found.images > 0
     edges = np.arange(BINS) / BINS
     axes.bar(
         edges[filled],
-        reliability.accuracy[filled],
+        found.accuracy[filled],
         1 / BINS,
         align="edge",
         color=charts.SERIES[0],
@@ -105,7 +72,7 @@ def _diagram(reliability: Reliability) -> Chart:
     )
     # A bin whose answers are all wrong has a bar without a height, as an empty bin has: the dot tells them apart.
     dots: dict[str, Any] = {"color": charts.INK, "clip_on": False, "zorder": 3, "label": "a bin with answers"}
-    axes.plot(reliability.score[filled], reliability.accuracy[filled], "o", markersize=5, **dots)
+    axes.plot(found.score[filled], found.accuracy[filled], "o", markersize=5, **dots)
     axes.plot([0, 1], [0, 1], color=charts.BAD, linestyle="--", linewidth=1.4, label="perfect")
     axes.set(xlabel="score of the answer", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.03))
     axes.legend(loc="upper left")
@@ -113,15 +80,15 @@ def _diagram(reliability: Reliability) -> Chart:
         (f"{low:.2f} to {low + 1 / BINS:.2f}", int(images), score, accuracy)
         for low, images, score, accuracy in zip(
             edges[filled],
-            reliability.images[filled],
-            reliability.score[filled],
-            reliability.accuracy[filled],
+            found.images[filled],
+            found.score[filled],
+            found.accuracy[filled],
             strict=True,
         )
     ]
     alt = (
         f"Reliability diagram with {BINS} bins of the score. The expected calibration error is "
-        f"{reliability.calibration_error:.3f}."
+        f"{found.calibration_error:.3f}."
     )
     return charts.finish(made, alt, ("score", "images", "mean score", "share that is right"), rows)
 

@@ -84,7 +84,7 @@ TRAINING = some(
         class_weights=st.none() | st.sampled_from(["auto", "balanced"]) | st.dictionaries(CLASS, POSITIVE, max_size=3),
     ),
     flip_averaging=st.just("auto") | st.booleans(),
-    temperature_scaling=st.booleans(),
+    calibration=st.sampled_from(["auto", "none"]),
     replicas=st.just("auto") | st.integers(1, 8),
     head=phases(),
     fine_tune=st.none() | phases(layers=LAYERS),

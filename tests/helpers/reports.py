@@ -31,6 +31,7 @@ from config.data import EVAL, TEST, TRAIN
 from config.run import RunConfig
 from modules.data import features, tf_example
 from modules.training import history
+from pipeline import calibration
 from pipeline.data_summary import DataSummary
 from pipeline.report.run import ReportedRun
 from pipeline.run_metadata import StageRecord
@@ -182,6 +183,7 @@ class Script:
             data=self._data(),
             labels=None,
             training=_history(),
+            calibration=calibration.collect(self._records(), _history()),
             verdict=verdict,
             baseline=1 if self.with_baseline else None,
             serving_check={"refusals": [], "measured": _SERVING},
@@ -284,6 +286,7 @@ def _history() -> dict[str, Any]:
                 "cut": "block8",
                 "views": 1,
                 "tuned": {},
+                "temperature": 0.7,
                 "phases": [
                     {**phase, "phase": "head", "first_epoch": 1, "rolled_back": False},
                     {**phase, "phase": "fine_tune", "first_epoch": 4, "rolled_back": True, "reason": "loss 0.4 after"},

@@ -21,7 +21,7 @@ SECTIONS: dict = {
         "seed": 3,
         "batch_size": 5,
         "loss": {"label_smoothing": 0.0},
-        "temperature_scaling": False,
+        "calibration": "none",
         "head": {**_CONSTANT, "epochs": 3, "learning_rate": 1e-2, "patience": 2},
         "fine_tune": {**_CONSTANT, "epochs": 2, "learning_rate": 1e-5, "layers": 10},
     },

@@ -51,9 +51,11 @@ def test_the_scaled_classifier_keeps_its_classes_and_has_a_lower_loss():
     plain = model()
     before = plain(pixels).numpy()
     labels = np.eye(2, dtype="f4")[before.argmax(axis=1)]  # it is always right, so its answers are too timid
-    scaled = temperature.scaled(plain, tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(16))
+    scaled, divisor = temperature.scaled(plain, tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(16))
     after = scaled(pixels).numpy()
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all() and scaled.name == "classifier"
+    powers = before ** (1 / divisor)
+    np.testing.assert_allclose(after, powers / powers.sum(axis=1, keepdims=True), rtol=1e-4)
     assert (after.max(axis=1) >= before.max(axis=1)).all() and after.max() > before.max()
     np.testing.assert_allclose(after.sum(axis=1), 1, rtol=1e-5)
 

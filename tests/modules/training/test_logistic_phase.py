@@ -21,7 +21,7 @@ def config_of(output="softmax", **sections):
             "backbone": BACKBONE,
             "head": {"kind": "logistic", "output": output, **sections.pop("head", {})},
             "training": {
-                **{"seed": 3, "fine_tune": None, "temperature_scaling": False},
+                **{"seed": 3, "fine_tune": None, "calibration": "none"},
                 "loss": {"label_smoothing": 0.0},  # so that the fit's loss is that of what is served
             },
             **sections,

@@ -31,6 +31,7 @@ from pipeline.report import (
     labels,
     page,
     predicted,
+    reliability,
     results,
     scores,
     serving,
@@ -137,9 +138,9 @@ def test_the_calibration_error_is_that_of_the_gate(compared):
     tally = metrics.Tally.of(int(answers.labels[0]), answers.probabilities[0])
     for label, probabilities in zip(answers.labels[1:], answers.probabilities[1:], strict=True):
         tally += metrics.Tally.of(int(label), probabilities)
-    reliability = scores.reliability_of(answers)
-    assert reliability.calibration_error == pytest.approx(tally.calibration_error)
-    assert reliability.images.tolist() == tally.in_bin.tolist()
+    found = reliability.of_answers(answers)
+    assert found.calibration_error == pytest.approx(tally.calibration_error)
+    assert found.images.tolist() == tally.in_bin.tolist()
 
 
 def test_a_bin_with_only_wrong_answers_has_a_mark():
