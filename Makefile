@@ -57,7 +57,7 @@ format: $(VENV)/ready ## format the code
 	@$(VENV)/bin/ruff format .
 
 docs: $(VENV)/ready ## write the generated pages of docs/
-	@$(PYTHON) docs/generate.py
+	@$(PYTHON) docs/generate.py $(ARGS)
 
 screenshots: $(VENV)/ready ## take the README's screenshots of the demo's report; needs `make run` before, and Chromium
 	@$(PYTHON) docs/screenshots.py
