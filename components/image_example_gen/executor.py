@@ -19,7 +19,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import example_counts, progress
+from components import example_counts, fact_table, progress
 from components.image_example_gen import (
     data_checks,
     data_warnings,
@@ -120,7 +120,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "InspectImages" >> beam.ParDo(inspect).with_outputs(ROWS, main="usable")
             )
             assigned = inspected["usable"] | "AssignSplits" >> AssignSplits(config)
-            write = example_writer.WriteExamples(examples_uri, written_folder, assigned.sizes)
+            facts_folder = os.path.join(report_uri, fact_table.FOLDER)
+            write = example_writer.WriteExamples(
+                examples_uri, facts_folder, config.slice_columns, written_folder, assigned.sizes
+            )
             written = assigned.examples | "WriteExamples" >> write
             all_rows = (inspected[ROWS], *assigned.rows, written)
             all_rows | "WriteReports" >> report_writer.WriteReports(report_uri, config)
