@@ -15,6 +15,7 @@ The name of each file begins with the split: `train-00000-of-00003.parquet`.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,3 +99,28 @@ def read(report_uri: str, splits: Collection[str], most: int | None = None) -> F
         {name: table[name].to_numpy().astype(np.float64) for name in NUMBERS},
         {name: table[name].to_pylist() for name in texts},
     )
+
+
+def are_numbers(values: Sequence[str], least: int) -> bool:
+    """Whether a column has numbers, rather than names that are written as numbers.
+
+    Args:
+      values: of each image; empty for none.
+      least: distinct numbers that it needs.
+    """
+    numbers = to_numbers(list({value for value in values if value}))
+    return bool(np.isfinite(numbers).all()) and len(np.unique(numbers)) >= least
+
+
+def to_numbers(values: Sequence[str]) -> np.ndarray:
+    """float64 [images]: not a number where the value is empty or no finite number."""
+    known = {value: _to_number(value) for value in set(values)}
+    return np.array([known[value] for value in values], np.float64)
+
+
+def _to_number(value: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        return math.nan
+    return number if math.isfinite(number) else math.nan
