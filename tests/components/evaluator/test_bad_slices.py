@@ -57,7 +57,7 @@ def test_holms_factors_fall_and_the_values_never_do():
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> tuple[str, Predictions]:
-    """Facts about 400 images, and answers: dark photos of the farm `north` are mostly wrong, in no order of the keys."""
+    """Facts about 400 images in no order of the keys, and answers: half of those for dark photos are wrong."""
     folder, random = tmp_path_factory.mktemp("report"), np.random.default_rng(0)
     keys = [f"{key:064x}" for key in random.permutation(400)]
     dark, north = random.random(400) < 0.15, random.random(400) < 0.5
@@ -104,7 +104,7 @@ def test_facts_and_answers_are_joined_by_key_and_the_finding_survives_its_file(r
 
 
 def test_an_answer_without_a_number_is_wrong(report):
-    folder, answers = report
+    _, answers = report
     broken = answers.candidate.copy()
     broken[:, 1] = np.nan
     of_nothing = bad_slices._right(Predictions(["cat", "dog"], None, answers.keys, [], answers.labels, broken, None))
@@ -112,10 +112,10 @@ def test_an_answer_without_a_number_is_wrong(report):
 
 
 def test_groups_in_words_have_names_of_images():
-    one = slice_findings.BadSlice("group=3", 37, 0.7, 0.95, 0.001, ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
-    assert slice_summary.sentence(one).startswith(
-        "37 test images that look alike (a.jpg, b.jpg, c.jpg, …): accuracy 70%"
-    )
-    assert slice_summary.sentence(slice_findings.BadSlice("image/camera=", 37, 0.7, 0.95, 0.001, [])).startswith(
-        "37 test images without camera: "
-    )
+    def said(name: str) -> str:
+        paths = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
+        return slice_summary.sentence(slice_findings.BadSlice(name, 37, 0.7, 0.95, 0.001, paths))
+
+    assert said("group=3").startswith("37 test images that look alike (a.jpg, b.jpg, c.jpg, …): accuracy 70% against")
+    assert said("image/camera=").startswith("37 test images without camera: ")
+    assert said("column/age from 3 to 7").startswith("37 test images with column age from 3 to 7: ")

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.signal
 from drawing import flat, stripes
 from PIL import Image
 
