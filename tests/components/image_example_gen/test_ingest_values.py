@@ -80,9 +80,7 @@ def test_columns_of_the_manifest_become_features_and_facts(photos, tmp_path):
         assert facts.texts["column/farm"] == [wanted[key]["column/farm"] for key in facts.keys]
         np.testing.assert_allclose(facts.numbers["image/sharpness"], [wanted[k]["sharpness"] for k in facts.keys])
 
-    with pytest.raises(
-        BadInputError, match=r"^data\.slice_columns\.0: .*m\.jsonl has no column 'barn'; correct .*Farm"
-    ):
+    with pytest.raises(BadInputError, match=r"^data\.slice_columns\.0: .*m\.jsonl has no column 'barn'; .*Farm"):
         sources.open_source(str(data["path"]), IngestionConfig(**data_of(data), slice_columns=["barn"])).items()
 
 

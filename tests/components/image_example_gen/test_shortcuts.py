@@ -16,7 +16,7 @@ def found_in(facts, labels, cut):
 
 
 def rate(effect: float, images: int, classes: int) -> float:
-    """How often anything is reported: class 0 is brighter by so many standard deviations, the other facts are chance."""
+    """How often anything is reported: class 0 is brighter by so many standard deviations; the rest is chance."""
     reported = 0
     for seed in range(SIMULATIONS):
         random = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def test_two_classes_are_one_finding_and_numbers_in_a_column_are_ranges():
     ages[3] = ages[399] = ""
     (one,) = found_in({"the column 'age'": ages}, labels, 300)
     assert (one.label, one.other, one.images) == ("class 0", "class 1", 100)
-    assert list(shortcuts.warnings([one]))[0].startswith("the column 'age' alone tells class 0 from class 1 with 9")
+    assert next(shortcuts.warnings([one])).startswith("the column 'age' alone tells class 0 from class 1 with 9")
     names = [f"id {number}" for number in range(400)]  # a value that is in one image alone says nothing of others
     assert found_in({"the column 'id'": names}, labels, 300) == []
 
