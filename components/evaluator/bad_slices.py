@@ -108,6 +108,6 @@ def _described(
         rows = np.flatnonzero(part)
         rows = rows[np.argsort(right[rows], kind="stable")][:_PATHS]
         accuracy, expected = float(right[part].mean()), slice_test.expected_accuracy(part, right, labels) or 0.0
-        some = [os.fsdecode(paths[row]) for row in rows]
+        some = [os.fsdecode(paths[row]) for row in rows.tolist()]
         found.append(BadSlice(name, int(part.sum()), accuracy, expected, probabilities[name], some))
     return found

@@ -96,13 +96,13 @@ def find(
     """
     classes = sorted({*train_labels, *held_out_labels})
     index = {name: number for number, name in enumerate(classes)}
-    labels = [np.array([index[name] for name in names]) for names in (train_labels, held_out_labels)]
+    numbers, tested = (np.array([index[name] for name in names]) for names in (train_labels, held_out_labels))
     judged = classes[:1] if len(classes) == 2 else classes
     tests = max(1, len(train) * len(judged))
     found = []
     for name, fact in train.items():
         ranges = _ranges(fact, held_out[name])
-        right, total = _right(*ranges, *labels, len(classes))
+        right, total = _right(ranges[0], ranges[1], numbers, tested, len(classes))
         for number, label in enumerate(judged):
             of_class, images = int(total[number]), int(total.sum())
             both = (int(right[0][number]), of_class), (int(right[1][number]), images - of_class)
