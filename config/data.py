@@ -148,9 +148,9 @@ class DataConfig(IngestionConfig):
     """Where the images are; `source` says what it is. Relative to the configuration file, or on any file system that
     Beam knows (`gs://`, `s3://`). May contain `{SPAN}`, and `{VERSION}` with it: the newest are taken."""
     schema_: Annotated[ConfigPath | None, Field(alias="schema")] = None
-    """A curated schema of the facts about each image (label, format, height, width, brightness, sharpness), as a TensorFlow
-    Metadata `Schema` in text format. Every split is validated against it, and an anomaly stops the run. Relative to the
-    configuration file. Default: none; the schema is inferred."""
+    """A curated schema of the facts about each image (label, format, height, width, brightness, sharpness), as a
+    TensorFlow Metadata `Schema` in text format. Every split is validated against it, and an anomaly stops the run.
+    Relative to the configuration file. Default: none; the schema is inferred."""
     drift: DriftConfig = DriftConfig()
     """What of the data may have changed since the version in production was trained."""
 
