@@ -1,10 +1,13 @@
 """How often a bad part of the test images is found, and how often one is reported that is none: simulations.
 
     python -m benchmarks.slices search --simulations 200
+    python -m benchmarks.slices sizes --simulations 200
     python -m benchmarks.slices shortcuts --simulations 200
 
 `search` compares the search for bad slices with its rivals: finding on one half of the test images and confirming on
 the other, or testing all candidates on all images; within the classes (Birch's test), or over all images (Fisher's).
+`sizes` compares groups of several sizes. A cell of both has how often a bad part is found, and how often a part is
+reported in which bad images are not more frequent than elsewhere.
 `shortcuts` compares the ranges by which facts predict the classes with a decision tree, for facts that tell the classes
 apart and facts that don't.
 """
@@ -12,8 +15,9 @@ apart and facts that don't.
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +27,7 @@ from components.evaluator import slice_candidates, slice_test
 from components.image_example_gen import shortcuts
 
 _LEVEL = 0.05
+_SIZES = ((25,), (50,), (25, 50), (25, 100), (20, 50, 120))
 _BOUNDS = (0.6, 0.65, 0.7, 0.75)
 _NAMES = {"camera": 6, "farm": 12, "brightness": 5, "sharpness": 5, "aspect": 3, "format": 2}  # number of values
 
@@ -85,24 +90,36 @@ def fisher(part: np.ndarray, right: np.ndarray, labels: np.ndarray) -> float:
     return slice_test.probability(part, right, np.zeros_like(labels))
 
 
-def split_in_halves(split: TestSplit, candidates: Sequence[np.ndarray], half: np.ndarray, test: Test) -> list[int]:
+def candidates(split: TestSplit, sizes: Sequence[int] | None = None) -> list[np.ndarray]:
+    """The parts that are tested."""
+    parts = slice_candidates.of_clusters(split.vectors, *(() if sizes is None else (sizes,)))
+    for name, texts in split.facts.items():
+        parts |= slice_candidates.of_values(name, texts)
+    return list(parts.values())
+
+
+def split_in_halves(split: TestSplit, half: np.ndarray, test: Test) -> list[np.ndarray]:
     """Finds on one half what is suspect at 5 %, and confirms it on the other half with Holm's correction."""
 
     def on(chosen: np.ndarray, part: np.ndarray) -> float:
         return test(part[chosen], split.right[chosen], split.labels[chosen])
 
-    suspects = [number for number, part in enumerate(candidates) if on(half, part) <= _LEVEL]
-    adjusted = slice_test.holm([on(~half, candidates[number]) for number in suspects])
-    return [number for number, value in zip(suspects, adjusted, strict=True) if value <= _LEVEL]
+    suspects = [part for part in candidates(split) if on(half, part) <= _LEVEL]
+    adjusted = slice_test.holm([on(~half, part) for part in suspects])
+    return [part for part, value in zip(suspects, adjusted, strict=True) if value <= _LEVEL]
 
 
-def on_all_images(split: TestSplit, candidates: Sequence[np.ndarray], half: np.ndarray, test: Test) -> list[int]:
+def on_all_images(
+    split: TestSplit, half: np.ndarray, test: Test, sizes: Sequence[int] | None = None
+) -> list[np.ndarray]:
     """Tests each candidate on all images with Holm's correction."""
     del half
-    adjusted = slice_test.holm([test(part, split.right, split.labels) for part in candidates])
-    return [number for number, value in enumerate(adjusted) if value <= _LEVEL]
+    parts = candidates(split, sizes)
+    adjusted = slice_test.holm([test(part, split.right, split.labels) for part in parts])
+    return [part for part, value in zip(parts, adjusted, strict=True) if value <= _LEVEL]
 
 
+Method = Callable[[TestSplit, np.ndarray, Test], list[np.ndarray]]
 METHODS = {
     "halves, within classes": (split_in_halves, slice_test.probability),
     "all images, within classes": (on_all_images, slice_test.probability),
@@ -113,31 +130,38 @@ METHODS = {
 
 def search(simulations: int) -> Iterator[str]:
     """A table of how often each method finds what is planted, and how often it reports what is not."""
-    yield "| test images | planted | images per cluster | " + " | ".join(METHODS) + " |"
-    yield "|---" * (3 + len(METHODS)) + "|"
+    yield f"| test images | planted | {' | '.join(METHODS)} |"
+    yield "|---" * (2 + len(METHODS)) + "|"
     for images, classes in ((200, 3), (600, 3), (2000, 10)):
         for planted in ("", "camera", "cluster"):
-            for per_cluster in (25, 50, 100) if planted == "cluster" else (50,):
-                yield _row(simulations, images, classes, planted, per_cluster)
+            yield _row(simulations, images, classes, planted, METHODS)
 
 
-def _row(simulations: int, images: int, classes: int, planted: str, per_cluster: int) -> str:
-    found, false = dict.fromkeys(METHODS, 0), dict.fromkeys(METHODS, 0)
+def sizes(simulations: int) -> Iterator[str]:
+    """The same for groups of several sizes, with the method that is used."""
+    methods = {
+        " and ".join(map(str, one)): (functools.partial(on_all_images, sizes=one), slice_test.probability)
+        for one in _SIZES
+    }
+    yield f"| test images | planted | groups of {' | '.join(methods)} |"
+    yield "|---" * (2 + len(methods)) + "|"
+    for images, classes in ((200, 3), (600, 3), (2000, 10)):
+        for planted in ("", "cluster"):
+            yield _row(simulations, images, classes, planted, methods)
+
+
+def _row(simulations: int, images: int, classes: int, planted: str, methods: Mapping[str, tuple[Method, Test]]) -> str:
+    found, false = dict.fromkeys(methods, 0), dict.fromkeys(methods, 0)
     for seed in range(simulations):
         split = simulated(np.random.default_rng(seed), images, classes, planted)
-        named_parts = slice_candidates.of_clusters(split.vectors, per_cluster)
-        for name, texts in split.facts.items():
-            named_parts |= slice_candidates.of_values(name, texts)
-        parts = list(named_parts.values())
         half = np.random.default_rng([seed, 1]).random(images) < 0.5
-        for name, (method, test) in METHODS.items():
-            named = [parts[number] for number in method(split, parts, half, test)]
-            hits = [split.bad[part].mean() > 0.5 for part in named]
-            found[name] += any(hits)
-            false[name] += any(split.bad[part].mean() <= split.bad.mean() for part in named)
-    rates = [(found[name] / simulations, false[name] / simulations) for name in METHODS]
+        for name, (method, test) in methods.items():
+            parts = method(split, half, test)
+            found[name] += any(split.bad[part].mean() > 0.5 for part in parts)
+            false[name] += any(split.bad[part].mean() <= split.bad.mean() for part in parts)
+    rates = [(found[name] / simulations, false[name] / simulations) for name in methods]
     cells = " | ".join(f"{hit:.0%} / {miss:.0%}" if planted else f"– / {miss:.0%}" for hit, miss in rates)
-    return f"| {images} | {planted or 'nothing'} | {per_cluster} | {cells} |"
+    return f"| {images} | {planted or 'nothing'} | {cells} |"
 
 
 def _facts(random: np.random.Generator, labels: np.ndarray, effect: str) -> dict[str, np.ndarray]:
@@ -186,10 +210,10 @@ def _shortcut_row(simulations: int, images: int, classes: int, effect: str) -> s
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("search", "shortcuts"))
+    parser.add_argument("what", choices=("search", "sizes", "shortcuts"))
     parser.add_argument("--simulations", type=int, default=200)
     options = parser.parse_args()
-    rows = search if options.what == "search" else shortcut_rates
+    rows = {"search": search, "sizes": sizes, "shortcuts": shortcut_rates}[options.what]
     for row in rows(options.simulations):
         sys.stdout.write(row + "\n")
         sys.stdout.flush()

@@ -17,7 +17,8 @@ from config import image_facts
 from modules.data import features
 
 FEWEST = 10  # images of a part, and of the rest
-_PER_CLUSTER, _MOST_CLUSTERS = 50, 40  # images, on average; chosen by benchmarks/slices.py
+_SIZES = (20, 50, 120)  # images of a group, on average; chosen by benchmarks/slices.py
+_MOST_CLUSTERS = 40
 _MOST_FITTED = 20_000  # images that the clusters are fitted on
 _COMPONENTS = 32  # principal components of the image features
 _ROWS = 4096  # images that are assigned to clusters at a time
@@ -66,27 +67,29 @@ def _of_ranges(feature: str, values: np.ndarray) -> Parts:
     return {**parts, f"{feature}=": ~known}
 
 
-def of_clusters(vectors: np.ndarray, per_cluster: int = _PER_CLUSTER) -> Parts:
+def of_clusters(vectors: np.ndarray, sizes: Sequence[int] = _SIZES) -> Parts:
     """Groups of images that look alike: k-means on the principal components of their scaled features.
 
     Args:
       vectors: float [images, features]; may be mapped from a file.
-      per_cluster: images that a group has on average; at most 40 groups are made.
+      sizes: images that a group has on average, of each division into groups; a division has at most 40 groups.
 
     Returns:
       the groups, as `group=<number>`; the numbers have no meaning.
     """
-    count = int(np.clip(len(vectors) // per_cluster, 1, _MOST_CLUSTERS))
-    if count < 2:
-        return {}
     fitted = _scaled(vectors[:_MOST_FITTED])
+    counts = [count for size in sizes if (count := min(len(vectors) // size, _MOST_CLUSTERS)) > 1]
+    if not counts:
+        return {}
     components = min(_COMPONENTS, *fitted.shape)
     principal = sklearn.decomposition.PCA(components, svd_solver="randomized", random_state=0).fit(fitted)
-    clusters = sklearn.cluster.KMeans(count, n_init=3, random_state=0).fit(principal.transform(fitted))
     starts = range(0, len(vectors), _ROWS)
-    assigned = [clusters.predict(principal.transform(_scaled(vectors[start : start + _ROWS]))) for start in starts]
-    found = np.concatenate(assigned)
-    return dict(_large_enough({f"{GROUP}{number}": found == number for number in range(count)}))
+    reduced = np.concatenate([principal.transform(_scaled(vectors[start : start + _ROWS])) for start in starts])
+    parts: Parts = {}
+    for count in dict.fromkeys(counts):
+        clusters = sklearn.cluster.KMeans(count, n_init=3, random_state=0).fit(reduced[:_MOST_FITTED]).predict(reduced)
+        parts |= {f"{GROUP}{len(parts) + number}": clusters == number for number in range(count)}
+    return dict(_large_enough(parts))
 
 
 def _scaled(vectors: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ from modules.files import atomic_write
 
 FILE = "shortcuts.json"
 BINS = 16  # ranges of a number, with about as many training images each
+_MOST_VALUES = 1000  # of a column; the others count as one
 _LEAST = 0.7
 _CONFIDENCE = 0.95
 _NAMES = {FORMAT: "the file format", CAMERA: "the camera"}
@@ -114,7 +116,7 @@ def find(
 
 
 def _ranges(train: Fact, held_out: Fact) -> tuple[np.ndarray, np.ndarray]:
-    """int64 [images] of both: number of the range of each image, or of its value; -1 for a value that train lacks."""
+    """int64 [images] of both: number of the range of each image, or of its value; -1 for all rare values."""
     if isinstance(train, np.ndarray) or are_numbers(train, BINS):
         one, other = (values if isinstance(values, np.ndarray) else to_numbers(values) for values in (train, held_out))
         known = one[np.isfinite(one)]
@@ -122,8 +124,10 @@ def _ranges(train: Fact, held_out: Fact) -> tuple[np.ndarray, np.ndarray]:
         missing = len(edges) + 1
         one, other = (np.where(np.isnan(v), missing, np.searchsorted(edges, v, "right")) for v in (one, other))
         return one, other
-    index = {value: number for number, value in enumerate(sorted(set(train)))}
-    return np.array([index[value] for value in train]), np.array([index.get(value, -1) for value in held_out])
+    frequent = [value for value, images in Counter(train).most_common(_MOST_VALUES) if images > 1]
+    index = {value: number for number, value in enumerate(frequent)}
+    one, other = (np.array([index.get(value, -1) for value in values], np.int64) for values in (train, held_out))
+    return one, other
 
 
 def _right(
@@ -134,7 +138,7 @@ def _right(
     Returns:
       of each class: images of the class that are right, and images of the others that are right; and its images.
     """
-    last = int(max(ranges.max(initial=0), held_out_ranges.max(initial=0))) + 2  # the last is for unknown values
+    last = int(max(ranges.max(initial=0), held_out_ranges.max(initial=0))) + 2  # the last is for rare values
     counts = np.zeros((last, classes))
     np.add.at(counts, (ranges, labels), 1)
     of_class = counts.sum(axis=0)

@@ -11,7 +11,7 @@ from components.evaluator.predictions import Predictions
 from modules.data import features
 from pipeline import slice_summary
 
-SIMULATIONS = 40
+SIMULATIONS, IMAGES = 20, 1000
 
 
 def searched(seed: int, images: int, planted: str) -> tuple[simulation.TestSplit, dict[str, np.ndarray]]:
@@ -27,13 +27,13 @@ def searched(seed: int, images: int, planted: str) -> tuple[simulation.TestSplit
 def test_a_bad_part_is_found_in_nine_of_ten_simulations(planted):
     found = 0
     for seed in range(SIMULATIONS):
-        split, parts = searched(seed, 600, planted)
+        split, parts = searched(seed, IMAGES, planted)
         found += any(split.bad[part].mean() > 0.5 for part in parts.values())
     assert found >= 0.9 * SIMULATIONS
 
 
 def test_a_model_without_a_bad_part_is_seldom_accused_although_farms_have_hard_classes():
-    alarms = sum(bool(searched(seed, 600, "")[1]) for seed in range(2 * SIMULATIONS))
+    alarms = sum(bool(searched(seed, IMAGES, "")[1]) for seed in range(2 * SIMULATIONS))
     assert alarms <= 0.05 * 2 * SIMULATIONS
 
 
