@@ -172,6 +172,10 @@ def _facts(random: np.random.Generator, labels: np.ndarray, effect: str) -> dict
     }
 
 
+def _only(facts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {"brightness": facts["brightness"]}
+
+
 def _tree(train: np.ndarray, labels: np.ndarray, held_out: np.ndarray, truth: np.ndarray) -> float:
     """Balanced accuracy of a tree with 8 leaves for class 0 against all others."""
     tree = DecisionTreeClassifier(max_leaf_nodes=8, min_samples_leaf=5, class_weight="balanced", random_state=0)
@@ -199,11 +203,14 @@ def _shortcut_row(simulations: int, images: int, classes: int, effect: str) -> s
         names, facts = [f"{label}" for label in labels], _facts(random, labels, effect)
         cut = images * 8 // 10
         train, held_out = {n: fact[:cut] for n, fact in facts.items()}, {n: fact[cut:] for n, fact in facts.items()}
-        found = shortcuts.find(train, names[:cut], held_out, names[cut:], 0.0)
+        found = shortcuts.find(train, names[:cut], held_out, names[cut:], _BOUNDS[0])
         for bound in _BOUNDS:
             reported[bound] += any(one.lower >= bound for one in found)
-        own += [one.accuracy for one in found if (one.fact, one.label) == ("brightness", "0")]
-        trees.append(_tree(train["brightness"], labels[:cut], held_out["brightness"], labels[cut:]))
+        first = ["0" if name == "0" else "other" for name in names]
+        alone = shortcuts.find(_only(train), first[:cut], _only(held_out), first[cut:], -1.0)
+        if (labels[cut:] == 0).any():
+            own += [one.accuracy for one in alone]
+            trees.append(_tree(train["brightness"], labels[:cut], held_out["brightness"], labels[cut:]))
     cells = " | ".join(f"{reported[bound] / simulations:.0%}" for bound in _BOUNDS)
     return f"| {images} | {classes} | {effect} | {np.mean(own):.1%} | {np.mean(trees):.1%} | {cells} |"
 

@@ -108,7 +108,8 @@ def find(
         for number, label in enumerate(judged):
             of_class, images = int(total[number]), int(total.sum())
             both = (int(right[0][number]), of_class), (int(right[1][number]), images - of_class)
-            accuracy, lower = _balanced(*both, 1 - (1 - _CONFIDENCE) / tests)
+            accuracy = _balanced_accuracy(*both)
+            lower = _lower_bound(*both, 1 - (1 - _CONFIDENCE) / tests) if accuracy >= least else 0.0
             if lower >= least:
                 other = classes[1] if len(classes) == 2 else ""
                 found.append(Shortcut(name, label, other, accuracy, lower, images))
@@ -152,14 +153,15 @@ def _right(
     return ((predicted * tested).sum(axis=0), (~predicted * others).sum(axis=0)), tested.sum(axis=0)
 
 
-def _balanced(one: tuple[int, int], other: tuple[int, int], level: float) -> tuple[float, float]:
-    """Mean of two shares, each (successes, trials), and its lower bound at a confidence; 0 without trials."""
-    if not one[1] or not other[1]:
-        return 0.0, 0.0
-    shares = [successes / trials for successes, trials in (one, other)]
-    lowers = [confidence.share_bounds(*share, level)[0] for share in (one, other)]
-    below = math.sqrt(sum((share - low) ** 2 for share, low in zip(shares, lowers, strict=True)))
-    return sum(shares) / 2, (sum(shares) - below) / 2
+def _balanced_accuracy(one: tuple[int, int], other: tuple[int, int]) -> float:
+    """Mean of two shares, each (successes, trials); 0 if one has no trials."""
+    return (one[0] / one[1] + other[0] / other[1]) / 2 if one[1] and other[1] else 0.0
+
+
+def _lower_bound(one: tuple[int, int], other: tuple[int, int], level: float) -> float:
+    """The lower bound of a balanced accuracy at a confidence; both have trials."""
+    below = ((share[0] / share[1] - confidence.share_bounds(*share, level)[0]) ** 2 for share in (one, other))
+    return _balanced_accuracy(one, other) - math.sqrt(sum(below)) / 2
 
 
 def write(report_uri: str, shortcuts: Iterable[Shortcut]) -> None:
