@@ -3,32 +3,38 @@
     python -m benchmarks.slices search --simulations 200
     python -m benchmarks.slices sizes --simulations 200
     python -m benchmarks.slices shortcuts --simulations 200
+    python -m benchmarks.slices pairs data/cifar10/train data/cifar10/test
 
 `search` compares the search for bad slices with its rivals: finding on one half of the test images and confirming on
 the other, or testing all candidates on all images; within the classes (Birch's test), or over all images (Fisher's).
 `sizes` compares groups of several sizes. A cell of both has how often a bad part is found, and how often a part is
 reported in which bad images are not more frequent than elsewhere.
 `shortcuts` compares the ranges by which facts predict the classes with a decision tree, for facts that tell the classes
-apart and facts that don't.
+apart and facts that don't. `pairs` measures brightness, sharpness, size and aspect ratio of real images, in folders of
+classes, and says how well they tell two classes apart, and each class from all others: ordinary data must not warn.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import PIL.Image
 from sklearn.tree import DecisionTreeClassifier
 
 from components.evaluator import slice_candidates, slice_test
-from components.image_example_gen import shortcuts
+from components.image_example_gen import content, near_duplicates, shortcuts
 
 _LEVEL = 0.05
 _SIZES = ((25,), (50,), (25, 50), (25, 100), (20, 50, 120))
-_BOUNDS = (0.6, 0.65, 0.7, 0.75)
+_BOUNDS = (0.6, 0.7, 0.8, 0.9)
+_SHOWN = 8  # rows of `pairs`
 _NAMES = {"camera": 6, "farm": 12, "brightness": 5, "sharpness": 5, "aspect": 3, "format": 2}  # number of values
 
 
@@ -215,13 +221,51 @@ def _shortcut_row(simulations: int, images: int, classes: int, effect: str) -> s
     return f"| {images} | {classes} | {effect} | {np.mean(own):.1%} | {np.mean(trees):.1%} | {cells} |"
 
 
+def pairs(train: Path, held_out: Path) -> Iterator[str]:
+    """The facts that tell classes of real images apart best, with the lower bound that decides on the warning."""
+    tables = [_measured(folder) for folder in (train, held_out)]
+    classes = sorted(set(tables[0][1]))
+    yield "| classes | fact | balanced accuracy | lower bound |"
+    yield "|---|---|---|---|"
+    of_all = shortcuts.find(*tables[0], *tables[1], 0.5)
+    rows = [(one.lower, one.accuracy, one.fact, f"{one.label} and all others") for one in of_all]
+    for pair in itertools.combinations(classes, 2):
+        found = shortcuts.find(*_of_classes(tables[0], pair), *_of_classes(tables[1], pair), 0.5)
+        rows += [(one.lower, one.accuracy, one.fact, " and ".join(pair)) for one in found]
+    for lower, accuracy, fact, names in sorted(rows, reverse=True)[:_SHOWN]:
+        yield f"| {names} | {fact} | {accuracy:.1%} | {lower:.1%} |"
+
+
+Labelled = tuple[dict[str, np.ndarray], list[str]]  # name to a fact about each image, and its class
+
+
+def _measured(folder: Path) -> Labelled:
+    files = sorted(file for file in folder.glob("*/*") if file.suffix.lower() in (".png", ".jpg", ".jpeg"))
+    rows = []
+    for file in files:
+        with PIL.Image.open(file) as image:
+            pixels = np.asarray(image.convert("RGB"))
+        measured = content.measure(near_duplicates.shrink(pixels))
+        height, width = pixels.shape[:2]
+        rows.append((measured.brightness, measured.sharpness, min(height, width), width / height))
+    names = ("brightness", "sharpness", "the size", "the aspect ratio")
+    return dict(zip(names, np.array(rows).T, strict=True)), [file.parent.name for file in files]
+
+
+def _of_classes(table: Labelled, classes: Collection[str]) -> Labelled:
+    rows = [number for number, label in enumerate(table[1]) if label in classes]
+    return {name: fact[rows] for name, fact in table[0].items()}, [table[1][row] for row in rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("search", "sizes", "shortcuts"))
+    parser.add_argument("what", choices=("search", "sizes", "shortcuts", "pairs"))
+    parser.add_argument("folders", type=Path, nargs="*", help="for pairs: training and held-out images")
     parser.add_argument("--simulations", type=int, default=200)
     options = parser.parse_args()
-    rows = {"search": search, "sizes": sizes, "shortcuts": shortcut_rates}[options.what]
-    for row in rows(options.simulations):
+    simulations = {"search": search, "sizes": sizes, "shortcuts": shortcut_rates}
+    is_real = options.what == "pairs"
+    for row in pairs(*options.folders) if is_real else simulations[options.what](options.simulations):
         sys.stdout.write(row + "\n")
         sys.stdout.flush()
 

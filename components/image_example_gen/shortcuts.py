@@ -33,7 +33,7 @@ from modules.files import atomic_write
 FILE = "shortcuts.json"
 BINS = 16  # ranges of a number, with about as many training images each
 _MOST_VALUES = 1000  # of a column; the others count as one
-_LEAST = 0.7
+_LEAST = 0.8
 _CONFIDENCE = 0.95
 _NAMES = {FORMAT: "the file format", CAMERA: "the camera"}
 
