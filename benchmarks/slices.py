@@ -20,7 +20,7 @@ import argparse
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +38,7 @@ _SHOWN = 8  # rows of `pairs`
 _NAMES = {"camera": 6, "farm": 12, "brightness": 5, "sharpness": 5, "aspect": 3, "format": 2}  # number of values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TestSplit:
     """Simulated test images.
 
@@ -96,7 +96,8 @@ def fisher(part: np.ndarray, right: np.ndarray, labels: np.ndarray) -> float:
     return slice_test.probability(part, right, np.zeros_like(labels))
 
 
-def candidates(split: TestSplit, sizes: Sequence[int] | None = None) -> list[np.ndarray]:
+@functools.lru_cache(maxsize=8)  # several methods test the parts of one split
+def candidates(split: TestSplit, sizes: tuple[int, ...] | None = None) -> list[np.ndarray]:
     """The parts that are tested."""
     parts = slice_candidates.of_clusters(split.vectors, *(() if sizes is None else (sizes,)))
     for name, texts in split.facts.items():
@@ -116,7 +117,7 @@ def split_in_halves(split: TestSplit, half: np.ndarray, test: Test) -> list[np.n
 
 
 def on_all_images(
-    split: TestSplit, half: np.ndarray, test: Test, sizes: Sequence[int] | None = None
+    split: TestSplit, half: np.ndarray, test: Test, sizes: tuple[int, ...] | None = None
 ) -> list[np.ndarray]:
     """Tests each candidate on all images with Holm's correction."""
     del half
