@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from components.evaluator import confidence
 from components.example_validator import drift_findings
-from components.image_example_gen import data_warnings, report
+from components.image_example_gen import data_warnings, report, shortcuts
 from components.image_example_gen.report import Counts
 from config.data import EVAL, TEST
 from config.errors import listed
@@ -32,6 +32,7 @@ def of(counts: Counts, folder: str, gate: GateConfig, changes: Iterable[drift_fi
         _about_content(counts, folder),
         _about_labels(counts, folder),
         _about_images(counts),
+        shortcuts.warnings(shortcuts.read(folder)),
         _about_small_classes(counts, gate),
         (one.message for one in changes),
     )

@@ -67,6 +67,15 @@ class DriftConfig(Section):
     """What to do beyond these bounds: `stop`, `warn` (default) or `ignore`."""
 
 
+def _check_column(name: str) -> str:
+    if not name.strip() or not name.isprintable():
+        raise ValueError("the name of a column is expected, in printable characters")
+    return name.strip()
+
+
+SliceColumn = Annotated[str, pydantic.AfterValidator(_check_column)]
+
+
 class IngestionConfig(Section):
     """How ImageExampleGen reads the images."""
 
@@ -81,6 +90,10 @@ class IngestionConfig(Section):
     fields: dict[Literal["image", "label", "split", "group", "weight"], str] = {}
     """Names of the columns or features. manifest: default path, label, split, group, weight, where the columns exist.
     tfrecords: `image` and `label` are needed. tfds: default image and label."""
+    slice_columns: list[SliceColumn] = []
+    """manifest: further columns, whose values are kept with each image: for `gate.slices` (as `column/<name>`), for the
+    search for bad slices, and for the warning of facts that tell the classes apart. Upper case does not matter. Values
+    are text, numbers, true or false; an empty one is a value, too. Default: none."""
     classes: list[ClassName] | None = Field(None, min_length=2)
     """The classes that are allowed; an image with another label is quarantined. tfrecords: also the names, in their
     order, of labels that are whole numbers, unless the classes are such numbers themselves. Default: every label that
@@ -119,6 +132,10 @@ class IngestionConfig(Section):
             raise ValueError(f"fields are of source manifest, tfrecords and tfds. Received: source={self.source!r}")
         if self.source == "tfrecords" and not {"image", "label"} <= set(self.fields):
             raise ValueError(f"fields.image and fields.label are needed with tfrecords. Received: {self.fields!r}")
+        if self.slice_columns and self.source != "manifest":
+            raise ValueError(f"slice_columns is an option of source manifest. Received: source={self.source!r}")
+        if len({name.casefold() for name in self.slice_columns}) < len(self.slice_columns):
+            raise ValueError(f"slice_columns: a column is named twice. Received: {self.slice_columns!r}")
         if self.classes and len(set(self.classes)) < len(self.classes):
             raise ValueError(f"classes: a name is given twice. Received: {self.classes!r}")
         return self
@@ -131,9 +148,9 @@ class DataConfig(IngestionConfig):
     """Where the images are; `source` says what it is. Relative to the configuration file, or on any file system that
     Beam knows (`gs://`, `s3://`). May contain `{SPAN}`, and `{VERSION}` with it: the newest are taken."""
     schema_: Annotated[ConfigPath | None, Field(alias="schema")] = None
-    """A curated schema of the facts about each image (label, format, height, width, brightness), as a TensorFlow
-    Metadata `Schema` in text format. Every split is validated against it, and an anomaly stops the run. Relative to the
-    configuration file. Default: none; the schema is inferred."""
+    """A curated schema of the facts about each image (label, format, height, width, brightness, sharpness), as a
+    TensorFlow Metadata `Schema` in text format. Every split is validated against it, and an anomaly stops the run.
+    Relative to the configuration file. Default: none; the schema is inferred."""
     drift: DriftConfig = DriftConfig()
     """What of the data may have changed since the version in production was trained."""
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from config import image_facts
 from config.errors import BadInputError
-from config.section import ClassName, Section, Share, check_names_differ
+from config.section import ClassName, Section, Share, check_names_differ, normalize_class_name
 
 JudgedBy = Literal["value", "lower", "upper"]
 A_NUMBER, BY_CLASS = "a number", "by class"  # tags, which are no part of a field's path
@@ -36,15 +36,35 @@ class Judge(Section):
     baseline on the same images; `value`, `lower` or `upper` (default)."""
 
 
+_FEATURES = (image_facts.LABEL, image_facts.FORMAT, *image_facts.BANDS, image_facts.CAMERA)
+_MAY_BE_EMPTY = (image_facts.CAMERA, image_facts.COLUMN)
+
+
+def _check_feature(name: str) -> str:
+    if name in _FEATURES or (name.startswith(image_facts.COLUMN) and name != image_facts.COLUMN):
+        return name
+    raise ValueError(f"{', '.join(_FEATURES)} or {image_facts.COLUMN}<name> is expected")
+
+
+SliceValue = Annotated[str, pydantic.AfterValidator(normalize_class_name)]
+
+
 class Slice(Section):
     """Bounds for a part of the test split. A slice without a test image refuses the candidate."""
 
-    feature: Literal["image/label", "image/format", "image/size_band"]
+    feature: Annotated[str, pydantic.AfterValidator(_check_feature)]
     """The feature that makes the slice: `image/label` (the class), `image/format` (of the file: JPEG, PNG, GIF, BMP,
-    AVIF, DDS, HEIF, ICO, JPEG2000, PCX, PPM, SGI, TGA, TIFF or WEBP) or `image/size_band` (the shorter side in pixels:
-    `1-63`, `64-127`, `128-255`, `256-511`, `512-1023` or `1024-`)."""
-    value: ClassName | None = None
-    """The feature's value in the slice; default: one slice for each value in the test split."""
+    AVIF, DDS, HEIF, ICO, JPEG2000, PCX, PPM, SGI, TGA, TIFF or WEBP), `image/camera` (make and model by EXIF),
+    `column/<name>` (a column of the manifest that `data.slice_columns` names), or a band: `image/size_band` (the
+    shorter side in pixels: `1-63`, `64-127`, `128-255`, `256-511`, `512-1023` or `1024-`), `image/brightness_band`
+    (mean luma from 0 to 1: `very dark` below 0.15, `dark` below 0.3, `medium` below 0.5, `bright` below 0.7, or `very
+    bright`), `image/sharpness_band` (variance of the Laplacian of the grey levels, of the picture reduced to a shorter
+    side of 128 to 255 pixels: `very blurred` below 30, `blurred` below 100, `medium` below 500, `sharp` below 2000, or
+    `very sharp`) or `image/aspect_band` (`square`: the longer side is at most 5/4 of the shorter one; `wide` or `tall`:
+    at most twice; `very wide` or `very tall`)."""
+    value: SliceValue | None = None
+    """The feature's value in the slice, as text; `""`: images without a camera, or with an empty column; default: one
+    slice for each value in the test split."""
     min_accuracy: Share | None = None
     """Lowest accuracy; 0 to 1; default: no bound."""
     max_regression: Share | None = None
@@ -55,7 +75,9 @@ class Slice(Section):
     @pydantic.model_validator(mode="after")
     def _has_such_a_value(self) -> Slice:
         formats = (*image_facts.FORMATS, *image_facts.TRANSCODED_FORMATS)
-        allowed = {image_facts.FORMAT: formats, image_facts.SIZE_BAND: image_facts.SIZE_BANDS}.get(self.feature)
+        allowed = {image_facts.FORMAT: formats, **image_facts.BANDS}.get(self.feature)
+        if self.value == "" and not self.feature.startswith(_MAY_BE_EMPTY):
+            raise ValueError(f"value: {self.feature} is never empty")
         if allowed and self.value is not None and self.value not in allowed:
             raise ValueError(
                 f"value: of {self.feature} one of {', '.join(allowed)} is allowed. Received: {self.value!r}"
@@ -100,6 +122,10 @@ class GateConfig(Section):
     """Whether measured values or their confidence bounds are judged."""
     slices: list[Slice] = []
     """Bounds for parts of the test split; default: none."""
+    find_bad_slices: bool = True
+    """Whether Evaluator looks for parts of the test split in which the candidate is clearly worse: bands of brightness,
+    sharpness, size and aspect ratio, formats, cameras, values of `data.slice_columns`, and groups of similar images.
+    They are warnings, and refuse nothing. Default: yes."""
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Refuses bounds for classes that do not exist.

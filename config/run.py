@@ -14,6 +14,7 @@ from config.beam import BeamConfig
 from config.classifier import ClassifierConfig
 from config.data import DataConfig
 from config.gate import GateConfig
+from config.image_facts import COLUMN
 from config.kubeflow import KubeflowConfig
 from config.label_check import LabelCheckConfig
 from config.search_space import Space
@@ -80,6 +81,18 @@ class RunConfig(ClassifierConfig):
                 f"push.directory: a folder apart from data.path is expected. Received: {pushed!r}, with data.path "
                 f"{self.data.path!r}"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _slices_are_kept(self) -> RunConfig:
+        kept = [f"{COLUMN}{name}" for name in self.data.slice_columns]
+        for number, part in enumerate(self.gate.slices):
+            if part.feature.startswith(COLUMN) and part.feature not in kept:
+                name = part.feature.removeprefix(COLUMN)
+                raise ValueError(
+                    f"gate.slices.{number}.feature: the column {name!r} is not kept with the images; add it to "
+                    "data.slice_columns, written the same"
+                )
         return self
 
     @property

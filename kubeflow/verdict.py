@@ -12,7 +12,7 @@ from components.evaluator import verdict
 from components.pusher import properties as pusher
 from config.errors import ExitCode, listed
 from kubeflow import executor_io
-from pipeline import verdict_table
+from pipeline import slice_summary, verdict_table
 
 
 def main(arguments: Sequence[str]) -> ExitCode:
@@ -27,8 +27,10 @@ def main(arguments: Sequence[str]) -> ExitCode:
     """
     artifacts = json.loads(arguments[0])["inputs"]["artifacts"]
     baseline, pushed = (_only(artifacts, key).get("metadata", {}) for key in ("baseline_model", "pushed_model"))
-    found = verdict.load(executor_io.local_path(_only(artifacts, "blessing")["uri"]))
+    blessing = executor_io.local_path(_only(artifacts, "blessing")["uri"])
+    found = verdict.load(blessing)
     verdict_table.show(found, _version(baseline), sys.stdout)
+    slice_summary.show(blessing, sys.stdout)
     if same := pushed.get(pusher.SAME_ANSWERS):
         print(f"nothing new to push: the candidate gives the same answers as version {int(same)}")
         return ExitCode.OK

@@ -85,7 +85,7 @@ def relabel(suspects: str, config_path: str, output: str, terminal: TextIO) -> E
             "an image out"
         )
     root = _root(data, source.path)
-    atomic_write(target, _manifest(items, changed, root, COLUMNS | dict(data.fields)))
+    atomic_write(target, _manifest(items, changed, root, data))
     left_out = sum(label == LEAVE_OUT for label in changed.values())
     _print_result(
         target, (len(items) - left_out, len(changed) - left_out, left_out), len(copies.keys() & changed), terminal
@@ -229,8 +229,8 @@ def _root(data: DataConfig, path: str) -> str:
     return filesystem.remove_file_scheme(data.root) if data.root else path.rpartition("/")[0]
 
 
-def _manifest(items: Sequence[Item], decisions: Mapping[str, str], root: str, columns: Mapping[str, str]) -> str:
-    text = io.StringIO()
+def _manifest(items: Sequence[Item], decisions: Mapping[str, str], root: str, data: DataConfig) -> str:
+    text, columns = io.StringIO(), COLUMNS | dict(data.fields)
     optional = {
         SPLIT: any(item.split for item in items),
         GROUP: any(item.group for item in items),
@@ -238,13 +238,16 @@ def _manifest(items: Sequence[Item], decisions: Mapping[str, str], root: str, co
     }
     roles = [IMAGE, LABEL, *(role for role, is_used in optional.items() if is_used)]
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([columns[role] for role in roles])
+    written = {tables.clean(columns[role]) for role in roles}
+    further = [(number, name) for number, name in enumerate(data.slice_columns) if tables.clean(name) not in written]
+    writer.writerow([*(columns[role] for role in roles), *(name for _, name in further)])
     for item in items:
         label = decisions.get(item.path, item.label)
         if label == LEAVE_OUT and item.path in decisions:
             continue
         cells = {IMAGE: _below(root, item.uri), LABEL: label, SPLIT: item.split, GROUP: item.group, WEIGHT: item.weight}
-        writer.writerow([cells[role] for role in roles])
+        values = item.columns or [""] * len(data.slice_columns)
+        writer.writerow([*(cells[role] for role in roles), *(values[number] for number, _ in further)])
     content = text.getvalue()
     try:
         content.encode("utf-8")

@@ -11,7 +11,9 @@ from typing import Any, TextIO
 
 import tensorflow_transform as tft
 
+from components.evaluator import slice_findings
 from components.evaluator import verdict as verdicts
+from components.evaluator.slice_findings import Search
 from components.evaluator.verdict import ClassFigures
 from components.serving_check import findings
 from config.errors import listed
@@ -21,7 +23,15 @@ from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
 from modules.training import history
 from modules.tuning import values
-from pipeline import calibration, data_summary, label_summary, remains, run_metadata, verdict_table
+from pipeline import (
+    calibration,
+    data_summary,
+    label_summary,
+    remains,
+    run_metadata,
+    slice_summary,
+    verdict_table,
+)
 from pipeline.data_summary import DataSummary
 from pipeline.label_summary import LabelSummary
 from pipeline.remains import Remains, StageTime
@@ -35,6 +45,7 @@ class Summary(Remains):
 
     Attributes:
       labels: which labels may be wrong; None if the run has no stage LabelCheck.
+      bad_slices: where the candidate is clearly worse; None if nothing was searched.
     """
 
     data: DataSummary
@@ -42,6 +53,7 @@ class Summary(Remains):
     verdict: verdicts.Verdict
     serving_check: dict[str, Any]
     labels: LabelSummary | None
+    bad_slices: Search | None = None
 
 
 def collect(
@@ -67,6 +79,7 @@ def collect(
         config=display_path(config_path),
         data=data_summary.collect(records, config.gate, transform_graph.class_names(graph)),
         labels=label_summary.collect(records),
+        bad_slices=slice_findings.read(records[EVALUATOR].outputs["blessing"].uri),
         training=training,
         calibration=calibration.collect(records, training),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
@@ -91,6 +104,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "data": data_summary.as_json(summary.data),
         "warnings": summary.data.warnings,
         "label_check": label_summary.as_json(summary.labels),
+        "bad_slices": slice_summary.as_json(summary.bad_slices),
         "training": _training(summary.training),
         "test": {
             "examples": verdict.examples,
@@ -148,7 +162,7 @@ def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
     verdict_table.show(summary.verdict, summary.baseline, terminal)
     if summary.calibration:
         print(summary.calibration, file=terminal)
-    for line in label_summary.lines(summary.labels):
+    for line in (*slice_summary.lines(summary.bad_slices), *label_summary.lines(summary.labels)):
         print(line, file=terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)

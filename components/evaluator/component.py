@@ -10,7 +10,7 @@ from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components import code_digest, run_parameters
+from components import artifacts, code_digest, run_parameters
 from components.evaluator import executor
 from config.gate import GateConfig
 
@@ -28,6 +28,8 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         standard_component_specs.MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         standard_component_specs.BASELINE_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "report": component_spec.ChannelParameter(type=artifacts.IngestReport, optional=True),
+        "image_features": component_spec.ChannelParameter(type=artifacts.ImageFeatures, optional=True),
     }
     OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
 
@@ -37,7 +39,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
 
     Outputs:
       evaluation: TFMA's metrics and validation result, and the probabilities of every image, see predictions.py.
-      blessing: TFX's ModelBlessing; `verdict.json` in its folder has every check.
+      blessing: TFX's ModelBlessing; `verdict.json` in its folder has every check, `bad_slices.json` the parts of the
+        test images in which the candidate is worse.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -51,6 +54,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         gate: GateConfig,
         example_splits: Sequence[str],
         runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
+        report: types.BaseChannel | None = None,
+        image_features: types.BaseChannel | None = None,
     ):
         """Declares the stage.
 
@@ -61,7 +66,10 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           gate: the bounds.
           example_splits: the splits to evaluate on; no image of them may be in another split.
           runtime_parameters: those of components/run_parameters.py that a run can be given.
+          report: ImageExampleGen's, with the facts about the images; without it, no facts are searched for bad slices.
+          image_features: LabelCheck's; without them, no groups of similar images are searched.
         """
+        optional = {"report": report, "image_features": image_features}
         super().__init__(
             EvaluatorSpec(
                 examples=examples,
@@ -70,6 +78,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 gate=gate.serialized(),
                 example_splits=json_utils.dumps(list(example_splits)),
                 **(runtime_parameters or {}),
+                **{name: channel_ for name, channel_ in optional.items() if channel_ is not None},
                 code_digest=code_digest.of(executor.__name__),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),

@@ -12,8 +12,18 @@ from tfx.utils import json_utils, path_utils, proto_utils
 
 from components import example_counts, run_parameters
 from components.baseline_model import properties
+from components.evaluator import (
+    bad_slices,
+    custom_extractors,
+    preconditions,
+    prediction_writer,
+    predictions,
+    results,
+    slice_findings,
+    thresholds,
+    verdict,
+)
 from components.evaluator import blessing as blessings
-from components.evaluator import custom_extractors, preconditions, prediction_writer, results, thresholds, verdict
 from config.gate import GateConfig
 
 _MODEL = standard_component_specs.MODEL_KEY
@@ -35,7 +45,7 @@ class Executor(tfx_executor.Executor):
         An absent baseline is left out: TFX would report it as a model that fails to load.
 
         Args:
-          input_dict: `examples`, `model`, `baseline_model`.
+          input_dict: `examples`, `model`, `baseline_model`, perhaps `report` and `image_features`.
           output_dict: `evaluation`, `blessing`.
           exec_properties: see the component; parameters of the run replace fields of `gate`.
 
@@ -71,6 +81,11 @@ class Executor(tfx_executor.Executor):
         if not found.blessed:
             blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)
+        if gate.find_bad_slices:
+            report, image_features = (_uri(input_dict, key) for key in ("report", "image_features"))
+            answers = predictions.read(evaluation)
+            search = bad_slices.search(answers, report, image_features, splits, gate.confidence)
+            slice_findings.write(search, blessing)
 
 
 def gate_of(exec_properties: dict[str, Any]) -> GateConfig:
@@ -80,6 +95,11 @@ def gate_of(exec_properties: dict[str, Any]) -> GateConfig:
       BadInputError: if a parameter of the run is not allowed.
     """
     return run_parameters.applied(GateConfig.parse(exec_properties["gate"]), exec_properties, root=("gate",))
+
+
+def _uri(input_dict: dict[str, list[types.Artifact]], key: str) -> str | None:
+    """The folder of an input that may be absent."""
+    return artifact_utils.get_single_uri(input_dict[key]) if input_dict.get(key) else None
 
 
 def _checked_classes(input_dict: dict[str, list[types.Artifact]], allow_new_classes: bool) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ time, so that their bytes never go through a shuffle, which a local runner would
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections import Counter
@@ -18,10 +19,11 @@ import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
-from components import progress
+from components import fact_table, progress
 from components.image_example_gen import agreement, parallelism, report, report_writer
 from components.image_example_gen.inspection import InspectedImage
 from components.image_example_gen.sources import readers
+from config import image_facts
 from config.errors import BadInputError
 from modules.data import features, tf_example
 
@@ -40,23 +42,27 @@ class WriteExamples(beam.PTransform):
     The rows are those of a report: (name of the report, row).
     """
 
-    def __init__(self, uri: str, progress_folder: str, sizes: beam.PCollection):
+    def __init__(
+        self, uri: str, facts_folder: str, columns: Sequence[str], progress_folder: str, sizes: beam.PCollection
+    ):
         """Stores the arguments.
 
         Args:
           uri: of the examples.
+          facts_folder: of the table of facts, see components/fact_table.py.
+          columns: names of the manifest's columns that are kept.
           progress_folder: where the workers write their progress.
           sizes: one mapping, split to number of examples.
         """
         super().__init__()
-        self._uri, self._progress_folder, self._sizes = uri, progress_folder, sizes
+        self._folders, self._columns, self._sizes = (uri, facts_folder, progress_folder), columns, sizes
 
     def expand(self, examples: beam.PCollection) -> beam.PCollection:
         return (
             examples
             | "ChooseShard" >> beam.Map(_with_shard, beam.pvalue.AsSingleton(self._sizes))
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShard" >> beam.Map(_write_shard, self._uri, self._progress_folder)
+            | "WriteShard" >> beam.Map(_write_shard, self._folders, self._columns)
         )
 
 
@@ -68,8 +74,9 @@ def _with_shard(example: tuple[str, InspectedImage], sizes: Mapping[str, int]) -
 
 
 def _write_shard(
-    group: tuple[Shard, Iterable[InspectedImage]], uri: str, progress_folder: str
+    group: tuple[Shard, Iterable[InspectedImage]], folders: tuple[str, str, str], columns: Sequence[str]
 ) -> tuple[str, dict[str, Any]]:
+    uri, facts_folder, progress_folder = folders
     (split, index, shards, total), images = group[0], sorted(group[1], key=lambda image: image.key)
     folder = os.path.join(uri, f"Split-{split}")
     tf.io.gfile.makedirs(folder)
@@ -78,10 +85,12 @@ def _write_shard(
     threads = parallelism.threads_for(image.location.uri for image in images)
     tally = progress.Tally.of(progress_folder, total)
     with tf.io.TFRecordWriter(temporary, _STORED) as writer, ThreadPoolExecutor(threads) as pool:
-        for serialized in parallelism.map_in_order(pool, _serialize, images, threads):
+        for serialized in parallelism.map_in_order(pool, functools.partial(_serialize, columns), images, threads):
             writer.write(serialized)
             tally.add(1, 1)
     tf.io.gfile.rename(temporary, path, overwrite=True)
+    rows = (_facts_of(columns, image) for image in images)
+    fact_table.write(facts_folder, f"{split}-{index:05d}-of-{shards:05d}", columns, rows)
     return report_writer.WRITTEN, _describe_shard(path, split, images)
 
 
@@ -112,7 +121,28 @@ def _sum_weights(images: Iterable[InspectedImage]) -> dict[str, float]:
     return sums
 
 
-def _serialize(image: InspectedImage) -> bytes:
+def _facts_of(columns: Sequence[str], image: InspectedImage) -> dict[str, str | int | float]:
+    """A row of the table of facts."""
+    facts = image.facts
+    return {
+        fact_table.KEY: image.key,
+        fact_table.LABEL: image.label,
+        features.HEIGHT: facts.height,
+        features.WIDTH: facts.width,
+        features.BRIGHTNESS: facts.brightness,
+        features.SHARPNESS: facts.sharpness,
+        features.FORMAT: facts.format,
+        features.CAMERA: facts.camera,
+        **_columns_of(columns, image),
+    }
+
+
+def _columns_of(columns: Sequence[str], image: InspectedImage) -> dict[str, str]:
+    """Feature to value, of the columns of the manifest that are kept."""
+    return {f"{features.COLUMN}{name}": value for name, value in zip(columns, image.columns, strict=True)}
+
+
+def _serialize(columns: Sequence[str], image: InspectedImage) -> bytes:
     encoded, facts = readers.fetch(image.location), image.facts
     if hashlib.sha256(encoded).hexdigest() != image.key:
         raise BadInputError(f"{image.path}: the file changed during the run; start the run again")
@@ -121,12 +151,18 @@ def _serialize(image: InspectedImage) -> bytes:
         features.LABEL: image.label.encode("utf-8"),
         features.KEY: image.key.encode("ascii"),
         features.FORMAT: facts.format.encode("ascii"),
-        features.SIZE_BAND: features.size_band(facts.height, facts.width).encode("ascii"),
+        features.SIZE_BAND: image_facts.size_band(facts.height, facts.width).encode("ascii"),
+        features.BRIGHTNESS_BAND: image_facts.brightness_band(facts.brightness).encode("ascii"),
+        features.SHARPNESS_BAND: image_facts.sharpness_band(facts.sharpness).encode("ascii"),
+        features.ASPECT_BAND: image_facts.aspect_band(facts.height, facts.width).encode("ascii"),
+        features.CAMERA: facts.camera.encode("ascii"),
         features.PATH: os.fsencode(image.path),
         features.GROUP: image.group.encode("utf-8"),
         features.HEIGHT: facts.height,
         features.WIDTH: facts.width,
         features.BRIGHTNESS: facts.brightness,
+        features.SHARPNESS: facts.sharpness,
         features.WEIGHT: image.weight,
+        **{name: value.encode("utf-8") for name, value in _columns_of(columns, image).items()},
     }
     return tf_example.serialize(values)

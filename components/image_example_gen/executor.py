@@ -19,7 +19,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 from tfx.utils import io_utils
 
-from components import example_counts, progress
+from components import example_counts, fact_table, progress
 from components.image_example_gen import (
     data_checks,
     data_warnings,
@@ -28,18 +28,20 @@ from components.image_example_gen import (
     parallelism,
     report,
     report_writer,
+    shortcuts,
     sources,
 )
 from components.image_example_gen.report_writer import ROWS, Rows
 from components.image_example_gen.sources import spans
 from components.image_example_gen.split_assignment import AssignSplits
-from config.data import SPLITS, IngestionConfig
+from config.data import EVAL, SPLITS, TEST, TRAIN, IngestionConfig
 from config.section import normalize_class_name
 from modules.data import features
 
 _log = logging.getLogger("regraft.ingest")
 
 _SCRATCH = ".scratch"
+_MOST_FACTS = 100_000  # images whose facts are compared with the labels: enough, and no more memory for more images
 # Beam's check of the types between steps finds mistakes in code, never in data. It is a sixth of a small run's work.
 _UNCHECKED = "--no_pipeline_type_check"
 
@@ -91,6 +93,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         little_content = [row for shard in rows[report_writer.WRITTEN] for row in shard["little_content"]]
         report.write_rows(os.path.join(report_uri, report.LITTLE_CONTENT), little_content)
         report.write_counts(report_uri, counts)
+        shortcuts.write(report_uri, _find_shortcuts(report_uri))
         _write_schema(artifact_utils.get_single_uri(output_dict["schema"]))
         examples.span, examples.version = resolved.span or 0, resolved.version or 0
         examples.split_names = artifact_utils.encode_split_names(list(SPLITS))
@@ -120,7 +123,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "InspectImages" >> beam.ParDo(inspect).with_outputs(ROWS, main="usable")
             )
             assigned = inspected["usable"] | "AssignSplits" >> AssignSplits(config)
-            write = example_writer.WriteExamples(examples_uri, written_folder, assigned.sizes)
+            facts_folder = os.path.join(report_uri, fact_table.FOLDER)
+            write = example_writer.WriteExamples(
+                examples_uri, facts_folder, config.slice_columns, written_folder, assigned.sizes
+            )
             written = assigned.examples | "WriteExamples" >> write
             all_rows = (inspected[ROWS], *assigned.rows, written)
             all_rows | "WriteReports" >> report_writer.WriteReports(report_uri, config)
@@ -190,6 +196,11 @@ def _count_pictures(clusters: Rows, by_split: Mapping[str, Mapping[str, int]]) -
         label: sum(classes.get(label, 0) for classes in by_split.values()) - images
         for label, images in sorted(repeated.items())
     }
+
+
+def _find_shortcuts(report_uri: str) -> list[shortcuts.Shortcut]:
+    train, held_out = (fact_table.read(report_uri, splits, _MOST_FACTS) for splits in ((TRAIN,), (EVAL, TEST)))
+    return shortcuts.find(shortcuts.facts_of(train), train.labels, shortcuts.facts_of(held_out), held_out.labels)
 
 
 def _log_quarantined(rows: Rows) -> None:

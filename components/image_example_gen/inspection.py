@@ -14,6 +14,7 @@ from components import progress
 from components.image_example_gen import (
     agreement,
     bundle_summary,
+    camera,
     content,
     near_duplicates,
     parallelism,
@@ -38,6 +39,8 @@ class ImageFacts(NamedTuple):
       format: of the original file, as Pillow names it.
       height, width: pixels, with EXIF rotation applied, as the transform graph decodes the image.
       brightness: mean luma (Rec. 601), [0, 1].
+      sharpness: see `content.sharpness`.
+      camera: see `camera.name_of`.
       perceptual_hash: for the search for near-duplicates; None if it is off, or the image is nearly plain.
       transcoded: whether the example holds other bytes than the file, see `agreement.decode`.
       little_content: see `content.is_little`.
@@ -47,6 +50,8 @@ class ImageFacts(NamedTuple):
     height: int
     width: int
     brightness: float
+    sharpness: float
+    camera: str
     perceptual_hash: PerceptualHash | None
     transcoded: bool
     little_content: bool
@@ -57,7 +62,7 @@ class InspectedImage(NamedTuple):
 
     Attributes:
       key: SHA-256 of the file's bytes, hexadecimal.
-      path, label, split, group, weight, line: see `item.Item`.
+      path, label, split, group, weight, line, columns: see `item.Item`.
       location: of the bytes, for the second pass.
       facts: of the image.
     """
@@ -71,6 +76,7 @@ class InspectedImage(NamedTuple):
     location: ByteLocation
     facts: ImageFacts
     line: int = 0
+    columns: tuple[str, ...] = ()
 
 
 class InspectImages(beam.DoFn):
@@ -142,7 +148,16 @@ class InspectImages(beam.DoFn):
             return report_writer.to(report.QUARANTINE, RejectedImage(image.path, *rejection, image.location))
         key = hashlib.sha256(image.encoded).hexdigest()
         return key, InspectedImage(
-            key, image.path, image.label, image.split, image.group, image.weight, image.location, facts, image.line
+            key,
+            image.path,
+            image.label,
+            image.split,
+            image.group,
+            image.weight,
+            image.location,
+            facts,
+            image.line,
+            image.columns,
         )
 
 
@@ -164,6 +179,7 @@ def inspect_image(encoded: bytes, config: IngestionConfig) -> ImageFacts:
     with agreement.open_image(encoded) as image:
         format_name = _identify_format(image, config)
         decoded = agreement.decode(encoded, image, format_name, config.max_pixels)
+        camera_name = camera.name_of(image)
     perceptual_hash = None if config.near_duplicates == "ignore" else near_duplicates.perceptual_hash(decoded.small)
     (width, height), measured = decoded.size, content.measure(decoded.small)
     return ImageFacts(
@@ -171,6 +187,8 @@ def inspect_image(encoded: bytes, config: IngestionConfig) -> ImageFacts:
         height,
         width,
         measured.brightness,
+        measured.sharpness,
+        camera_name,
         perceptual_hash,
         decoded.transcoded,
         measured.is_little,

@@ -14,6 +14,10 @@
 `little_content.jsonl`
     one JSON object per line and example with next to no content (`content.Content.is_little`): `path`, `label`,
     `split`.
+`shortcuts.json`
+    facts that tell the classes apart by themselves, see `shortcuts.Shortcut`.
+`facts/`
+    the facts about every example, see components/fact_table.py.
 `near_duplicates.jsonl`
     one JSON object per line and cluster of similar images in several splits or with several labels: `path` of the
     first, `images` (how many per split), `labels`, `paths` (per split, at most 20 each), `images_of_labels` (how many

@@ -42,7 +42,8 @@ class LabelCheckSpec(component_spec.ComponentSpec):
 class LabelCheck(base_component.BaseComponent):
     """Judges the label of every image by a classifier that did not see it.
 
-    Nothing that trains or judges a model reads its outputs: test images are among what it is fitted on.
+    Nothing that trains or judges a model reads its findings: test images are among what it is fitted on. The features
+    of the images are fitted on nothing; Evaluator groups images by them.
 
     Outputs:
       image_features: see components/label_check/image_features.py.

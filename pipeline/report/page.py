@@ -14,6 +14,7 @@ from pipeline.report import (
     labels,
     results,
     serving,
+    slices,
     templating,
     training,
 )
@@ -54,7 +55,8 @@ def render(run: ReportedRun) -> str:
         serving=summary.serving_check,
         serving_rows=list(serving.rows(summary.serving_check["measured"])) if summary.serving_check else [],
         confusion=confusion.of_matrix(run.evaluation.confusion, run.classes) if run.evaluation else None,
-        slices=run.evaluation.slices if run.evaluation else [],
+        slices=slices.table(run.evaluation.slices) if run.evaluation else None,
+        bad_slices=slices.found(run),
         results=found,
         class_rows=classes.rows(run, found),
         album=images,

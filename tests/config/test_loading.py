@@ -107,6 +107,18 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
             "gate.slices.0: one of min_accuracy, max_regression and min_examples is needed. Found: none",
         ),
         (
+            MINIMAL + "gate: {slices: [{feature: column/farm, min_accuracy: 0.9}]}",
+            "gate.slices.0.feature: the column 'farm' is not kept with the images; add it to data.slice_columns",
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/colour, min_accuracy: 0.9}]}",
+            "gate.slices.0.feature: image/label, image/format, image/size_band, image/brightness_band, image/sharpness",
+        ),
+        (
+            MINIMAL + "gate: {slices: [{feature: image/brightness_band, value: night, min_accuracy: 0.9}]}",
+            "gate.slices.0.value: of image/brightness_band one of very dark, dark, medium, bright, very bright is allo",
+        ),
+        (
             MINIMAL + "gate: {slices: [{feature: image/format, min_recall: 1}]}",
             "gate.slices.0.min_recall: no such field; slices has feature, value, min_accuracy, max_regr",
         ),

@@ -19,7 +19,8 @@ def photos(tmp_path_factory):
 
 
 def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photos, regraft, tmp_path):
-    config = workspace.configure(photos, name="checked", gate={"min_test_examples": 1, "on_missing_class": "warn"})
+    gate = {"min_test_examples": 1, "on_missing_class": "warn"}
+    config = workspace.configure(photos, name="checked", gate=gate, data={"splits": {"train": 1, "eval": 1, "test": 1}})
     checked = workspace.run(config, "--json", str(tmp_path / "found.json"), command="check")
     assert checked.exit_code == 0, checked.output
     lines = checked.output.splitlines()
@@ -29,6 +30,11 @@ def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photo
     assert re.search(r"^  cyan +33.3% +\d+ +\d+ +\d+ *$", checked.output, re.MULTILINE)
     assert re.search(
         r"^\d+ test images: the lowest accuracy that passes, .*, would have the bounds ", checked.output, re.MULTILINE
+    )
+    assert re.search(
+        r"^warning: brightness alone tells a class from all others: (cyan|magenta|yellow) with 100%, ",
+        checked.output,
+        re.MULTILINE,
     )
     warnings = sum(line.startswith("warning: ") for line in lines)
     counted = {0: "no warnings", 1: "1 warning"}.get(warnings, f"{warnings} warnings")

@@ -28,6 +28,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
         "pipeline",
         "config",
         "data",
+        "bad_slices",
         "training",
         "test",
         "warnings",
@@ -46,7 +47,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     assert summary["test"]["examples"] == data["test"]
     found = summary["label_check"]
     assert found["suspects"]["likely wrong"] == {} and found["in_test"] == [] and found["noise"] < 0.01
-    assert summary["test"]["accuracy"] == 1.0
+    assert summary["test"]["accuracy"] == 1.0 and summary["bad_slices"]["slices"] == []
     per_class = summary["test"]["per_class"]
     assert {name: row["recall"] for name, row in per_class.items()} == dict.fromkeys(data["classes"], 1.0)
     assert sum(row["examples"] for row in per_class.values()) == data["test"]

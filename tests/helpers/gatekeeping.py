@@ -42,6 +42,7 @@ class Photo:
     label: str
     format: str = "PNG"
     size_band: str = "64-127"
+    farm: str = ""
 
     @property
     def encoded(self) -> bytes:
@@ -54,6 +55,7 @@ class Photo:
             features.KEY: b"%064x" % self.number,
             features.FORMAT: self.format.encode(),
             features.SIZE_BAND: self.size_band.encode(),
+            f"{features.COLUMN}farm": self.farm.encode(),
             features.PATH: b"%s/photo \xff %d" % (self.label.encode(), self.number),  # a path need not be UTF-8
         }
         return tf_example.serialize(values)

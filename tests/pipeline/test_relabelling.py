@@ -62,16 +62,17 @@ def test_decisions_are_in_a_manifest_that_a_run_reads_and_images_stay_as_they_ar
 
 
 def test_a_manifest_keeps_its_columns(relabel, tmp_path):
-    names = [f"cyan/{index}.png,cyan,test,scene {index},0.5" for index in range(3)]
-    names += [f"yellow/{index}.png,yellow,train,,1" for index in range(3)]
-    (tmp_path / "table.csv").write_text("\n".join(["path,colour,split,group,weight", *names]))
+    names = [f"cyan/{index}.png,cyan,test,scene {index},0.5,north,{index}" for index in range(3)]
+    names += [f"yellow/{index}.png,yellow,train,,1,,{index}" for index in range(3)]
+    (tmp_path / "table.csv").write_text("\n".join(["path,colour,split,group,weight,Farm,note", *names]))
     data = {"source": "manifest", "path": str(tmp_path / "table.csv"), "root": str(tmp_path / "photos")}
-    relabel(row("cyan/0.png", "cyan", "yellow"), **data, fields={"label": "colour"})
+    relabel(row("cyan/0.png", "cyan", "yellow"), **data, fields={"label": "colour"}, slice_columns=["farm", "group"])
     rows = list(csv.DictReader((tmp_path / "labels.csv").read_text(encoding="utf-8").splitlines()))
     assert rows[0] == {
-        **{"path": "cyan/0.png", "colour": "yellow", "split": "test", "group": "scene 0", "weight": "0.5"}
+        **{"path": "cyan/0.png", "colour": "yellow", "split": "test", "group": "scene 0", "weight": "0.5"},
+        "farm": "north",
     }
-    assert len(rows) == 6 and rows[-1]["weight"] == "1.0" and rows[-1]["group"] == ""
+    assert len(rows) == 6 and rows[-1]["weight"] == "1.0" and rows[-1]["group"] == rows[-1]["farm"] == ""
 
 
 def test_a_spreadsheet_may_have_saved_the_table_again(relabel, tmp_path):

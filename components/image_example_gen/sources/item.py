@@ -23,6 +23,7 @@ class Item:
       rejection: why it is not read; None if it is.
       records: whether it is a file of records.
       line: of the table that names it, from 1; 0 if none does.
+      columns: values of the columns of `data.slice_columns`, in this order; empty text for none.
     """
 
     path: str
@@ -35,6 +36,7 @@ class Item:
     rejection: Rejection | None = None
     records: bool = False
     line: int = field(default=0, compare=False)
+    columns: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -78,8 +78,9 @@ class ManifestSource:
     @cached_property
     def _items(self) -> list[Item]:
         rows = tables.read(self.path, self._content, [self._columns[role] for role in _NEEDED])
-        columns = self._find_columns(list(dict.fromkeys(column for _, row in rows for column in row)))
-        items = [self._make_item(line, row, columns) for line, row in rows]
+        found = list(dict.fromkeys(column for _, row in rows for column in row))
+        columns, kept = self._find_columns(found), self._find_kept(found)
+        items = [self._make_item(line, row, columns, kept) for line, row in rows]
         classes = {item.label for item in items if item.label}
         rejected = item_checks.rejected(items)
         names.check_classes_have_images(classes, self._config.classes, rejected)
@@ -111,9 +112,22 @@ class ManifestSource:
                 )
         return columns
 
-    def _make_item(self, line: int, row: Mapping[str, Any], columns: Mapping[str, str]) -> Item:
+    def _find_kept(self, found: list[str]) -> list[str]:
+        """The columns that `data.slice_columns` names, as the table writes their names."""
+        known = {tables.clean(column): column for column in found}
+        for number, name in enumerate(self._config.slice_columns):
+            if tables.clean(name) not in known:
+                raise BadInputError(
+                    f"data.slice_columns.{number}: {self.path} has no column {name!r}; correct the name, or remove it. "
+                    f"Found: {', '.join(sorted(found))}"
+                )
+        return [known[tables.clean(name)] for name in self._config.slice_columns]
+
+    def _make_item(self, line: int, row: Mapping[str, Any], columns: Mapping[str, str], kept: Sequence[str]) -> Item:
         def value(role: str, read: Callable[[Any], T]) -> T:
-            column = columns.get(role, "")
+            return of_column(columns.get(role, ""), read)
+
+        def of_column(column: str, read: Callable[[Any], T]) -> T:
             try:
                 return read(row.get(column))
             except values.ValueProblemError as error:
@@ -122,6 +136,7 @@ class ManifestSource:
         path, label = value(IMAGE, values.to_text), value(LABEL, values.to_label)
         split, group = value(SPLIT, values.to_split), value(GROUP, values.to_group)
         weight = value(WEIGHT, values.to_weight)
+        further = tuple(of_column(column, values.to_fact) for column in kept)
         if not path:
             no_path = Rejection(Reason.UNREADABLE, f"the column {columns[IMAGE]!r} is empty")
             return Item(f"{os.path.basename(self.path)}:{line}", "", rejection=no_path, line=line)
@@ -131,7 +146,8 @@ class ManifestSource:
         if problem := self._path_problem(path, uri):
             return Item(path, "", rejection=Rejection(Reason.UNREADABLE, problem), line=line)
         rejection = names.reject_label(label, self._config.classes, row.get(columns[LABEL]))
-        return Item(path, uri, "" if rejection else label, split, group, weight, rejection=rejection, line=line)
+        label = "" if rejection else label
+        return Item(path, uri, label, split, group, weight, rejection=rejection, line=line, columns=further)
 
     def _path_problem(self, path: str, uri: str) -> str:
         """Why a file must not be read; empty if it may be."""

@@ -41,6 +41,7 @@ class RawImage:
     encoded: bytes
     rejection: Rejection | None = None
     line: int = 0
+    columns: tuple[str, ...] = ()
 
 
 class Reader(Protocol):
@@ -68,7 +69,16 @@ class FileReader:
                 rejection = Rejection(Reason.UNREADABLE, error.strerror or str(error))
         location = ByteLocation(item.uri)
         yield RawImage(
-            item.path, item.label, item.split, item.group, item.weight, location, encoded, rejection, item.line
+            item.path,
+            item.label,
+            item.split,
+            item.group,
+            item.weight,
+            location,
+            encoded,
+            rejection,
+            item.line,
+            item.columns,
         )
 
 

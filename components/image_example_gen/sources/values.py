@@ -52,6 +52,15 @@ def to_group(value: Any) -> str:
     return "" if means_missing(text) else text
 
 
+def to_fact(value: Any) -> str:
+    """A value of a further column; empty if it is missing. Like `to_group`, but true and false are values, too.
+
+    Raises:
+      ValueProblemError: see `to_label`.
+    """
+    return str(value).lower() if isinstance(value, bool) else to_group(value)
+
+
 def to_split(value: Any) -> str:
     """Our name of a split; empty if there is none.
 

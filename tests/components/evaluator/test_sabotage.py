@@ -46,7 +46,10 @@ def shuffled(shown) -> dict[int, str]:
 
 
 LARGE = photos(700)
-TYPES = [Photo(number, CLASSES[number % 3], "GIF" if number % 10 == 0 else "JPEG") for number in range(90)]
+TYPES = [
+    Photo(number, CLASSES[number % 3], *(("GIF", "64-127", "") if number % 10 == 0 else ("JPEG", "64-127", "north")))
+    for number in range(90)
+]
 LENIENT = {"min_accuracy": 0.0}
 PERFECT = Scripted(answers(TEST))
 WITH_BLUE = [*TEST, *(Photo(900 + i, "blue") for i in range(10))]
@@ -130,10 +133,19 @@ REFUSED = {
         *(Scripted(answers(TEST, wrong(TEST, 2))), None, {"judge": {"accuracy": "lower"}}, {}),
         {("accuracy", "overall")},
     ),
-    "wrong answers for images of one format": (
+    "wrong answers for images of one format, which have no farm": (
         Scripted(answers(TYPES, {photo.number: NEXT[photo.label] for photo in TYPES if photo.format == "GIF"})),
-        *(None, {"min_accuracy": 0.8, "slices": [{"feature": "image/format", "min_accuracy": 0.8}]}, {"test": TYPES}),
-        {("accuracy", "image/format=GIF")},
+        None,
+        {
+            "min_accuracy": 0.8,
+            "slices": [
+                {"feature": "image/format", "min_accuracy": 0.8},
+                {"feature": "column/farm", "min_accuracy": 0.8},
+                {"feature": "column/farm", "value": "", "min_examples": 10},
+            ],
+        },
+        {"test": TYPES},
+        {("accuracy", "image/format=GIF"), ("accuracy", "column/farm="), ("example_count", "column/farm=")},
     ),
     "no image of a slice that a bound names": (
         PERFECT,

@@ -51,6 +51,16 @@ def test_more_data_of_the_same_kind_is_no_drift():
     assert findings_of(statistics(seed=1, images=300)) == []
 
 
+def test_a_fact_that_production_or_the_new_data_lacks_is_no_drift():
+    """Versions of earlier releases have no statistics of sharpness."""
+    frame = pd.DataFrame({features.LABEL: ["cyan", "teal"] * 500, features.SHARPNESS: np.linspace(0, 900, 1000)})
+    others = {features.FORMAT: "JPEG", features.HEIGHT: 300, features.WIDTH: 400, features.BRIGHTNESS: 0.5}
+    newer = tfdv.generate_statistics_from_dataframe(frame.assign(**others))
+    older = tfdv.generate_statistics_from_dataframe(frame.assign(**others).drop(columns=features.SHARPNESS))
+    for new, production in ((newer, older), (older, newer)):
+        assert drift.find(new, production, tfdv.infer_schema(production), DriftConfig()) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "feature", "message"),
     [

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import scipy.signal
 from drawing import flat, stripes
 from PIL import Image
 
@@ -43,6 +44,16 @@ def test_blank_images_have_little_content(image):
 def test_photos_and_drawings_in_two_colours_have_more(image):
     """Two grey levels far apart are a drawing, such as a written digit."""
     assert not little(image)
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    levels = np.random.default_rng(0).integers(0, 256, (40, 30)).astype(np.uint8)
+    kernel = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]])
+    laplacian = scipy.signal.convolve2d(levels.astype(int), kernel, mode="valid")
+    assert content.sharpness(Image.fromarray(levels)) == pytest.approx(laplacian.var(), rel=1e-4)
+    checks = (np.indices((20, 20)).sum(axis=0) % 2 * 255).astype(np.uint8)  # the highest values there are
+    assert content.sharpness(Image.fromarray(checks)) == pytest.approx(1020**2)
+    assert content.sharpness(Image.fromarray(levels[:2])) == 0
 
 
 def test_brightness_is_that_of_pillow():

@@ -15,6 +15,7 @@ from drawing import encode, flat
 from ingesting import ingest
 from PIL import Image
 
+from components import fact_table
 from components.image_example_gen import data_warnings, sources
 from components.image_example_gen.quarantine import BadImagesError
 from components.image_example_gen.sources.readers import RawImage
@@ -62,6 +63,30 @@ def test_labels_and_groups_that_are_not_a_number_are_missing(photos, tmp_path):
     assert run.reasons() == {"0.png": "no-label", "1.png": "no-label"}
     assert {example["group"] for example in run.examples.values()} == {""}
     assert all(run.counts.examples(split) for split in ("train", "eval", "test"))
+
+
+def test_columns_of_the_manifest_become_features_and_facts(photos, tmp_path):
+    farm = {0: "north", 1: "", 2: None, 3: 7.0, 4: True, 5: "N/A"}
+    data = manifest(photos, tmp_path, Farm=lambda i: farm.get(i, "south"), note=lambda i: "unused")
+    run = ingest(folder=tmp_path / "run", slice_columns=["farm"], **data)
+    values = {path: example["column/farm"] for path, example in run.examples.items()}
+    assert [values[f"{i}.png"] for i in range(7)] == ["north", "", "", "7", "true", "", "south"]
+    assert not any("column/note" in example for example in run.examples.values())
+    for split in ("train", "eval", "test"):
+        facts = fact_table.read(str(tmp_path / "run" / "report"), [split])
+        wanted = {example["key"]: example for example in run.examples.values() if example["split"] == split}
+        assert set(facts.keys) == set(wanted)
+        assert facts.labels == [wanted[key]["label"] for key in facts.keys]
+        assert facts.texts["column/farm"] == [wanted[key]["column/farm"] for key in facts.keys]
+        np.testing.assert_allclose(facts.numbers["image/sharpness"], [wanted[k]["sharpness"] for k in facts.keys])
+
+    with pytest.raises(BadInputError, match=r"^data\.slice_columns\.0: .*m\.jsonl has no column 'barn'; .*Farm"):
+        sources.open_source(str(data["path"]), IngestionConfig(**data_of(data), slice_columns=["barn"])).items()
+
+
+def data_of(data: dict[str, Any]) -> dict[str, Any]:
+    """The fields of IngestionConfig."""
+    return {name: value for name, value in data.items() if name != "path"}
 
 
 def test_records_with_floats_and_integers_have_the_same_classes(photos, tmp_path):

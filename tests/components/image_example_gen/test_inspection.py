@@ -45,6 +45,24 @@ def test_exif_rotation_is_applied():
     assert (facts.height, facts.width) == (70, 9)
 
 
+@pytest.mark.parametrize(
+    ("make", "model", "camera"),
+    [
+        ("Apple", "iPhone 12", "Apple iPhone 12"),
+        ("Canon", "Canon EOS 80D", "Canon EOS 80D"),
+        ("NIKON CORPORATION", "NIKON D90", "NIKON D90"),
+        ("Ä\x07cme  ", "Cam\0rest", "cme Cam"),
+        ("", "", ""),
+        (None, None, ""),
+    ],
+)
+def test_the_camera_is_make_and_model_as_exif_has_them(make, model, camera):
+    tagged = Image.Exif()
+    tagged.update({tag: value for tag, value in ((0x010F, make), (0x0110, model)) if value is not None})
+    for kind in ("JPEG", "PNG", "TIFF"):
+        assert inspect_image(encode(stripes(40), kind, exif=tagged), ANY).camera == camera
+
+
 @pytest.mark.parametrize(("colour", "brightness"), [((255, 255, 255), 1.0), ((0, 0, 0), 0.0), ((0, 255, 0), 0.587)])
 def test_brightness_is_mean_luma(colour, brightness):
     assert inspect_image(encode(flat(colour)), ANY).brightness == pytest.approx(brightness, abs=0.002)

@@ -211,7 +211,7 @@ def test_names_and_numbers_are_in_plain_words(compared, compared_page):
     content = page.render(run)
     assert (
         "class <bdi>stop</bdi>" in content
-        and "size band <bdi>1-63</bdi>" in content
+        and "size <bdi>1-63</bdi>" in content
         and "image/" not in content.partition("Slices of")[2].partition("</table>")[0]
     )
 

@@ -1,0 +1,113 @@
+"""Parts of the test images in which the candidate is clearly worse than on other images of the same classes.
+
+slice_candidates.py makes the parts, slice_test.py has the statistics, slice_findings.py is the result, and
+benchmarks/slices.py compares the search with its rivals. No verdict depends on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from components import fact_table
+from components.evaluator import slice_candidates, slice_test
+from components.evaluator.predictions import Predictions
+from components.evaluator.slice_candidates import Parts
+from components.evaluator.slice_findings import GROUP, BadSlice, Search
+from components.label_check import image_features
+
+LEAST_DIFFERENCE = 0.05  # of the accuracies; a smaller one may be certain, and is not worth a warning
+_MOST_OVERLAP = 0.5  # images that two parts share, of all images of both; with more, they are one finding
+_MOST_FOUND = 5
+_PATHS = 5
+
+
+def search(
+    answers: Predictions, report_uri: str | None, features_uri: str | None, splits: Sequence[str], confidence: float
+) -> Search:
+    """Searches the images that were evaluated.
+
+    Args:
+      answers: of the candidate.
+      report_uri: folder of the ingest report; None: no facts are searched.
+      features_uri: folder of LabelCheck's image features; None: no groups of images are searched.
+      splits: that were evaluated.
+      confidence: 1 minus the probability that a slice is named although none is bad.
+    """
+    labels, right = _labels(answers), _right(answers)
+    parts, groups = Parts(), Parts()
+    if report_uri is not None:
+        facts = fact_table.read(report_uri, splits)
+        parts = _in_order(slice_candidates.of_facts(facts), facts.keys, answers.keys)
+    if features_uri is not None:
+        read = [image_features.read(features_uri).splits[split] for split in splits]
+        keys = [key for split in read for key in split.keys]
+        vectors = np.concatenate([split.vectors for split in read]) if len(read) > 1 else read[0].vectors
+        groups = _in_order(slice_candidates.of_clusters(vectors), keys, answers.keys)
+    candidates = {**parts, **groups}
+    probabilities = find(candidates, right, labels, 1 - confidence)
+    slices = _described(candidates, probabilities, right, labels, answers.paths)
+    return Search(slices, len(candidates), len(groups))
+
+
+def find(parts: Parts, right: np.ndarray, labels: np.ndarray, level: float) -> dict[str, float]:
+    """Tests all parts on all images, with Holm's correction for their number.
+
+    Args:
+      parts: bool [images] of each; they do not depend on `right`.
+      right: bool [images], whether the candidate's answer is the label.
+      labels: int64 [images], index of the class.
+      level: probability that any part is named although none is bad.
+
+    Returns:
+      name of each part that is worse by `LEAST_DIFFERENCE`, to its adjusted p-value.
+    """
+    adjusted = slice_test.holm([slice_test.probability(part, right, labels) for part in parts.values()])
+    return {
+        name: probability
+        for (name, part), probability in zip(parts.items(), adjusted, strict=True)
+        if probability <= level and _difference(part, right, labels) >= LEAST_DIFFERENCE
+    }
+
+
+def _difference(part: np.ndarray, right: np.ndarray, labels: np.ndarray) -> float:
+    expected = slice_test.expected_accuracy(part, right, labels)
+    return 0.0 if expected is None else expected - float(right[part].mean())
+
+
+def _labels(answers: Predictions) -> np.ndarray:
+    """int64 [images]: index of each label; the number of classes for one that the candidate does not know."""
+    index = {name: number for number, name in enumerate(answers.classes)}
+    return np.array([index.get(label, len(index)) for label in answers.labels], np.int64)
+
+
+def _right(answers: Predictions) -> np.ndarray:
+    """Bool [images]. An answer that has no number for a class is wrong."""
+    return (answers.candidate.argmax(axis=1) == _labels(answers)) & np.isfinite(answers.candidate).all(axis=1)
+
+
+def _in_order(parts: Parts, keys: Sequence[str], wanted: Sequence[str]) -> Parts:
+    """The parts, with the images in the order of other keys."""
+    row = {key: number for number, key in enumerate(keys)}
+    order = np.array([row[key] for key in wanted], np.int64)
+    return {name: part[order] for name, part in parts.items()}
+
+
+def _described(
+    parts: Parts, probabilities: Mapping[str, float], right: np.ndarray, labels: np.ndarray, paths: Sequence[bytes]
+) -> list[BadSlice]:
+    """The slices, the most certain first. Facts come before groups, and one of several that overlap is left."""
+    found: list[BadSlice] = []
+    for name in sorted(probabilities, key=lambda one: (one.startswith(GROUP), probabilities[one])):
+        part = parts[name]
+        others = (parts[one.slice] for one in found)
+        if len(found) == _MOST_FOUND or any((part & o).sum() > _MOST_OVERLAP * (part | o).sum() for o in others):
+            continue
+        rows = np.flatnonzero(part)
+        rows = rows[np.argsort(right[rows], kind="stable")][:_PATHS]
+        accuracy, expected = float(right[part].mean()), slice_test.expected_accuracy(part, right, labels) or 0.0
+        some = [os.fsdecode(paths[row]) for row in rows.tolist()]
+        found.append(BadSlice(name, int(part.sum()), accuracy, expected, probabilities[name], some))
+    return found
