@@ -82,7 +82,8 @@ def create_pipeline(
     trainer = training_stages[-1]
     model = trainer.outputs["model"]
     baseline_model = BaselineModel(model=model, directory=push_directory)
-    evaluator = _evaluator(config, examples, model, baseline_model, _only(parameters, run_parameters.GATE))
+    of_gate = _only(parameters, run_parameters.GATE)
+    evaluator = _evaluator(config, examples, model, baseline_model, of_gate, _image_features(training_stages))
     serving_check = ServingCheck(model=model, model_run=trainer.outputs["model_run"], config=config.serving_check)
     serving_check.add_upstream_node(evaluator)  # nothing else runs while it measures
     stages = [*data.all, *training_stages, baseline_model, evaluator, serving_check]
@@ -159,6 +160,8 @@ def create_gate_pipeline(
         custom_properties={artifact_utils.ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY: tfx_version.__version__},
     ).with_id(CANDIDATE)
     baseline_model = BaselineModel(model=model.outputs["result"], directory=push_directory)
+    # Without LabelCheck there is no probe to beat, as there is no serving check.
+    config = config.model_copy(update={"gate": config.gate.model_copy(update={"must_beat_probe": False})})
     evaluator = _evaluator(config, example_gen.outputs["examples"], model.outputs["result"], baseline_model)
     stages = [example_gen, model, baseline_model, evaluator]
     return _pipeline(config, pipeline_root, stages, metadata_connection_config)
@@ -287,6 +290,7 @@ def _evaluator(
     model: types.BaseChannel,
     baseline_model: BaselineModel,
     runtime_parameters: RuntimeParameters | None = None,
+    image_features: types.BaseChannel | None = None,
 ) -> Evaluator:
     return Evaluator(
         examples=examples,
@@ -295,7 +299,13 @@ def _evaluator(
         gate=config.gate,
         example_splits=[TEST],
         runtime_parameters=runtime_parameters,
+        image_features=image_features,
     )
+
+
+def _image_features(stages: Iterable[base_component.BaseComponent]) -> types.BaseChannel | None:
+    """What LabelCheck keeps; None if it is not among the stages."""
+    return next((stage.outputs["image_features"] for stage in stages if isinstance(stage, LabelCheck)), None)
 
 
 def _schema_gen(

@@ -10,7 +10,7 @@ from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components import code_digest, run_parameters
+from components import artifacts, code_digest, run_parameters
 from components.evaluator import executor
 from config.gate import GateConfig
 
@@ -28,6 +28,7 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         standard_component_specs.MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         standard_component_specs.BASELINE_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "image_features": component_spec.ChannelParameter(type=artifacts.ImageFeatures, optional=True),
     }
     OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
 
@@ -51,6 +52,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         gate: GateConfig,
         example_splits: Sequence[str],
         runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
+        image_features: types.BaseChannel | None = None,
     ):
         """Declares the stage.
 
@@ -61,7 +63,9 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           gate: the bounds.
           example_splits: the splits to evaluate on; no image of them may be in another split.
           runtime_parameters: those of components/run_parameters.py that a run can be given.
+          image_features: LabelCheck's, for the linear probe; None for no probe.
         """
+        optional = {} if image_features is None else {"image_features": image_features}
         super().__init__(
             EvaluatorSpec(
                 examples=examples,
@@ -73,5 +77,6 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 code_digest=code_digest.of(executor.__name__),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+                **optional,
             )
         )

@@ -15,7 +15,15 @@ from tfx.utils import io_utils, json_utils, path_utils, proto_utils
 from components import example_counts, run_parameters
 from components.baseline_model import properties
 from components.evaluator import blessing as blessings
-from components.evaluator import custom_extractors, preconditions, prediction_writer, results, thresholds, verdict
+from components.evaluator import (
+    custom_extractors,
+    linear_probe,
+    preconditions,
+    prediction_writer,
+    results,
+    thresholds,
+    verdict,
+)
 from components.evaluator.stress import measurement
 from config.gate import GateConfig
 
@@ -38,7 +46,7 @@ class Executor(tfx_executor.Executor):
         An absent baseline is left out: TFX would report it as a model that fails to load.
 
         Args:
-          input_dict: `examples`, `model`, `baseline_model`.
+          input_dict: `examples`, `model`, `baseline_model`, perhaps `image_features`; see the component.
           output_dict: `evaluation`, `blessing`.
           exec_properties: see the component; parameters of the run replace fields of `gate`.
 
@@ -72,6 +80,7 @@ class Executor(tfx_executor.Executor):
             if classes[_BASELINE] != classes[_MODEL]:
                 found = dataclasses.replace(found, largest_difference=None)
         found = measurement.added(found, gate, _models(input_dict), _files(examples, splits), evaluation)
+        found = linear_probe.added(found, gate, _features(input_dict), evaluation)
         if not found.blessed:
             blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)
@@ -85,6 +94,11 @@ def _models(input_dict: dict[str, list[types.Artifact]]) -> measurement.Models:
         if key in input_dict
     }
     return measurement.Models(paths[_MODEL], paths.get(_BASELINE))
+
+
+def _features(input_dict: dict[str, list[types.Artifact]]) -> str | None:
+    """Folder of LabelCheck's features; None without LabelCheck."""
+    return artifact_utils.get_single_uri(input_dict["image_features"]) if input_dict.get("image_features") else None
 
 
 def _files(examples: types.Artifact, splits: Sequence[str]) -> list[str]:

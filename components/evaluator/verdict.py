@@ -150,6 +150,15 @@ class ProbeFigures:
         """Whether the probe recognises more images than the candidate, beyond chance."""
         return self.difference.upper < 0
 
+    @property
+    def warning(self) -> str:
+        """The sentence about a probe that is better."""
+        return (
+            f"a linear probe recognises more of the test images than the model, beyond chance: {self.accuracy:.2%}, "
+            f"which is {-self.difference.value:.2%} more; look at the training, or set quality: fast, which trains a "
+            "logistic head"
+        )
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -42,7 +42,8 @@ class LabelCheckSpec(component_spec.ComponentSpec):
 class LabelCheck(base_component.BaseComponent):
     """Judges the label of every image by a classifier that did not see it.
 
-    Nothing that trains or judges a model reads its outputs: test images are among what it is fitted on.
+    Nothing that trains a model reads its outputs. Test images are among what its classifier is fitted on, so nothing
+    that judges a model reads `label_check`. Evaluator reads `image_features`, which are fitted on nothing.
 
     Outputs:
       image_features: see components/label_check/image_features.py.

@@ -14,6 +14,7 @@ from pipeline.report import (
     labels,
     results,
     serving,
+    stress,
     templating,
     training,
 )
@@ -53,6 +54,7 @@ def render(run: ReportedRun) -> str:
         checks=gate.checks(run),
         serving=summary.serving_check,
         serving_rows=list(serving.rows(summary.serving_check["measured"])) if summary.serving_check else [],
+        stress=stress.collect(run),
         confusion=confusion.of_matrix(run.evaluation.confusion, run.classes) if run.evaluation else None,
         slices=run.evaluation.slices if run.evaluation else [],
         results=found,

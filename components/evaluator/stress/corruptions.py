@@ -17,7 +17,7 @@ import PIL.ImageFilter
 
 SIDE = 224  # pixels; the strengths below hold for pictures of SIDE² pixels
 SEVERITIES = range(1, 6)
-_REFLECTED = "symmetric"  # what is outside of the picture
+_REFLECTED = "symmetric"  # np.pad's name for what is outside of the picture
 
 
 def reduced(pixels: np.ndarray) -> np.ndarray:
@@ -99,16 +99,17 @@ def _flatten(pixels: np.ndarray, level: int, generator: np.random.Generator) -> 
 
 
 def _rotate(pixels: np.ndarray, level: int, generator: np.random.Generator) -> np.ndarray:
-    """Rotates to either side, and crops to the largest rectangle of the same shape that has no corner outside."""
+    """Rotates to either side, and crops as much as a square needs to have no corner outside."""
     angle = math.radians((5, 10, 15, 20, 30)[level]) * generator.choice((-1, 1))
     height, width = pixels.shape[:2]
-    aspect = max(height, width) / min(height, width)
-    scale = 1 / (math.cos(angle) + aspect * abs(math.sin(angle)))
+    margin = math.ceil(max(height, width) * math.sin(abs(angle)))
+    padded = np.pad(pixels, ((margin, margin), (margin, margin), (0, 0)), _REFLECTED)
+    scale = 1 / (math.cos(angle) + abs(math.sin(angle)))
     xx, xy = scale * math.cos(angle), scale * math.sin(angle)
     x, y = width / 2, height / 2
-    back = (xx, xy, x - xx * x - xy * y, -xy, xx, y + xy * x - xx * y)
+    back = (xx, xy, x + margin - xx * x - xy * y, -xy, xx, y + margin + xy * x - xx * y)
     how = PIL.Image.Transform.AFFINE, back, PIL.Image.Resampling.BICUBIC
-    return np.asarray(PIL.Image.fromarray(pixels).transform((width, height), *how))
+    return np.asarray(PIL.Image.fromarray(padded).transform((width, height), *how))
 
 
 # name: uint8 pixels, severity - 1, and a generator to float or uint8 pixels that may be out of range

@@ -60,8 +60,9 @@ class StressFigures:
       mean: the average over the corruptions.
       smallest_change: how far beyond its bound a regression under one corruption must be to be detected in 4 of 5
         cases; None without a model in production, or if no regression is bounded.
-      images_needed: how many images it takes to detect a regression that exceeds its bound by as much as the bound, or
-        by 0.05 if that is more; None where `smallest_change` is.
+      worth_detecting: how far beyond its bound a regression is that the test should detect: the bound itself, or 0.05
+        if that is more; None where `smallest_change` is.
+      images_needed: how many images that takes; None where `smallest_change` is.
     """
 
     images: int
@@ -72,6 +73,7 @@ class StressFigures:
     corruptions: Sequence[CorruptionFigures]
     mean: CorruptionFigures
     smallest_change: float | None = None
+    worth_detecting: float | None = None
     images_needed: int | None = None
 
     @property

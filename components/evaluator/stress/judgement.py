@@ -55,11 +55,12 @@ def measure(
         return None
     sure = _confidence_of_each(gate, len(corruptions), baseline is not None)
     rows = [_row(candidate, baseline, index, name, sure) for index, name in enumerate(corruptions)]
-    smallest, needed = None, None
+    smallest, worth, needed = None, None, None
     if baseline is not None and stress.max_regression is not None:
         differs = float((candidate.corrupted != baseline.corrupted).mean())
         smallest = _smallest_change(differs, images, sure)
-        needed = confidence.images_to_see_change(max(NOTABLE, stress.max_regression), differs, sure)
+        worth = max(NOTABLE, stress.max_regression)
+        needed = confidence.images_to_see_change(worth, differs, sure)
     return StressFigures(
         images=images,
         severity=stress.severity,
@@ -69,6 +70,7 @@ def measure(
         corruptions=rows,
         mean=_mean(candidate, baseline, sure),
         smallest_change=smallest,
+        worth_detecting=worth,
         images_needed=needed,
     )
 
