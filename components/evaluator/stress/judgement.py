@@ -58,7 +58,7 @@ def measure(
     smallest, worth, needed = None, None, None
     if baseline is not None and stress.max_regression is not None:
         differs = float((candidate.corrupted != baseline.corrupted).mean())
-        smallest = _smallest_change(differs, images, sure)
+        smallest = smallest_change(differs, images, sure)
         worth = max(NOTABLE, stress.max_regression)
         needed = confidence.images_to_see_change(worth, differs, sure)
     return StressFigures(
@@ -115,6 +115,33 @@ def mean_estimate(differences: np.ndarray, sure: float) -> Estimate:
     return Estimate(value, max(-1.0, value - error), min(1.0, value + error))
 
 
+def paired(first: np.ndarray, second: np.ndarray, sure: float) -> Estimate:
+    """The second's share of recognised images minus the first's, with Tango's bounds.
+
+    Args:
+      first: bool [images].
+      second: bool [images], the same images.
+      sure: confidence of each bound.
+    """
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    return Estimate((gained - lost) / len(first), *confidence.change_bounds(gained, lost, len(first), sure))
+
+
+def smallest_change(differs: float, images: int, sure: float) -> float:
+    """The smallest change of an accuracy that so many images detect in 4 of 5 cases; 1 if they detect none.
+
+    Args:
+      differs: share of the images that one of the two models recognises and the other does not.
+      images: how many.
+      sure: confidence of the bound that must be beyond zero.
+    """
+
+    def excess(change: float) -> float:
+        return confidence.images_to_see_change(change, differs, sure) - images
+
+    return 1.0 if excess(1.0) > 0 else float(scipy.optimize.brentq(excess, 1e-4, 1.0, xtol=1e-4))
+
+
 def _confidence_of_each(gate: GateConfig, corruptions: int, compare: bool) -> float:
     """The confidence of each check; with value judged there are no bounds, and these are for people to read."""
     stress = gate.stress
@@ -126,11 +153,11 @@ def _confidence_of_each(gate: GateConfig, corruptions: int, compare: bool) -> fl
 
 def _row(candidate: Answers, baseline: Answers | None, index: int, name: str, sure: float) -> CorruptionFigures:
     now = candidate.corrupted[:, index]
-    fall = _paired(now, candidate.clean, sure)
+    fall = paired(now, candidate.clean, sure)
     if baseline is None:
         return CorruptionFigures(name, _share(now), fall)
     before = baseline.corrupted[:, index]
-    return CorruptionFigures(name, _share(now), fall, _share(before), _paired(before, now, sure))
+    return CorruptionFigures(name, _share(now), fall, _share(before), paired(before, now, sure))
 
 
 def _mean(candidate: Answers, baseline: Answers | None, sure: float) -> CorruptionFigures:
@@ -141,21 +168,6 @@ def _mean(candidate: Answers, baseline: Answers | None, sure: float) -> Corrupti
         return CorruptionFigures(MEAN, _share(now), fall)
     before = baseline.corrupted.mean(axis=1)
     return CorruptionFigures(MEAN, _share(now), fall, _share(before), mean_estimate(now - before, sure))
-
-
-def _paired(first: np.ndarray, second: np.ndarray, sure: float) -> Estimate:
-    """The second's share of recognised images minus the first's, with Tango's bounds."""
-    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
-    return Estimate((gained - lost) / len(first), *confidence.change_bounds(gained, lost, len(first), sure))
-
-
-def _smallest_change(differs: float, images: int, sure: float) -> float:
-    """The smallest change that so many images detect with the usual power; 1 if they detect none."""
-
-    def excess(change: float) -> float:
-        return confidence.images_to_see_change(change, differs, sure) - images
-
-    return 1.0 if excess(1.0) > 0 else float(scipy.optimize.brentq(excess, 1e-4, 1.0, xtol=1e-4))
 
 
 def _share(right: np.ndarray) -> float:

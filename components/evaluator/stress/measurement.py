@@ -62,15 +62,15 @@ def added(verdict: Verdict, gate: GateConfig, models: Models, files: Sequence[st
     names = list(CORRUPTIONS)
     shown = sample.read(files, gate.stress.images)
     paths = {"the candidate": models.candidate, "the model in production": models.baseline}
-    served = [_Served(path, name) for name, path in paths.items() if path]
-    answers = _answers(served, shown, gate.stress.severity, Path(evaluation))
+    served = [Served(path, name) for name, path in paths.items() if path]
+    answered = answers(served, shown, gate.stress.severity, Path(evaluation))
     compare = models.baseline is not None
-    figures = judgement.measure(answers[0], answers[1] if compare else None, names, gate)
+    figures = judgement.measure(answered[0], answered[1] if compare else None, names, gate)
     made = judgement.checks(figures, names, gate, compare)
     return dataclasses.replace(verdict.with_checks(made), stress=figures)
 
 
-class _Served:
+class Served:
     """A SavedModel that answers images."""
 
     def __init__(self, path: str, name: str):
@@ -95,8 +95,15 @@ class _Served:
         return np.concatenate(right)
 
 
-def _answers(served: Sequence[_Served], shown: Sequence[Image], severity: int, folder: Path) -> list[Answers]:
-    """What each model recognises. All models answer the same pictures, of which a few are in memory at a time."""
+def answers(served: Sequence[Served], shown: Sequence[Image], severity: int, folder: Path) -> list[Answers]:
+    """What each model recognises. All models answer the same pictures, of which a few are in memory at a time.
+
+    Args:
+      served: the models.
+      shown: the images.
+      severity: 1 to 5.
+      folder: gets the pictures of the first image.
+    """
     decode = tf.function(
         lambda encoded: decoding.decode(encoded, _PIXELS), input_signature=[tf.TensorSpec([], tf.string)]
     )

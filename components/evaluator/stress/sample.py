@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from components.evaluator.stress import sample_keys
 from modules.data import features
 
 _BATCH = 64  # examples parsed at a time
@@ -48,7 +49,7 @@ def read(files: Sequence[str], images: int) -> list[Image]:
         parsed = tf.io.parse_example(serialized, spec)
         for key, label in zip(parsed[features.KEY].numpy(), parsed[features.LABEL].numpy(), strict=True):
             labels[key.decode("ascii")] = label.decode("utf-8")
-    wanted = chosen(labels, images)
+    wanted = sample_keys.chosen(labels, images)
     found: dict[str, Image] = {}
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (features.KEY, features.ENCODED)}
     for serialized in _batches(files):
@@ -57,28 +58,6 @@ def read(files: Sequence[str], images: int) -> list[Image]:
             if (name := key.decode("ascii")) in wanted:
                 found[name] = Image(name, labels[name], encoded)
     return [found[key] for key in sorted(found)]
-
-
-def chosen(labels: Mapping[str, str], images: int) -> set[str]:
-    """Keys of a sample with the same shares of the classes, by the largest remainder.
-
-    In each class the images with the smallest keys are chosen. Keys are digests of the content, so this is a random
-    choice, and one that hardly changes as images are added.
-
-    Args:
-      labels: key to class name.
-      images: how many; all if there are fewer.
-    """
-    by_class: dict[str, list[str]] = {}
-    for key in sorted(labels):
-        by_class.setdefault(labels[key], []).append(key)
-    images = min(images, len(labels))
-    exact = {name: images * len(keys) / len(labels) for name, keys in by_class.items()}
-    counts = {name: int(share) for name, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: (counts[name] - exact[name], name))
-    for name in by_remainder[: images - sum(counts.values())]:
-        counts[name] += 1
-    return {key for name, keys in by_class.items() for key in keys[: counts[name]]}
 
 
 def _batches(files: Sequence[str]) -> tf.data.Dataset:

@@ -7,8 +7,8 @@ import functools
 import numpy as np
 import pytest
 import scipy.stats
-from simulated_answers import drawn
 
+from benchmarks.simulated_answers import drawn
 from components.evaluator import confidence
 from components.evaluator.stress import judgement
 from components.evaluator.stress.corruptions import CORRUPTIONS

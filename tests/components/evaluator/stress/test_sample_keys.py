@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from components.evaluator.stress.sample import chosen
+from components.evaluator.stress.sample_keys import chosen
 
 LABELS = {f"{number:064x}": "abc"[0 if number % 10 else 1 + number // 10 % 2] for number in range(1000)}
 
