@@ -126,7 +126,8 @@ def _severities(model: str, folder: Path, images: int) -> None:
     files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(folder.glob("*/*"))}
     wanted = sample_keys.chosen({key: path.parent.name for key, path in files.items()}, images)
     shown = [Image(key, files[key].parent.name, files[key].read_bytes()) for key in sorted(wanted)]
-    rows, clean, seconds = {name: [] for name in CORRUPTIONS}, [], []
+    rows: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
+    clean, seconds = [], []
     with tempfile.TemporaryDirectory() as scratch:
         for severity in corruptions.SEVERITIES:
             began = time.monotonic()

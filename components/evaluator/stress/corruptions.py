@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import PIL.Image
@@ -17,7 +18,7 @@ import PIL.ImageFilter
 
 SIDE = 224  # pixels; the strengths below hold for pictures of SIDE² pixels
 SEVERITIES = range(1, 6)
-_REFLECTED = "symmetric"  # np.pad's name for what is outside of the picture
+_REFLECTED: Literal["symmetric"] = "symmetric"  # np.pad's name for what is outside of the picture
 
 
 def reduced(pixels: np.ndarray) -> np.ndarray:
