@@ -22,10 +22,7 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
-
-import simulated_answers
-
+from benchmarks import simulated_answers
 from components.evaluator import confidence
 from components.evaluator.stress import corruptions, judgement, sample_keys
 from components.evaluator.stress.corruptions import CORRUPTIONS
