@@ -1,17 +1,17 @@
 """The stress test: what its corruptions do to a model, and how often its bounds refuse sound and broken models.
 
     .venv/bin/python -m benchmarks.stress simulate
-    .venv/bin/python -m benchmarks.stress severities MODEL FOLDER [--images 500]
+    .venv/bin/python -m benchmarks.stress severities MODEL SPLIT [--images 500]
 
 `simulate` draws answers of two models to the same images (simulated_answers.py), and needs no model.
-`severities` asks a SavedModel about images in class folders, under each corruption and severity, with the time it took.
+`severities` asks a SavedModel about the images of a split, under each corruption and severity. MODEL and SPLIT are folders
+of a run's artifacts: `Trainer/model/<number>/Format-Serving` and `ImageExampleGen/examples/<number>/Split-test`.
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import math
 import sys
 import tempfile
@@ -24,7 +24,7 @@ import scipy.stats
 
 from benchmarks import simulated_answers
 from components.evaluator import confidence
-from components.evaluator.stress import corruptions, judgement, sample_keys
+from components.evaluator.stress import corruptions, judgement
 from components.evaluator.stress.corruptions import CORRUPTIONS
 from components.evaluator.stress.judgement import Answers
 
@@ -41,13 +41,13 @@ def main(arguments: Sequence[str]) -> None:
     simulation.add_argument("--runs", type=int, default=2000)
     measured = what.add_parser("severities")
     measured.add_argument("model")
-    measured.add_argument("folder", type=Path)
+    measured.add_argument("split", type=Path)
     measured.add_argument("--images", type=int, default=500)
     options = parser.parse_args(arguments)
     if options.what == "simulate":
         _simulate(options.runs)
     else:
-        _severities(options.model, options.folder, options.images)
+        _severities(options.model, options.split, options.images)
 
 
 def _simulate(runs: int) -> None:
@@ -116,13 +116,10 @@ def _images_needed(change: float, differs: float, sure: float) -> int:
     return math.ceil((sum(spread) / change) ** 2)
 
 
-def _severities(model: str, folder: Path, images: int) -> None:
-    from components.evaluator.stress import measurement  # loads TensorFlow
-    from components.evaluator.stress.sample import Image
+def _severities(model: str, split: Path, images: int) -> None:
+    from components.evaluator.stress import measurement, sample  # loads TensorFlow
 
-    files = {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in sorted(folder.glob("*/*"))}
-    wanted = sample_keys.chosen({key: path.parent.name for key, path in files.items()}, images)
-    shown = [Image(key, files[key].parent.name, files[key].read_bytes()) for key in sorted(wanted)]
+    shown = sample.read(sorted(map(str, split.glob("*.gz"))), images)
     rows: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
     clean, seconds = [], []
     with tempfile.TemporaryDirectory() as scratch:
