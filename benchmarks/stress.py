@@ -4,8 +4,8 @@
     .venv/bin/python -m benchmarks.stress severities MODEL SPLIT [--images 500]
 
 `simulate` draws answers of two models to the same images (simulated_answers.py), and needs no model.
-`severities` asks a SavedModel about the images of a split, under each corruption and severity. MODEL and SPLIT are folders
-of a run's artifacts: `Trainer/model/<number>/Format-Serving` and `ImageExampleGen/examples/<number>/Split-test`.
+`severities` asks a SavedModel about the images of a split, under each corruption and severity. MODEL and SPLIT are
+folders of artifacts: `Trainer/model/<number>/Format-Serving` and `ImageExampleGen/examples/<number>/Split-test`.
 """
 
 from __future__ import annotations
