@@ -11,6 +11,7 @@ from pydantic import Field
 from config import image_facts
 from config.errors import BadInputError
 from config.section import ClassName, Section, Share, check_names_differ, normalize_class_name
+from config.stress import StressConfig
 
 JudgedBy = Literal["value", "lower", "upper"]
 A_NUMBER, BY_CLASS = "a number", "by class"  # tags, which are no part of a field's path
@@ -32,8 +33,8 @@ class Judge(Section):
     recall: JudgedBy = "value"
     """For `min_recall`; `value` (default), `lower` or `upper`."""
     regression: JudgedBy = "upper"
-    """For `max_regression` and `max_recall_regression`, also of slices: the paired difference between candidate and
-    baseline on the same images; `value`, `lower` or `upper` (default)."""
+    """For `max_regression` and `max_recall_regression`, also of slices, and for the bounds of `stress`: the paired
+    difference between candidate and baseline on the same images; `value`, `lower` or `upper` (default)."""
 
 
 _FEATURES = (image_facts.LABEL, image_facts.FORMAT, *image_facts.BANDS, image_facts.CAMERA)
@@ -126,6 +127,11 @@ class GateConfig(Section):
     """Whether Evaluator looks for parts of the test split in which the candidate is clearly worse: bands of brightness,
     sharpness, size and aspect ratio, formats, cameras, values of `data.slice_columns`, and groups of similar images.
     They are warnings, and refuse nothing. Default: yes."""
+    stress: StressConfig | None = None
+    must_beat_probe: bool = False
+    """Whether the candidate is refused if a linear probe (logistic regression on the backbone's pooled features, which
+    LabelCheck keeps) recognises more of the test images than it, beyond chance; else the run only warns. Needs
+    `label_check`. Default: no."""
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Refuses bounds for classes that do not exist.

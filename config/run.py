@@ -95,6 +95,15 @@ class RunConfig(ClassifierConfig):
                 )
         return self
 
+    @pydantic.model_validator(mode="after")
+    def _has_a_probe_to_beat(self) -> RunConfig:
+        if self.gate.must_beat_probe and self.label_check is None:
+            raise ValueError(
+                "gate.must_beat_probe: LabelCheck computes the features of the probe; remove label_check: null, or set "
+                "gate.must_beat_probe to false. Received: true, with label_check null"
+            )
+        return self
+
     @property
     def recipe(self) -> str:
         """What the preset and the file's own fields come to, as one line."""

@@ -25,6 +25,9 @@ class ServingCheckConfig(Section):
     max_load_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Longest time to load the model and to answer its warm-up requests: until then, TF Serving does not say that the
     version is available; seconds, above 0; default: no bound."""
+    max_first_answer_seconds: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Longest time from the start of loading until the first image after the warm-up is answered; seconds, above 0;
+    default: no bound."""
     max_p50_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Longest median time to answer one image on this machine; milliseconds, above 0; default: no bound."""
     max_p99_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
@@ -33,6 +36,8 @@ class ServingCheckConfig(Section):
     """Fewest images per second in batches of 32; above 0; default: no bound."""
     max_peak_gib: float | None = Field(8.0, gt=0, allow_inf_nan=False)
     """Maximum memory of the serving process; GiB, above 0; default 8; null: no bound."""
+    max_model_mib: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Maximum size of all files of the SavedModel together; MiB, above 0; default: no bound."""
     tf_serving: str | None = Field(None, min_length=1)
     """Tag of the Docker image `tensorflow/serving`, such as 2.19.0: TFX's InfraValidator also serves the candidate in
     it, and asks it about 8 images of eval. Needs Docker. Default: none."""

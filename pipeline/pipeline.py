@@ -162,6 +162,8 @@ def create_gate_pipeline(
         custom_properties={artifact_utils.ARTIFACT_TFX_VERSION_CUSTOM_PROPERTY_KEY: tfx_version.__version__},
     ).with_id(CANDIDATE)
     baseline_model = BaselineModel(model=model.outputs["result"], directory=push_directory)
+    # Without LabelCheck there is no probe to beat, as there is no serving check.
+    config = config.model_copy(update={"gate": config.gate.model_copy(update={"must_beat_probe": False})})
     examples, report = example_gen.outputs["examples"], example_gen.outputs["report"]
     evaluator = _evaluator(config, examples, model.outputs["result"], baseline_model, report=report)
     stages = [example_gen, model, baseline_model, evaluator]
@@ -307,7 +309,7 @@ def _evaluator(
 
 
 def _image_features(stages: Iterable[base_component.BaseComponent]) -> types.BaseChannel | None:
-    """LabelCheck's output; None without that stage."""
+    """What LabelCheck keeps; None if it is not among the stages."""
     return next((stage.outputs["image_features"] for stage in stages if isinstance(stage, LabelCheck)), None)
 
 

@@ -120,6 +120,8 @@ def _as_json(summary: Summary) -> dict[str, Any]:
             "accuracy_bounds": verdict.accuracy_bounds,
             "change": dataclasses.asdict(verdict.change) if verdict.change else None,
             "checks": [dataclasses.asdict(check) for check in verdict.checks],
+            "stress": dataclasses.asdict(verdict.stress) if verdict.stress else None,
+            "probe": dataclasses.asdict(verdict.probe) if verdict.probe else None,
         },
         "calibration": dataclasses.asdict(summary.calibration) if summary.calibration else None,
         "serving_check": summary.serving_check,

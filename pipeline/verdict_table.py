@@ -11,8 +11,8 @@ import rich.table
 
 from components.evaluator import confidence
 from components.evaluator.metric_names import Metric
-from components.evaluator.verdict import OVERALL, Check, Verdict
-from pipeline import console
+from components.evaluator.verdict import OVERALL, STRESS, Check, Verdict
+from pipeline import console, stress_table
 
 _MOST_ROWS = 20  # of checks that passed on slices; those that failed are all shown
 _JUDGED = {"value": "", "lower": ", lower bound", "upper": ", upper bound"}
@@ -29,6 +29,11 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
     printer = console.tables(terminal)
     for line in _found(verdict, baseline):
         print(line, file=terminal)
+    if stress := verdict.stress:
+        print(stress_table.introduction(stress), file=terminal)
+        printer.print(stress_table.table(stress, baseline))
+        if too_few := stress_table.warning(stress):
+            print(f"warning: {too_few}", file=terminal)
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     for heading in ("check", "slice"):
         table.add_column(heading)
@@ -71,10 +76,12 @@ def serving_check_lines(check: Mapping[str, Any]) -> Iterator[str]:
             first_ms = 1000 * (measured["first_answer_seconds"] - measured["load_seconds"])
             ready += f", of which {measured['warm_up_seconds']:.1f} s warm-up"
             ready += f"; the first answer takes {first_ms:,.0f} ms"
+        size = f"; files {measured['model_mib']:,.1f} MiB" if "model_mib" in measured else ""  # runs of 0.5: none
         yield (
             f"serving check: the model {ready}; one image takes "
             f"{measured['p50_ms']:.3g} ms (p50), {measured['p99_ms']:.3g} ms (p99); "
             f"{measured['images_per_second']:.0f} images/s; peak memory {measured['peak_gib']:.1f} GiB"
+            f"{size}"
         )
     for refusal in check["refusals"]:
         yield f"serving check FAILED: {refusal}"
@@ -89,6 +96,8 @@ def _found(verdict: Verdict, baseline: int | None) -> Iterator[str]:
         f"accuracy {verdict.accuracy:.2%} ({verdict.examples} test images; one-sided {verdict.confidence:.0%} bounds "
         f"{low:.1%} and {high:.1%})"
     )
+    if verdict.probe:
+        yield from stress_table.probe_lines(verdict.probe)
     if verdict.change is None:
         return
     change = verdict.change
@@ -118,13 +127,14 @@ def _too_few(verdict: Verdict, disagreement: float) -> Iterator[str]:
 
 def _worth_showing(checks: list[Check]) -> list[Check]:
     on_slices = [check for check in checks if check.passed and check.slice != OVERALL]
-    left_out = set(map(id, on_slices[_MOST_ROWS:]))
+    of_stress = [check for check in on_slices if check.slice.startswith(STRESS)]  # a table of its own has them
+    left_out = {*map(id, on_slices[_MOST_ROWS:]), *map(id, of_stress)}
     return [check for check in checks if id(check) not in left_out]
 
 
 def _row(check: Check, baseline: int | None) -> tuple[str, ...]:
     name = check.name
-    if check.metric == Metric.ACCURACY_CHANGE:
+    if check.metric in (Metric.ACCURACY_CHANGE, Metric.STRESS_CHANGE):
         name += f" against version {baseline}"
     if check.value is None or check.margin is None:
         return f"{name}{_JUDGED[check.judged]}", check.slice, "none", f"{check.wanted} {check.bound:g}", "", "FAILED"

@@ -67,7 +67,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           example_splits: the splits to evaluate on; no image of them may be in another split.
           runtime_parameters: those of components/run_parameters.py that a run can be given.
           report: ImageExampleGen's, with the facts about the images; without it, no facts are searched for bad slices.
-          image_features: LabelCheck's; without them, no groups of similar images are searched.
+          image_features: LabelCheck's; without them, there is no linear probe, and no groups of similar images are
+            searched.
         """
         optional = {"report": report, "image_features": image_features}
         super().__init__(
@@ -82,5 +83,6 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 code_digest=code_digest.of(executor.__name__),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
+                **optional,
             )
         )

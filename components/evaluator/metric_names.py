@@ -31,6 +31,13 @@ class Metric(enum.StrEnum):
     LARGEST_DIFFERENCE = "largest_difference"  # of the logarithm of a probability, over all classes and images
     DISAGREEMENT = "disagreement"  # share of images that exactly one of the two models classifies correctly
 
+    # The stress test, see stress/judgement.py. TFMA does not measure it.
+    STRESS_FALL = "stress_fall"  # accuracy of the candidate on the same images without a corruption minus with it
+    STRESS_CHANGE = "stress_change"  # accuracy of the candidate under a corruption minus that of the baseline
+
+    # The linear probe, see linear_probe.py. TFMA does not measure it.
+    PROBE_DIFFERENCE = "probe_difference"  # accuracy of the candidate minus that of the probe
+
     def judged_by(self, judged: JudgedBy) -> Metric:
         """The metric itself, or the metric that is its confidence bound."""
         return self if judged == "value" else Metric(f"{self}_{judged}")

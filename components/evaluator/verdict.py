@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.evaluator.metric_names import Metric
+from components.evaluator.stress import figures as stress_figures
+from components.evaluator.stress.figures import StressFigures
 from config import image_facts
 from config.gate import JudgedBy
 from modules.files import atomic_write
@@ -25,6 +27,7 @@ AT_MOST: Literal["at most"] = "at most"
 # Two trainings on one machine with the same data and seed give the same bits. Another processor, or another version of
 # TensorFlow, may round an activation differently, which changes a probability by less than 0.01 %.
 _ROUNDING = 1e-4
+STRESS = "stress="  # begins the slice of a check under a corruption
 _CLASS = f"{image_facts.LABEL}="
 
 
@@ -83,6 +86,8 @@ class Check:
     @property
     def title(self) -> str:
         """The metric in words, and its slice."""
+        if self.slice.startswith(STRESS):
+            return f"{self.name}, {self.slice.removeprefix(STRESS).replace('_', ' ')}"
         return self.name if self.slice == OVERALL else f"{self.name} of {self.slice.removeprefix(_CLASS)}"
 
     @property
@@ -121,6 +126,41 @@ class Change:
 
 
 @dataclass(frozen=True)
+class ProbeFigures:
+    """A linear probe on the same test images: logistic regression on the backbone's pooled features.
+
+    Attributes:
+      accuracy: of the probe.
+      train_images: how many it was fitted on.
+      features: how many it has.
+      penalty: its L2 penalty, see modules/training/logistic.py.
+      chosen_by: what chose the penalty: `eval` or `cross_validation`.
+      difference: the candidate's accuracy minus the probe's.
+    """
+
+    accuracy: float
+    train_images: int
+    features: int
+    penalty: float
+    chosen_by: str
+    difference: Change
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the probe recognises more images than the candidate, beyond chance."""
+        return self.difference.upper < 0
+
+    @property
+    def warning(self) -> str:
+        """The sentence about a probe that is better."""
+        return (
+            f"a linear probe recognises more of the test images than the model, beyond chance: {self.accuracy:.2%}, "
+            f"which is {-self.difference.value:.2%} more; look at the training, or set quality: fast, which trains a "
+            "logistic head"
+        )
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The results of a candidate on the test split.
 
@@ -136,6 +176,8 @@ class Verdict:
       baseline: the version that is the baseline; None without one.
       largest_difference: of the logarithm of a probability between the candidate and the baseline, over all test images
         and classes; None without a baseline, or if it has other classes or answers without a probability.
+      stress: what the stress test measured; None without one.
+      probe: a linear probe on the same images; None without LabelCheck.
     """
 
     blessed: bool
@@ -148,6 +190,8 @@ class Verdict:
     per_class: dict[str, ClassFigures]
     baseline: int | None = None
     largest_difference: float | None = None
+    stress: StressFigures | None = None
+    probe: ProbeFigures | None = None
 
     def with_checks(self, checks: Iterable[Check]) -> Verdict:
         """The verdict with further checks; it is blessed if they passed, too."""
@@ -187,5 +231,12 @@ def load(folder: str | Path) -> Verdict:
             "change": Change(**content["change"]) if content["change"] else None,
             "checks": [Check(**{**check, "metric": Metric(check["metric"])}) for check in content["checks"]],
             "per_class": {name: ClassFigures(**figures) for name, figures in content["per_class"].items()},
+            "stress": stress_figures.parse(content.get("stress")),
+            "probe": _probe(content.get("probe")),
         }
     )
+
+
+def _probe(content: dict[str, Any] | None) -> ProbeFigures | None:
+    """None if there are no such figures, as in verdicts of older releases."""
+    return ProbeFigures(**{**content, "difference": Change(**content["difference"])}) if content else None

@@ -42,8 +42,9 @@ class LabelCheckSpec(component_spec.ComponentSpec):
 class LabelCheck(base_component.BaseComponent):
     """Judges the label of every image by a classifier that did not see it.
 
-    Nothing that trains or judges a model reads its findings: test images are among what it is fitted on. The features
-    of the images are fitted on nothing; Evaluator groups images by them.
+    Nothing that trains a model reads its outputs. Test images are among what its classifier is fitted on, so nothing
+    that judges a model reads `label_check`. The features of the images are fitted on nothing: Evaluator fits a linear
+    probe on them, and groups images by them.
 
     Outputs:
       image_features: see components/label_check/image_features.py.

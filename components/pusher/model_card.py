@@ -192,6 +192,8 @@ def _gate(verdict: Verdict) -> dict[str, Any]:
         "baseline": verdict.baseline,
         "change": dataclasses.asdict(verdict.change) if verdict.change else None,
         "checks": [{**dataclasses.asdict(check), "title": check.title} for check in verdict.checks],
+        "stress": dataclasses.asdict(verdict.stress) if verdict.stress else None,
+        "probe": dataclasses.asdict(verdict.probe) if verdict.probe else None,
     }
 
 
@@ -203,6 +205,8 @@ def _limitations(facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
         "of other things than these classes: the model answers with one of its classes there too."
     )
     yield from facts.warnings
+    if facts.verdict.probe and facts.verdict.probe.is_better:
+        yield f"{facts.verdict.probe.warning[:1].upper()}{facts.verdict.probe.warning[1:]}."
     yield (
         "Regraft does not know what the model is used for, or whom its mistakes concern. Whoever serves it has to "
         "judge that."

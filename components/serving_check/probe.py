@@ -101,6 +101,7 @@ def main(model, requests, output, *blocked):
         "first_answer_seconds": answered - start,
         **_speed(server, batch["images"]),
         "peak_gib": _peak_gib(),
+        "model_mib": _model_mib(model),
     }
     warmed_up = sorted({signature for signature, _ in warm_up})
     with open(output, "w", encoding="utf-8") as file:
@@ -139,6 +140,12 @@ def _peak_gib():
     with open("/proc/self/status", encoding="ascii") as file:
         kilobytes = next(line.split()[1] for line in file if line.startswith("VmHWM:"))
     return int(kilobytes) / 2**20
+
+
+def _model_mib(model):
+    """The size of all files of a SavedModel."""
+    files = (os.path.join(folder, name) for folder, _, names in os.walk(model) for name in names)
+    return sum(map(os.path.getsize, files)) / 2**20
 
 
 def _speed(server, images):

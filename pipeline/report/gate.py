@@ -26,13 +26,20 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
     "calibration_error": ("scores", "how far scores can be trusted"),
     "valid": ("scores", "the scores"),
     "spread": ("scores", "the scores"),
+    "stress_fall": ("stress", "the stress test"),
+    "stress_change": ("stress", "the stress test"),
+    "probe_difference": ("probe", "the linear probe"),
 }
 
 
-_SHARES = (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.VALID)
+_DIFFERENCES = (Metric.ACCURACY_CHANGE, Metric.STRESS_FALL, Metric.STRESS_CHANGE, Metric.PROBE_DIFFERENCE)
+_SHARES = (Metric.ACCURACY, Metric.VALID, *_DIFFERENCES)
 _MEANINGS = {
     Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
     Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
+    Metric.STRESS_FALL: "accuracy on the same images without the corruption, minus the accuracy with it",
+    Metric.STRESS_CHANGE: "accuracy under the corruption, minus that of the version in production",
+    Metric.PROBE_DIFFERENCE: "accuracy minus that of logistic regression on the backbone's pooled features",
     Metric.RAREST_CLASS_EXAMPLES: "test images of the class that has the fewest",
 }
 
@@ -123,7 +130,7 @@ def checks(run: ReportedRun) -> list[ShownCheck]:
 def _quantity(check: Check, value: float | None, is_margin: bool = False) -> str:
     if value is None or check.metric not in _SHARES:
         return templating.figure(value)
-    is_difference = is_margin or check.metric == Metric.ACCURACY_CHANGE
+    is_difference = is_margin or check.metric in _DIFFERENCES
     return f"{templating.figure(100 * value)}\u202f{'points' if is_difference else '%'}"
 
 

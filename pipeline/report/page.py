@@ -15,6 +15,7 @@ from pipeline.report import (
     results,
     serving,
     slices,
+    stress,
     templating,
     training,
 )
@@ -54,6 +55,7 @@ def render(run: ReportedRun) -> str:
         checks=gate.checks(run),
         serving=summary.serving_check,
         serving_rows=list(serving.rows(summary.serving_check["measured"])) if summary.serving_check else [],
+        stress=stress.collect(run),
         confusion=confusion.of_matrix(run.evaluation.confusion, run.classes) if run.evaluation else None,
         slices=slices.table(run.evaluation.slices) if run.evaluation else None,
         bad_slices=slices.found(run),

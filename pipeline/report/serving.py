@@ -25,3 +25,5 @@ def rows(measured: Mapping[str, float]) -> Iterator[tuple[str, str]]:
         yield "images in batches of 32", f"{measured['images_per_second']:,.0f} images/s"
     if "peak_gib" in measured:
         yield "most memory of the process", f"{measured['peak_gib']:.1f} GiB"
+    if "model_mib" in measured:
+        yield "files of the model", f"{measured['model_mib']:,.1f} MiB"

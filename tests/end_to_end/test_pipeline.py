@@ -59,6 +59,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
         **{"wanted": "at least", "bound": 0.9, "passed": True},
     }
     assert summary["gate"]["blessed"] is True and summary["gate"]["baseline"] is None
+    assert summary["gate"]["probe"]["accuracy"] == 1.0 and summary["gate"]["stress"] is None
     assert summary["serving_check"]["refusals"] == []
     measured = summary["serving_check"]["measured"]
     assert 0 < measured["warm_up_seconds"] < measured["load_seconds"] < measured["first_answer_seconds"]
@@ -180,12 +181,16 @@ def test_a_model_worse_than_production_is_refused_though_it_meets_the_bound(work
 
 def test_another_model_as_good_becomes_the_next_version(workspace, colours, first_run):
     before = first_run.versions
-    run = workspace.run(workspace.configure(colours, training={"seed": 7}))
+    run = workspace.run(workspace.configure(colours, training={"seed": 7}, gate={"stress": {"images": 20}}))
     assert run.exit_code == 0, run.output
     assert run.versions == [*before, str(int(before[-1]) + 1)]
     assert run.summary["gate"]["baseline"] == int(before[-1])
     assert all(check["passed"] for check in run.summary["gate"]["checks"])
     assert run.summary["gate"]["change"]["value"] == 0
+    tested = run.summary["gate"]["stress"]
+    assert tested["images"] == min(20, run.summary["test"]["examples"])
+    assert tested["accuracy"] == tested["baseline_accuracy"] == 1.0
+    assert "stress test: " in run.output and "motion blur" in run.output
 
 
 def test_a_model_that_was_rolled_back_is_not_pushed_again_until_it_is_promoted(workspace, colours, first_run, regraft):

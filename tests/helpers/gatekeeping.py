@@ -144,12 +144,14 @@ class Gatekeeper:
       gate: the section of the configuration.
       splits: name to photos; `test` is what is evaluated.
       push: the section of the configuration.
+      features: LabelCheck's artifact `image_features`; None without LabelCheck.
     """
 
     folder: Path
     gate: dict[str, Any] = field(default_factory=dict)
     splits: dict[str, list[Photo]] = field(default_factory=dict)
     push: dict[str, Any] = field(default_factory=dict)
+    features: Path | None = None
     _runs: int = 0
 
     @property
@@ -201,6 +203,9 @@ class Gatekeeper:
         findings.write(made["infra_blessing"].uri, {"refusals": [], "measured": {}})
         directory = {"directory": str(self.serving)}
         inputs = {name: [made[name]] for name in ("model", "baseline_model", "examples")}
+        if self.features is not None:
+            inputs["image_features"] = [artifacts.ImageFeatures()]
+            inputs["image_features"][0].uri = str(self.features)
         model_input = {"model": [made["model"]]}
         baseline_model.Executor().Do(model_input, {"baseline_model": [made["baseline_model"]]}, directory)
         gate = GateConfig.model_validate(self.gate)

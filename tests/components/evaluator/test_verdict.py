@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 from pathlib import Path
 
 import pytest
 from tfx.types import standard_artifacts
 
-from components.evaluator import blessing
+from components.evaluator import blessing, verdict
 from components.evaluator.metric_names import Metric
-from components.evaluator.verdict import AT_LEAST, AT_MOST, Change, Check, Verdict
+from components.evaluator.stress.figures import CorruptionFigures, Estimate, StressFigures
+from components.evaluator.verdict import AT_LEAST, AT_MOST, Change, Check, ProbeFigures, Verdict
 
 
 @pytest.mark.parametrize(
@@ -53,3 +56,19 @@ def test_withdrawn_blessing_is_a_refusal_to_tfx(tmp_path: Path):
 
     assert [path.name for path in tmp_path.iterdir()] == ["NOT_BLESSED"]
     assert artifact.get_int_custom_property("blessed") == 0
+
+
+def test_figures_of_later_releases_are_kept_and_a_verdict_without_them_is_read(tmp_path: Path):
+    row = CorruptionFigures("blur", 0.8, Estimate(0.1, 0.05, 0.2), 0.9, Estimate(-0.1, -0.2, 0.0))
+    mean = CorruptionFigures("mean", 0.8, Estimate(0.1, 0.05, 0.2))
+    probe = ProbeFigures(0.9, 50, 3, 0.1, "eval", Change(0.0, -0.1, 0.1, 1.0, 0.0))
+    stress = StressFigures(20, 3, 0.99, 0.9, None, [row], mean, 0.1, 0.05, 400)
+    found = dataclasses.replace(_verdict(True), stress=stress, probe=probe)
+
+    verdict.write(found, tmp_path)
+    assert verdict.load(tmp_path) == found
+
+    content = json.loads((tmp_path / verdict.FILE).read_text())
+    del content["stress"], content["probe"]
+    (tmp_path / verdict.FILE).write_text(json.dumps(content))
+    assert verdict.load(tmp_path) == _verdict(True)

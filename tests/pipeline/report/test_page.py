@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import html.parser
+import io
 import re
 import shutil
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -16,12 +18,17 @@ import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be impor
 
 # isort: split
 
+from drawing import encode
 from reports import Script
 from sklearn import metrics as sklearn_metrics
 
 from components.evaluator import confidence, metrics, predictions
 from components.evaluator.metric_names import Metric
-from components.evaluator.verdict import OVERALL, Check
+from components.evaluator.stress import judgement
+from components.evaluator.stress.corruptions import CORRUPTIONS
+from components.evaluator.stress.figures import PICTURE
+from components.evaluator.verdict import OVERALL, Change, Check, ProbeFigures
+from config.gate import GateConfig
 from pipeline import verdict_table
 from pipeline.report import (
     classes,
@@ -196,6 +203,30 @@ def test_shares_are_percentages_in_the_table_of_checks(compared, compared_page):
         ("0.8377", "0.05", "0.7877"),
     ]
     assert "an answer that never changes" in page.render(run)
+
+
+def test_a_stress_test_and_a_probe_are_on_the_page_and_on_the_terminal(compared, request):
+    generator, config = np.random.default_rng(0), GateConfig.model_validate({"stress": {"images": 60}})
+    models = [judgement.Answers(generator.random(60) < 0.9, generator.random((60, 8)) < 0.7) for _ in range(2)]
+    tested = judgement.measure(*models, list(CORRUPTIONS), config)
+    difference = Change(-0.2, -0.3, -0.1, 0.01, 0.2)
+    verdict = dataclasses.replace(
+        compared.summary.verdict, stress=tested, probe=ProbeFigures(0.9, 60, 8, 0.1, "eval", difference)
+    )
+    run = dataclasses.replace(compared, summary=dataclasses.replace(compared.summary, verdict=verdict))
+    kept = Path(compared.uri("Evaluator", "evaluation"), PICTURE.format("motion_blur"))
+    kept.write_bytes(encode(np.zeros((20, 20, 3), np.uint8)))
+    request.addfinalizer(kept.unlink)
+    written, shown = page.render(run), io.StringIO()
+    verdict_table.show(verdict, 1, shown)
+    for row in tested.rows:
+        assert f"{100 * row.accuracy:.1f}" in written
+        assert f"{row.corruption.replace('_', ' ')} " in shown.getvalue() and f"{row.accuracy:.1%}" in shown.getvalue()
+    assert 'alt="a test image, motion blur"' in written and 'id="probe"' in written
+    assert f"{tested.images_needed} would detect one" in written
+    warnings = [line for line in shown.getvalue().splitlines() if line.startswith("warning: ")]
+    assert [line.split()[1] for line in warnings] == ["a", "60"], "the probe, and too few images"
+    assert 'id="stress"' not in page.render(compared)
 
 
 def test_names_and_numbers_are_in_plain_words(compared, compared_page):
