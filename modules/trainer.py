@@ -22,7 +22,15 @@ from modules.data import training_data, trunk_features
 from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
-from modules.serving import flip_averaging, heat_maps, reference_predictions, signatures, temperature, warm_up
+from modules.serving import (
+    flip_averaging,
+    heat_maps,
+    novelty,
+    reference_predictions,
+    signatures,
+    temperature,
+    warm_up,
+)
 from modules.training import augmentation, devices, history, logistic_phase, losses, phases, training_state
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
@@ -207,7 +215,7 @@ class TrainingRun:
     def _served(self, trained: Classifier) -> tuple[keras.Model, heat_maps.HeatMaps | None]:
         """The classifier in float32, on one device, answering with probabilities that fit those of eval.
 
-        And what draws its heat maps.
+        It answers with the novelty too, if the configuration has that section. And what draws its heat maps.
         """
         training, built = self.config.training, trained
         if training.precision != "float32" or training.replicas != 1:
@@ -220,4 +228,8 @@ class TrainingRun:
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
         served = flip_averaging.chosen(plain, training.flip_averaging, sample)
         explain = heat_maps.of(built, mirrored=served is not plain)
-        return temperature.scaled(served, sample) if training.temperature_scaling else served, explain
+        served = temperature.scaled(served, sample) if training.temperature_scaling else served
+        if self.config.novelty:
+            source = novelty.Source(self.data, self.trunk_layers, batches)
+            served = novelty.added(served, trained, built, source, self.config, self.model_run)
+        return served, explain

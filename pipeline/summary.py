@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -19,6 +19,8 @@ from config.run import RunConfig
 from config.stages import EVALUATOR, SERVING_CHECK, TRAINER, TRANSFORM
 from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
+from modules.serving import novelty_threshold
+from modules.serving.novelty_threshold import Threshold
 from modules.training import history
 from modules.tuning import values
 from pipeline import data_summary, label_summary, remains, run_metadata, verdict_table
@@ -35,6 +37,7 @@ class Summary(Remains):
 
     Attributes:
       labels: which labels may be wrong; None if the run has no stage LabelCheck.
+      novelty: from where on the model calls an image unlike its training images; None if it does not.
     """
 
     data: DataSummary
@@ -42,6 +45,7 @@ class Summary(Remains):
     verdict: verdicts.Verdict
     serving_check: dict[str, Any]
     labels: LabelSummary | None
+    novelty: Threshold | None
 
 
 def collect(
@@ -67,6 +71,7 @@ def collect(
         data=data_summary.collect(records, config.gate, transform_graph.class_names(graph)),
         labels=label_summary.collect(records),
         training=history.read(records[TRAINER].outputs["model_run"].uri),
+        novelty=novelty_threshold.read(records[TRAINER].outputs["model_run"].uri),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),
@@ -90,9 +95,11 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "warnings": summary.data.warnings,
         "label_check": label_summary.as_json(summary.labels),
         "training": _training(summary.training),
+        "novelty": dataclasses.asdict(summary.novelty) if summary.novelty else None,
         "test": {
             "examples": verdict.examples,
             "accuracy": verdict.accuracy,
+            "false_rejects": verdict.false_rejects,
             "per_class": {
                 name: dataclasses.asdict(verdict.per_class.get(name, nothing)) for name in summary.data.classes
             },
@@ -143,12 +150,24 @@ def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
+    for line in _novelty_lines(summary):
+        print(line, file=terminal)
     for line in label_summary.lines(summary.labels):
         print(line, file=terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)
     print(report, file=terminal)
     print(outcome(summary), file=terminal)
+
+
+def _novelty_lines(summary: Summary) -> Iterator[str]:
+    rejected, threshold = summary.verdict.false_rejects, summary.novelty
+    if rejected is not None and threshold is not None:
+        how = "set for at most" if threshold.guaranteed else "estimated, from a small eval split, for"
+        yield (
+            f"none of these: {rejected:.1%} of {summary.verdict.examples} test images are rejected; the threshold is "
+            f"{how} {threshold.rate:.1%}"
+        )
 
 
 def trained_on(history: Mapping[str, Any]) -> str:

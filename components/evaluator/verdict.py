@@ -136,6 +136,8 @@ class Verdict:
       baseline: the version that is the baseline; None without one.
       largest_difference: of the logarithm of a probability between the candidate and the baseline, over all test images
         and classes; None without a baseline, or if it has other classes or answers without a probability.
+      false_rejects: share of the test images that the candidate calls unlike its training images; None if it does not
+        answer that.
     """
 
     blessed: bool
@@ -148,6 +150,7 @@ class Verdict:
     per_class: dict[str, ClassFigures]
     baseline: int | None = None
     largest_difference: float | None = None
+    false_rejects: float | None = None
 
     def with_checks(self, checks: Iterable[Check]) -> Verdict:
         """The verdict with further checks; it is blessed if they passed, too."""

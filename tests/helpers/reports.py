@@ -181,6 +181,7 @@ class Script:
             config="drawn.yaml",
             data=self._data(),
             labels=None,
+            novelty=None,
             training=_history(),
             verdict=verdict,
             baseline=1 if self.with_baseline else None,
