@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from benchmarks.subsets import Files
 from config.classifier import ClassifierConfig
+from config.head import HeadConfig
 from modules import classifier, heads, trunk
 from modules.backbones import blocks, builders
 from modules.classifier import Classifier
@@ -28,6 +29,7 @@ from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.data.trunk_features import CACHED, Manifest
+from modules.serving import novelty_features
 from modules.training import logistic_phase, losses, phases
 from modules.training.tensorboard import NoLog
 from modules.training.training_state import TrainingState
@@ -47,7 +49,7 @@ class Answers:
     """What a classifier computes for some images.
 
     Attributes:
-      features: float32 [images, features], the pooled output of the backbone, which the novelty score gets.
+      features: float32 [images, features], those that the novelty is computed from.
       logits: float32 [images, classes].
     """
 
@@ -152,7 +154,7 @@ class Trunk:
             logistic_phase.fit(built.head, blocks.widths(backbone), tables, None, config, NoLog())
         else:
             self._fit_phases(built, config, tables)
-        return Trained(self, built, self._layers)
+        return Trained(self, built, self._layers, config.head)
 
     def _fit_phases(
         self, built: Classifier, config: ClassifierConfig, tables: tuple[FeatureTable, FeatureTable]
@@ -180,18 +182,20 @@ class Trunk:
 class Trained:
     """A trained classifier."""
 
-    def __init__(self, below: Trunk, built: Classifier, layers: int | float | str | None):
+    def __init__(self, below: Trunk, built: Classifier, layers: int | float | str | None, head: HeadConfig):
         """Puts the parts behind the trunk together.
 
         Args:
           below: what computes activations.
           built: the classifier.
           layers: by which the trunk was cut.
+          head: the section of a configuration.
         """
         _, tail = trunk.cut_backbone(built.backbone, layers)
         features = tail.output
-        pooled = keras.layers.GlobalAveragePooling2D()(features) if len(features.shape) == 4 else features
-        model = keras.Model(tail.input, [pooled, heads.logits(built.head, features)])
+        pooled = novelty_features.pooled(features, head)
+        last = novelty_features.width(built.backbone, head)
+        model = keras.Model(tail.input, [pooled[:, -last:], heads.logits(built.head, features)])
         self._run = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
         self._below = below
 

@@ -35,10 +35,10 @@ def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], toler
     novelty = np.array([answer["novelty"] for answer in answers if "novelty" in answer])
     for signature in ("serving_default", "serve_images"):
         yield from _differences(signature, served[signature], expected, classes, tolerance)
-        yield from _novelty_differences(signature, served[signature], novelty, tolerance)
+        yield from novelty_differences(signature, served[signature], novelty, tolerance)
     one_image = "serve_images with one image"
     yield from _differences(one_image, served["one_image"], expected[:1], classes, tolerance)
-    yield from _novelty_differences(one_image, served["one_image"], novelty[:1], tolerance)
+    yield from novelty_differences(one_image, served["one_image"], novelty[:1], tolerance)
     indices = [classes.index(answer["label"]) if answer["label"] in classes else -1 for answer in answers]
     if wrong := sum(index != true for index, true in zip(served["true_labels"]["label"], indices, strict=True)):
         yield f"true_labels: {wrong} of {len(indices)} images have the index of another class"
@@ -90,7 +90,7 @@ def _differences(
         yield f"{signature}: the scores are not the probabilities of the labels"
 
 
-def _novelty_differences(
+def novelty_differences(
     signature: str, served: Mapping[str, Any], expected: np.ndarray, tolerance: float
 ) -> Iterator[str]:
     """Compares the novelty and its threshold; nothing if the model in training has no such output."""
