@@ -9,6 +9,7 @@ import pydantic
 from config.augmentation import MIXING, AugmentationConfig
 from config.backbone import BackboneConfig
 from config.head import HeadConfig
+from config.novelty import NoveltyConfig
 from config.section import Section
 from config.training import HeadPhaseConfig, TrainingConfig
 from config.trunk_features import TrunkFeaturesConfig
@@ -22,6 +23,7 @@ class ClassifierConfig(Section):
     training: TrainingConfig = TrainingConfig()
     augmentation: AugmentationConfig = AugmentationConfig()
     trunk_features: TrunkFeaturesConfig = TrunkFeaturesConfig()
+    novelty: NoveltyConfig | None = NoveltyConfig()
 
     @property
     def needs_kept_features(self) -> bool:

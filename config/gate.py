@@ -25,7 +25,7 @@ ByClass = Annotated[
 class Judge(Section):
     """Which number is compared with a bound: the one measured on the test images (`value`), or a confidence bound of it
     at the gate's confidence. With `lower` the candidate must prove itself; with `upper` it is refused only if chance
-    cannot explain the shortfall.
+    cannot explain the shortfall. Of `false_rejects`, where less is better, it is the other way around.
     """
 
     accuracy: JudgedBy = "value"
@@ -35,6 +35,9 @@ class Judge(Section):
     regression: JudgedBy = "upper"
     """For `max_regression` and `max_recall_regression`, also of slices, and for the bounds of `stress`: the paired
     difference between candidate and baseline on the same images; `value`, `lower` or `upper` (default)."""
+    false_rejects: JudgedBy = "value"
+    """For `max_false_rejects`; `value` (default), `lower` or `upper`. Here `upper` means that the candidate must prove
+    itself, and `lower` that it is refused only if chance cannot explain the excess."""
 
 
 _FEATURES = (image_facts.LABEL, image_facts.FORMAT, *image_facts.BANDS, image_facts.CAMERA)
@@ -108,6 +111,9 @@ class GateConfig(Section):
     max_calibration_error: Share | None = None
     """Largest expected calibration error: how far the served scores may be from how often they are right; 0 to 1;
     default: no bound."""
+    max_false_rejects: Share | None = None
+    """Largest share of the test images for which the model may answer that they are unlike its training images
+    (`in_scope` is false); 0 to 1; default: no bound. A candidate without that output (`novelty: null`) is refused."""
     min_test_examples: int = Field(20, ge=1)
     """Fewest test images that a verdict may be based on; 1 or more; default 20. With 20
     images, one mistake lowers the accuracy by 5 percentage points."""

@@ -23,7 +23,15 @@ from modules.data import training_data, trunk_features
 from modules.data.input_pipeline import Batches
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
-from modules.serving import flip_averaging, heat_maps, reference_predictions, signatures, temperature, warm_up
+from modules.serving import (
+    flip_averaging,
+    heat_maps,
+    novelty,
+    reference_predictions,
+    signatures,
+    temperature,
+    warm_up,
+)
 from modules.training import augmentation, devices, history, logistic_phase, losses, phases, training_state
 from modules.training.tensorboard import TrainingLog, run_name
 from modules.training.training_state import TrainingState
@@ -220,7 +228,8 @@ class TrainingRun:
     def _served(self, trained: Classifier) -> tuple[keras.Model, heat_maps.HeatMaps | None, float]:
         """The classifier in float32, on one device, answering with probabilities that fit those of eval.
 
-        And what draws its heat maps, and the temperature: 1 if nothing divides the logits.
+        It answers with the novelty too, if the configuration has that section. And what draws its heat maps, and the
+        temperature: 1 if nothing divides the logits.
         """
         training, built = self.config.training, trained
         if training.precision != "float32" or training.replicas != 1:
@@ -233,7 +242,10 @@ class TrainingRun:
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
         served = flip_averaging.chosen(plain, training.flip_averaging, sample)
         explain = heat_maps.of(built, mirrored=served is not plain)
-        if training.calibration == "none":
-            return served, explain, 1.0
-        scaled, divisor = temperature.scaled(served, sample)
-        return scaled, explain, divisor
+        divisor = 1.0
+        if training.calibration == "auto":
+            served, divisor = temperature.scaled(served, sample)
+        if self.config.novelty:
+            source = novelty.Source(self.data, self.trunk_layers, batches)
+            served = novelty.added(served, trained, built, source, self.config, self.model_run)
+        return served, explain, divisor

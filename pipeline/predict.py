@@ -30,7 +30,7 @@ _LONGEST_NAME = 200  # bytes of a photo's name in that of its picture; file syst
 def predict(
     model_dir: str | Path, images: Sequence[str], terminal: TextIO, why_dir: str | Path | None = None
 ) -> ExitCode:
-    """Prints one JSON object per line: file, label, probability, and the probabilities of all classes.
+    """Prints one JSON object per line: file, answer, label, probability, and the probabilities of all classes.
 
     Args:
       model_dir: a version's folder, or a folder of numbered versions, of which the newest is used.
@@ -162,7 +162,8 @@ class Model:
         """Classifies one image file.
 
         Returns:
-          `file`, `label` (class name), `probability` of that class, `probabilities` by class name.
+          `file`; `answer`, the label or that it is none of the classes; `label` (class name), `probability` of that
+          class, `probabilities` by class name. If the model has these outputs, `novelty`, 0 to 1, and `in_scope`.
 
         Raises:
           BadInputError: if the file cannot be read or decoded.
@@ -175,12 +176,22 @@ class Model:
         except self._tf.errors.InvalidArgumentError as error:
             raise BadInputError(f"{image}: {_fault(encoded, op_message(error.message))}") from None
         probabilities = answer["probabilities"][0].numpy()
+        label, score = answer["label"][0].numpy().decode(), float(answer["score"][0])
+        novelty = {}
+        if "novelty" in answer:  # models of Regraft 0.4 and before have no such output
+            novelty = {"novelty": float(answer["novelty"][0]), "in_scope": bool(answer["in_scope"][0])}
         return {
             "file": image,
-            "label": answer["label"][0].numpy().decode(),
-            "probability": float(answer["score"][0]),
+            "answer": label if novelty.get("in_scope", True) else _none_of_these(label, score),
+            "label": label,
+            "probability": score,
+            **novelty,
             "probabilities": {name: float(value) for name, value in zip(self._classes, probabilities, strict=True)},
         }
+
+
+def _none_of_these(label: str, score: float) -> str:
+    return f"none of these (nearest: {label} {f'{score:.2f}'.removeprefix('0')})"
 
 
 def _fault(encoded: bytes, message: str) -> str:

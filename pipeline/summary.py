@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,6 +22,8 @@ from config.run import RunConfig
 from config.stages import EVALUATOR, SERVING_CHECK, TRAINER, TRANSFORM
 from modules.data import transform_graph, trunk_features
 from modules.files import atomic_write
+from modules.serving import novelty_threshold
+from modules.serving.novelty_threshold import Threshold
 from modules.training import history
 from modules.tuning import values
 from pipeline import (
@@ -45,6 +48,7 @@ class Summary(Remains):
 
     Attributes:
       labels: which labels may be wrong; None if the run has no stage LabelCheck.
+      novelty: from where on the model calls an image unlike its training images; None if it does not.
       bad_slices: where the candidate is clearly worse; None if nothing was searched.
     """
 
@@ -53,6 +57,7 @@ class Summary(Remains):
     verdict: verdicts.Verdict
     serving_check: dict[str, Any]
     labels: LabelSummary | None
+    novelty: Threshold | None
     bad_slices: Search | None = None
 
 
@@ -82,6 +87,7 @@ def collect(
         bad_slices=slice_findings.read(records[EVALUATOR].outputs["blessing"].uri),
         training=training,
         calibration=calibration.collect(records, training),
+        novelty=novelty_threshold.read(records[TRAINER].outputs["model_run"].uri),
         verdict=verdicts.load(records[EVALUATOR].outputs["blessing"].uri),
         baseline=run_metadata.baseline_version(records),
         serving_check=findings.read(records[SERVING_CHECK].outputs["infra_blessing"].uri),
@@ -106,9 +112,11 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "label_check": label_summary.as_json(summary.labels),
         "bad_slices": slice_summary.as_json(summary.bad_slices),
         "training": _training(summary.training),
+        "novelty": dataclasses.asdict(summary.novelty) if summary.novelty else None,
         "test": {
             "examples": verdict.examples,
             "accuracy": verdict.accuracy,
+            "false_rejects": verdict.false_rejects,
             "per_class": {
                 name: dataclasses.asdict(verdict.per_class.get(name, nothing)) for name in summary.data.classes
             },
@@ -162,14 +170,24 @@ def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
     verdict_table.show(summary.verdict, summary.baseline, terminal)
-    if summary.calibration:
-        print(summary.calibration, file=terminal)
-    for line in (*slice_summary.lines(summary.bad_slices), *label_summary.lines(summary.labels)):
+    calibrated = [str(summary.calibration)] if summary.calibration else []
+    more = (slice_summary.lines(summary.bad_slices), label_summary.lines(summary.labels))
+    for line in itertools.chain(_novelty_lines(summary), calibrated, *more):
         print(line, file=terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)
     print(report, file=terminal)
     print(outcome(summary), file=terminal)
+
+
+def _novelty_lines(summary: Summary) -> Iterator[str]:
+    rejected, threshold = summary.verdict.false_rejects, summary.novelty
+    if rejected is not None and threshold is not None:
+        how = "set for at most" if threshold.guaranteed else "estimated, from a small eval split, for"
+        yield (
+            f"none of these: {rejected:.1%} of {summary.verdict.examples} test images are rejected; the threshold is "
+            f"{how} {threshold.rate:.1%}"
+        )
 
 
 def trained_on(history: Mapping[str, Any]) -> str:

@@ -21,6 +21,9 @@ class Metric(enum.StrEnum):
     CALIBRATION_ERROR = "calibration_error"  # expected calibration error, 0 to 1
     VALID = "valid"  # share of images whose probabilities are all numbers from 0 to 1
     SPREAD = "spread"  # largest difference of a class's probability between two images; 0: the answer never changes
+    FALSE_REJECTS = "false_rejects"  # share of images that the model calls unlike its training images, 0 to 1
+    FALSE_REJECTS_LOWER = "false_rejects_lower"  # Wilson's lower confidence bound of that share
+    FALSE_REJECTS_UPPER = "false_rejects_upper"  # its upper bound
     RAREST_CLASS_EXAMPLES = "rarest_class_examples"  # images of the class with the fewest, of all that the model knows
 
     # Comparisons of the candidate with the baseline on the same images, see metrics.COMPARISONS.
@@ -44,7 +47,7 @@ class Metric(enum.StrEnum):
 
     def unjudged(self) -> tuple[Metric, JudgedBy]:
         """The inverse of `judged_by`."""
-        for metric in (Metric.ACCURACY, Metric.ACCURACY_CHANGE):
+        for metric in (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.FALSE_REJECTS):
             for judged in _BOUNDS:
                 if self == metric.judged_by(judged):
                     return metric, judged

@@ -23,6 +23,8 @@ from components.evaluator.confidence import change_bounds, change_probability, s
 from components.evaluator.figures import CALIBRATION_BINS
 from components.evaluator.metric_names import Metric
 from components.evaluator.predictions import FLOAT32_ERROR
+from modules.serving import signatures
+from modules.serving.novelty_threshold import THRESHOLD
 
 _SMALLEST_PROBABILITY = 1e-30  # below, the rounding of float32 is coarse
 
@@ -39,14 +41,17 @@ class Tally:
     in_bin: np.ndarray
     correct_in_bin: np.ndarray
     confidence_in_bin: np.ndarray
+    with_novelty: int
+    rejected: int
 
     @classmethod
-    def of(cls, label: int, probabilities: np.ndarray) -> Tally:
+    def of(cls, label: int, probabilities: np.ndarray, novelty: float | None = None) -> Tally:
         """The tally of one image.
 
         Args:
           label: index of the true class; -1 if the model does not know it.
           probabilities: [classes].
+          novelty: how unlike the training images the model calls it, in [0, 1]; None if it does not answer that.
         """
         # NaN is neither at least 0 nor at most 1.
         valid = bool(((probabilities >= -FLOAT32_ERROR) & (probabilities <= 1 + FLOAT32_ERROR)).all())
@@ -58,8 +63,10 @@ class Tally:
         if label >= 0:
             images_of_class[label] = 1
         numbers = probabilities if valid else np.zeros_like(probabilities)
+        of_bins = (in_bin, correct * in_bin, confidence * in_bin)
+        rejected = novelty is not None and not novelty <= THRESHOLD  # a NaN is rejected
         return cls(
-            correct, int(valid), images_of_class, numbers, numbers, in_bin, correct * in_bin, confidence * in_bin
+            correct, int(valid), images_of_class, numbers, numbers, *of_bins, int(novelty is not None), int(rejected)
         )
 
     def __add__(self, other: Tally) -> Tally:
@@ -127,13 +134,20 @@ def _log_difference(one: np.ndarray, other: np.ndarray) -> float:
     return math.inf if math.isnan(difference) else difference
 
 
-MEASURES: dict[Metric, Callable[[Tally, float], float]] = {
+MEASURES: dict[Metric, Callable[[Tally, float], float | None]] = {
     Metric.ACCURACY_LOWER: lambda tally, confidence: share_bounds(tally.correct, tally.images, confidence)[0],
     Metric.ACCURACY_UPPER: lambda tally, confidence: share_bounds(tally.correct, tally.images, confidence)[1],
     Metric.CALIBRATION_ERROR: lambda tally, _: tally.calibration_error,
     Metric.VALID: lambda tally, _: tally.valid / tally.images,
     Metric.SPREAD: lambda tally, _: float((tally.highest - tally.lowest).max()),
     Metric.RAREST_CLASS_EXAMPLES: lambda tally, _: float(tally.images_of_class.min()),
+    Metric.FALSE_REJECTS: lambda tally, _: _if_measured(tally, lambda: tally.rejected / tally.images),
+    Metric.FALSE_REJECTS_LOWER: lambda tally, confidence: _if_measured(
+        tally, lambda: share_bounds(tally.rejected, tally.images, confidence)[0]
+    ),
+    Metric.FALSE_REJECTS_UPPER: lambda tally, confidence: _if_measured(
+        tally, lambda: share_bounds(tally.rejected, tally.images, confidence)[1]
+    ),
 }
 
 COMPARISONS: dict[Metric, Callable[[PairedTally, float], float]] = {
@@ -144,6 +158,11 @@ COMPARISONS: dict[Metric, Callable[[PairedTally, float], float]] = {
     Metric.LARGEST_DIFFERENCE: lambda tally, _: tally.difference,
     Metric.DISAGREEMENT: lambda tally, _: (tally.gained + tally.lost) / tally.images,
 }
+
+
+def _if_measured(tally: Tally, measure: Callable[[], float]) -> float | None:
+    """None if the model did not answer with the novelty of every image: then no threshold on the metric is met."""
+    return measure() if tally.with_novelty == tally.images else None
 
 
 def _change_bounds(tally: PairedTally, confidence: float) -> tuple[float, float]:
@@ -195,7 +214,11 @@ def _measured(
 ) -> metric_types.MetricComputations:
     tally = metric_types.MetricKey(name="_tally", model_name=model_name)
     key = metric_types.MetricKey(name=name, model_name=model_name)
-    combiner = _Sum(tally, lambda inputs: Tally.of(*_answer(inputs, eval_config, model_name)))
+
+    def counted(inputs: metric_types.StandardMetricInputs) -> Tally:
+        return Tally.of(*_answer(inputs, eval_config, model_name), _novelty(inputs, model_name))
+
+    combiner = _Sum(tally, counted)
     return _derived(tally, combiner, key, lambda counts: MEASURES[Metric(name)](counts, confidence))
 
 
@@ -225,12 +248,23 @@ def _answer(
     return int(np.ravel(label)[0]), np.ravel(probabilities)
 
 
+def _novelty(inputs: metric_types.StandardMetricInputs, model_name: str) -> float | None:
+    """The model's output `novelty`; None if it has none, as models of Regraft 0.4 and before."""
+    answers = inputs.prediction
+    answers = answers.get(model_name, answers)  # by model, if there are several
+    return float(np.ravel(answers[signatures.NOVELTY])[0]) if signatures.NOVELTY in answers else None
+
+
 def _derived(
-    tally: metric_types.MetricKey, combiner: _Sum, key: metric_types.MetricKey, measure: Callable[[Any], float]
+    tally: metric_types.MetricKey, combiner: _Sum, key: metric_types.MetricKey, measure: Callable[[Any], float | None]
 ) -> metric_types.MetricComputations:
+    def result(metrics: dict[metric_types.MetricKey, Any]) -> dict[metric_types.MetricKey, float]:
+        value = measure(metrics[tally])
+        return {} if value is None else {key: value}
+
     return [
         metric_types.MetricComputation(keys=[tally], preprocessors=None, combiner=combiner),
-        metric_types.DerivedMetricComputation(keys=[key], result=lambda metrics: {key: measure(metrics[tally])}),
+        metric_types.DerivedMetricComputation(keys=[key], result=result),
     ]
 
 

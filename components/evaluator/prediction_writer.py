@@ -76,18 +76,27 @@ def _table(extracts: dict[str, Any], schema: pa.Schema, candidate: str, baseline
     """One batch as rows."""
     values, answers = extracts[tfma.FEATURES_KEY], extracts[tfma.PREDICTIONS_KEY]
     keys = _texts(values[features.KEY])
+    of_candidate = answers if baseline is None else answers[candidate]
     rows = {
         predictions.KEY: keys,
         predictions.PATH: np.ravel(values[features.PATH]).tolist(),
         predictions.LABEL: _texts(values[features.LABEL]),
-        predictions.CANDIDATE: _probabilities(answers if baseline is None else answers[candidate]),
+        predictions.CANDIDATE: _probabilities(of_candidate),
         predictions.BASELINE: [None] * len(keys) if baseline is None else _probabilities(answers[baseline]),
+        predictions.NOVELTY: _novelty(of_candidate, len(keys)),
     }
     return pa.table(rows, schema)
 
 
 def _texts(values: np.ndarray) -> list[str]:
     return [value.decode("utf-8") for value in np.ravel(values).tolist()]
+
+
+def _novelty(answers: dict[str, np.ndarray], images: int) -> list[float | None] | np.ndarray:
+    """Of each image; None if the model has no such output."""
+    if signatures.NOVELTY not in answers:
+        return [None] * images
+    return np.ravel(np.asarray(answers[signatures.NOVELTY], np.float32))
 
 
 def _probabilities(answers: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -7,9 +7,10 @@
 | `label`     | string                | the class name that the data gives the image                                 |
 | `candidate` | list of float32       | the candidate's probabilities, by index of its classes                       |
 | `baseline`  | list of float32, null | those of the model in production, by index of its classes; null without one  |
+| `novelty`   | float32, null         | how unlike its training images the candidate calls it, 0 to 1; null without  |
 
-The metadata of the schema has the class names of both models as JSON. The rows have no order. Every image is in one
-row of one file.
+Files of Regraft 0.4 and before have no column `novelty`. The metadata of the schema has the class names of both models
+as JSON. The rows have no order. Every image is in one row of one file.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 PREFIX, SUFFIX = "predictions", ".parquet"
 FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
 KEY, PATH, LABEL, CANDIDATE, BASELINE = "key", "path", "label", "candidate", "baseline"
+NOVELTY = "novelty"
 _CLASSES, _BASELINE_CLASSES = b"classes", b"baseline_classes"
 
 
@@ -43,6 +45,7 @@ class Predictions:
       labels: class name of each image.
       candidate: float32 [images, classes], as the candidate answers: in [0, 1], but not a number if it is broken.
       baseline: float32 [images, baseline classes], those of the model in production; None without one.
+      novelty: float32 [images], the candidate's output of this name; None if it has none.
     """
 
     classes: Sequence[str]
@@ -52,6 +55,7 @@ class Predictions:
     labels: Sequence[str]
     candidate: np.ndarray
     baseline: np.ndarray | None
+    novelty: np.ndarray | None = None
 
 
 def schema(classes: Sequence[str], baseline_classes: Sequence[str] | None) -> pa.Schema:
@@ -69,6 +73,7 @@ def schema(classes: Sequence[str], baseline_classes: Sequence[str] | None) -> pa
             LABEL: pa.string(),
             CANDIDATE: probabilities,
             BASELINE: probabilities,
+            NOVELTY: pa.float32(),
         },
         metadata,
     )
@@ -101,7 +106,14 @@ def read(evaluation_uri: str) -> Predictions:
         baseline=_matrix(table[BASELINE], json.loads(metadata[_BASELINE_CLASSES]))
         if _BASELINE_CLASSES in metadata
         else None,
+        novelty=_novelty(table),
     )
+
+
+def _novelty(table: pa.Table) -> np.ndarray | None:
+    if NOVELTY not in table.column_names or table[NOVELTY].null_count:
+        return None
+    return table[NOVELTY].to_numpy()
 
 
 def _names(folder: str) -> list[str]:

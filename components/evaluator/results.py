@@ -40,6 +40,7 @@ def read(evaluation: str, classes: Sequence[str], confidence: float) -> Verdict:
         confidence=confidence,
         checks=list(_checks(config, metrics, _failed(result))),
         largest_difference=_finite(overall.number(Metric.LARGEST_DIFFERENCE, is_diff=True)),
+        false_rejects=overall.number(Metric.FALSE_REJECTS),
         per_class=_per_class(overall.values.get((overall.model, Metric.CONFUSION, False)), classes),
     )
 

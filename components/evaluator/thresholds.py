@@ -100,6 +100,8 @@ def _checks(gate: GateConfig) -> Iterator[_Check]:
     yield change, _OVERALL, _change_at_least(-gate.max_regression)
     if gate.max_calibration_error is not None:
         yield Metric.CALIBRATION_ERROR, _OVERALL, _at_most(gate.max_calibration_error)
+    if gate.max_false_rejects is not None:
+        yield Metric.FALSE_REJECTS.judged_by(gate.judge.false_rejects), _OVERALL, _at_most(gate.max_false_rejects)
     for name, bound in _by_class(gate.min_recall):
         yield recall, _slicing(image_facts.LABEL, name), _at_least(bound)
     for name, bound in _by_class(gate.max_recall_regression):

@@ -178,6 +178,8 @@ class Verdict:
         and classes; None without a baseline, or if it has other classes or answers without a probability.
       stress: what the stress test measured; None without one.
       probe: a linear probe on the same images; None without LabelCheck.
+      false_rejects: share of the test images that the candidate calls unlike its training images; None if it does not
+        answer that.
     """
 
     blessed: bool
@@ -192,6 +194,7 @@ class Verdict:
     largest_difference: float | None = None
     stress: StressFigures | None = None
     probe: ProbeFigures | None = None
+    false_rejects: float | None = None
 
     def with_checks(self, checks: Iterable[Check]) -> Verdict:
         """The verdict with further checks; it is blessed if they passed, too."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modules.serving import WARM_UP_FILE
+from modules.serving.novelty_threshold import THRESHOLD as _NOVELTY_THRESHOLD
 
 
 def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], tolerance: float) -> Iterator[str]:
@@ -31,9 +32,13 @@ def disagreements(reference: Mapping[str, Any], served: Mapping[str, Any], toler
             yield f"class_names: {', '.join(names)}; the model was trained on {', '.join(classes)}"
             break
     expected = np.array([answer["probabilities"] for answer in answers])
+    novelty = np.array([answer["novelty"] for answer in answers if "novelty" in answer])
     for signature in ("serving_default", "serve_images"):
         yield from _differences(signature, served[signature], expected, classes, tolerance)
-    yield from _differences("serve_images with one image", served["one_image"], expected[:1], classes, tolerance)
+        yield from novelty_differences(signature, served[signature], novelty, tolerance)
+    one_image = "serve_images with one image"
+    yield from _differences(one_image, served["one_image"], expected[:1], classes, tolerance)
+    yield from novelty_differences(one_image, served["one_image"], novelty[:1], tolerance)
     indices = [classes.index(answer["label"]) if answer["label"] in classes else -1 for answer in answers]
     if wrong := sum(index != true for index, true in zip(served["true_labels"]["label"], indices, strict=True)):
         yield f"true_labels: {wrong} of {len(indices)} images have the index of another class"
@@ -83,6 +88,26 @@ def _differences(
         yield f"{signature}: {wrong} of {len(best)} labels are not the most probable class"
     if not np.allclose(served["score"], probabilities.max(axis=1), rtol=0, atol=1e-6):
         yield f"{signature}: the scores are not the probabilities of the labels"
+
+
+def novelty_differences(
+    signature: str, served: Mapping[str, Any], expected: np.ndarray, tolerance: float
+) -> Iterator[str]:
+    """Compares the novelty and its threshold; nothing if the model in training has no such output."""
+    if not len(expected):
+        return
+    if missing := {"novelty", "in_scope"} - served.keys():
+        yield f"{signature}: the output {' and '.join(sorted(missing))} is missing, which the model in training has"
+        return
+    novelty, in_scope = np.array(served["novelty"], float), np.array(served["in_scope"])
+    differences = np.abs(novelty - expected)
+    if wrong := int(np.sum(~(differences <= tolerance))):  # NaN counts as wrong
+        yield (
+            f"{signature}: {wrong} of {len(differences)} images have another novelty than in training; it differs by "
+            f"up to {np.max(differences):.3g}, and serving_check.tolerance is {tolerance:g}"
+        )
+    if wrong := int(np.sum(in_scope != (novelty <= _NOVELTY_THRESHOLD))):
+        yield f"{signature}: {wrong} of {len(novelty)} values of in_scope do not follow from the novelty"
 
 
 def missed_bounds(measured: Mapping[str, float], bounds: Mapping[str, float]) -> Iterator[str]:

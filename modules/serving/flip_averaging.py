@@ -41,7 +41,8 @@ def chosen(classifier: keras.Model, setting: bool | str, evaluation: tf.data.Dat
 
 def _averaged(classifier: keras.Model) -> keras.Model:
     images = classifier.input
-    mean = (classifier(images) + classifier(keras.ops.flip(images, axis=2))) / 2
+    # The image itself goes through the layers of `classifier`, so that its features are a tensor of the new model too.
+    mean = (classifier.output + classifier(keras.ops.flip(images, axis=2))) / 2
     return keras.Model(images, mean, name=classifier.name)
 
 

@@ -1,7 +1,8 @@
 """Predictions of the model in Trainer's memory for a few eval images. The served model is compared with them.
 
 `reference_predictions.json` has `classes`, by index, and `answers`, a list of objects with `example`: the serialized
-raw tf.Example, `image`: its encoded image (both base64), `label`: its class name, `probabilities`: by index.
+raw tf.Example, `image`: its encoded image (both base64), `label`: its class name, `probabilities`: by index, and
+`novelty` if the model answers with it.
 """
 
 from __future__ import annotations
@@ -30,14 +31,16 @@ def write(folder: str | Path, served: keras.Model, evaluation: Split, classes: S
 
     Args:
       folder: where the file goes.
-      served: preprocessed images to probabilities, as it is about to be exported.
+      served: preprocessed images to probabilities, or to these and the novelty, as it is about to be exported.
       evaluation: the eval split.
       classes: class names by index.
     """
     serialized, images = evaluation.raw(COUNT)
-    probabilities = keras.ops.convert_to_numpy(served(images, training=False))
+    probabilities, *novelty = (
+        keras.ops.convert_to_numpy(output) for output in tf.nest.flatten(served(images, training=False))
+    )
     answers = []
-    for record, row in zip(serialized, probabilities, strict=True):
+    for number, (record, row) in enumerate(zip(serialized, probabilities, strict=True)):
         feature = tf.train.Example.FromString(record).features.feature
         answers.append(
             {
@@ -45,6 +48,7 @@ def write(folder: str | Path, served: keras.Model, evaluation: Split, classes: S
                 "image": base64.b64encode(feature[features.ENCODED].bytes_list.value[0]).decode(),
                 "label": feature[features.LABEL].bytes_list.value[0].decode("utf-8"),
                 "probabilities": row.tolist(),
+                **({"novelty": float(novelty[0][number])} if novelty else {}),
             }
         )
     content = json.dumps({"classes": list(classes), "answers": answers}, ensure_ascii=False)

@@ -11,6 +11,9 @@
 Answers: `probabilities` float32 [batch, classes], `label` string [batch], `score` float32 [batch], the probability of
 `label`. `true_labels` is for the Evaluator: it looks labels up without decoding the images a second time.
 
+A model that was trained with the section `novelty` answers besides with `novelty`, float32 [batch] in [0, 1], see
+novelty.py, and `in_scope`, bool [batch]: whether `novelty` is at most novelty_threshold.THRESHOLD.
+
 `explain` gives besides `heat_maps`, float32 [batch, rows, columns] in [0, 1], the places that speak for `label`, see
 heat_maps.py; and `pixels`, uint8 [batch, height, width, 3], RGB, what they are the places of: the image as the model
 sees it. A model without a feature map has no `explain`.
@@ -30,6 +33,7 @@ import tensorflow_transform as tft
 
 from modules.data import features
 from modules.serving import EXPLAIN, class_names
+from modules.serving.novelty_threshold import THRESHOLD
 
 if TYPE_CHECKING:
     from modules.serving.heat_maps import HeatMaps
@@ -44,6 +48,8 @@ EXAMPLES, IMAGES, UNUSED = "examples", "images", "unused"
 PROBABILITIES = "probabilities"
 LABEL = "label"
 SCORE = "score"
+NOVELTY = "novelty"
+IN_SCOPE = "in_scope"
 HEAT_MAPS = "heat_maps"
 PIXELS = "pixels"
 
@@ -58,7 +64,8 @@ def export(
     """Writes a SavedModel with the signatures above.
 
     Args:
-      classifier: preprocessed images, float32 [batch, image_size, image_size, 3], to probabilities [batch, classes].
+      classifier: preprocessed images, float32 [batch, image_size, image_size, 3], to probabilities [batch, classes];
+        or to these and the novelty, float32 [batch], as novelty.attached makes it.
       transform_output: the graph that the classifier was trained behind.
       classes: class names by index.
       directory: of the SavedModel; it is made if it is missing.
@@ -90,8 +97,11 @@ class _ServedModel(tf.Module):
             layer for layer in classifier._flatten_layers() if isinstance(layer, keras.layers.TFSMLayer)
         ]
         pixels = tf.TensorSpec([None, *classifier.input.shape[1:]], tf.float32)
+        names = (PROBABILITIES, NOVELTY)[: len(classifier.outputs)]
         self._classify = tf.function(
-            lambda image: classifier(image, training=False), input_signature=[pixels], autograph=False
+            lambda image: dict(zip(names, tf.nest.flatten(classifier(image, training=False)), strict=True)),
+            input_signature=[pixels],
+            autograph=False,
         )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, EXAMPLES)], autograph=False)
@@ -123,7 +133,7 @@ class _ServedModel(tf.Module):
         def explain(images: tf.Tensor) -> dict[str, tf.Tensor]:
             transformed = self._transformed(images)
             image, pixels = (transformed[name] for name in (features.TRANSFORMED_IMAGE, features.TRANSFORMED_PIXELS))
-            probabilities = self._classify(image)
+            probabilities = self._classify(image)[PROBABILITIES]
             return {
                 HEAT_MAPS: heat_maps(image, tf.argmax(probabilities, axis=-1)),
                 PIXELS: tf.saturate_cast(tf.round(pixels), tf.uint8),
@@ -133,8 +143,10 @@ class _ServedModel(tf.Module):
         return explain
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = self._classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
-        return {PROBABILITIES: probabilities, **self._best(probabilities)}
+        answers: dict[str, tf.Tensor] = self._classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
+        if NOVELTY in answers:
+            answers[IN_SCOPE] = answers[NOVELTY] <= THRESHOLD  # a NaN is not in scope
+        return {**answers, **self._best(answers[PROBABILITIES])}
 
     def _transformed(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         transformed: dict[str, tf.Tensor] = self._transform({features.ENCODED: encoded[:, tf.newaxis]})

@@ -230,9 +230,9 @@ def test_a_section_never_changes():
 
 
 def test_fields_come_in_the_order_for_a_person():
-    assert list(RunConfig.ordered_fields())[:10] == [
-        *("name", "quality", "data", "backbone", "head", "training", "augmentation", "trunk_features", "label_check"),
-        "tuner",
+    assert list(RunConfig.ordered_fields())[:11] == [
+        *("name", "quality", "data", "backbone", "head", "training", "augmentation", "trunk_features", "novelty"),
+        *("label_check", "tuner"),
     ]
     assert set(RunConfig.ordered_fields()) == set(RunConfig.model_fields)
     shared = [name for name in HeadPhaseConfig.ordered_fields() if name != "learning_rate"]

@@ -182,6 +182,7 @@ class Script:
             config="drawn.yaml",
             data=self._data(),
             labels=None,
+            novelty=None,
             training=_history(),
             calibration=calibration.collect(self._records(), _history()),
             verdict=verdict,

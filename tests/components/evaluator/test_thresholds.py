@@ -47,7 +47,13 @@ def test_without_parameters_the_configuration_is_used():
 
 @pytest.mark.parametrize("bound", [0.0, 0.5, 0.95, 1.0])
 def test_bounds_survive_the_way_through_tfmas_thresholds(bound):
-    gate = GateConfig(min_accuracy=bound, max_regression=bound, max_calibration_error=bound, min_test_examples=30)
+    gate = GateConfig(
+        min_accuracy=bound,
+        max_regression=bound,
+        max_calibration_error=bound,
+        max_false_rejects=bound,
+        min_test_examples=30,
+    )
     config = tfma.utils.update_eval_config_with_defaults(thresholds.eval_config(gate), has_baseline=True)
     by_metric = metric_specs.metric_thresholds_from_metrics_specs(config.metrics_specs, eval_config=config)
     bounds = {key.name: thresholds.bound_of(threshold) for key, ((_, threshold),) in by_metric.items()}
@@ -59,6 +65,7 @@ def test_bounds_survive_the_way_through_tfmas_thresholds(bound):
         Metric.ACCURACY: ("at least", bound),
         Metric.ACCURACY_CHANGE_UPPER: ("at least", -bound),
         Metric.CALIBRATION_ERROR: ("at most", bound),
+        Metric.FALSE_REJECTS: ("at most", bound),
     }
 
 
@@ -71,7 +78,7 @@ def test_every_metric_has_one_name_and_one_source():
 
 
 def test_a_metric_and_what_is_judged_of_it_are_told_by_its_name():
-    for metric in (Metric.ACCURACY, Metric.ACCURACY_CHANGE):
+    for metric in (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.FALSE_REJECTS):
         for judged in ("value", "lower", "upper"):
             assert metric.judged_by(judged).unjudged() == (metric, judged)
     assert Metric("accuracy_change_lower") is Metric.ACCURACY_CHANGE.judged_by("lower")

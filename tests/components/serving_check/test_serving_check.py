@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from gatekeeping import CLASSES, Scripted, photos
@@ -27,7 +28,7 @@ SOUND = {photo.encoded: [0.2, 0.3, 0.5] if photo.number % 2 else [0.7, 0.2, 0.1]
 def check(tmp_path):
     """Runs the executor; returns the findings and whether the model was blessed."""
 
-    def run(model: Scripted, spoil=lambda folder: None, **config) -> tuple[dict, bool]:
+    def run(model: Scripted, spoil=lambda folder: None, novelty=None, **config) -> tuple[dict, bool]:
         artifacts = {
             "model": standard_artifacts.Model(),
             "model_run": standard_artifacts.ModelRun(),
@@ -43,6 +44,7 @@ def check(tmp_path):
                 "image": base64.b64encode(photo.encoded).decode(),
                 "label": photo.label,
                 "probabilities": SOUND[photo.encoded],
+                **({} if novelty is None else {"novelty": novelty}),
             }
             for photo in PHOTOS
         ]
@@ -272,3 +274,29 @@ def test_a_serving_process_that_somebody_ended_is_no_refusal(monkeypatch, tmp_pa
     monkeypatch.setattr(executor.subprocess, "run", lambda *_, **__: ended)
     with pytest.raises(executor.ServingProcessEndedError, match=number.name):
         executor._check("model", tmp_path / "reference.json", ServingCheckConfig())
+
+
+NOVELTY = {"novelty": [0.4] * 9, "in_scope": [True] * 9}
+
+
+@pytest.mark.parametrize(
+    ("served", "refusals"),
+    [
+        (NOVELTY, []),
+        ({"novelty": [0.4] * 8 + [0.45], "in_scope": [True] * 9}, ["1 of 9 images have another novelty than in train"]),
+        ({"novelty": [float("nan")] * 9, "in_scope": [False] * 9}, ["9 of 9 images have another novelty"]),
+        ({**NOVELTY, "in_scope": [True] * 8 + [False]}, ["1 of 9 values of in_scope do not follow from the novelty"]),
+        ({"novelty": [0.4] * 9}, ["the output in_scope is missing, which the model in training has"]),
+    ],
+)
+def test_the_novelty_is_that_of_the_model_in_training(served, refusals):
+    found = list(comparison.novelty_differences("serve_images", served, np.full(9, 0.4), 1e-3))
+    assert len(found) == len(refusals)
+    assert all(text.startswith(f"serve_images: {start}") for text, start in zip(found, refusals, strict=True))
+    assert list(comparison.novelty_differences("serve_images", {}, np.empty(0), 1e-3)) == [], "an earlier release"
+
+
+def test_a_candidate_without_the_novelty_that_it_had_in_training_is_refused(check):
+    result, blessed = check(Scripted(SOUND), novelty=0.4)
+    assert not blessed and len(result["refusals"]) == 3
+    assert all("the output in_scope and novelty is missing" in refusal for refusal in result["refusals"])

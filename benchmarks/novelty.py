@@ -1,0 +1,177 @@
+"""How well scores tell images of the trained classes from images of none of them.
+
+    python -m benchmarks.novelty far                                   # noise, text, photos of the other data set
+    python -m benchmarks.novelty near --held-out cat truck --seeds 2   # a class of CIFAR-10 that training lacks
+    python -m benchmarks.novelty near --kind fast                      # a logistic head on the frozen backbone
+
+For each training and each kind of unknown images, a row has the area under the ROC curve of each score, and the shares
+of known test images and of unknown ones that the chosen score rejects with the threshold set on eval.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.special
+import scipy.stats
+
+from benchmarks import novelty_models, subsets
+from benchmarks.novelty_models import Answers, Trained, Trunk, show
+from benchmarks.subsets import Draw, Split
+from config.data import EVAL, TEST, TRAIN
+from config.novelty import NoveltyConfig
+from modules.serving import novelty, novelty_distance
+from modules.serving.novelty_features import Features
+
+_LIGHTS, _CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
+_TEST_IMAGES = 1000  # of CIFAR-10
+_DRAWN = 200  # images of noise, and of text
+_OTHER_PHOTOS = 600
+_LARGEST_SUBSET = 950  # training images for neighbours: 1,280 features each, 5 MB in float32
+Score = Callable[[Answers], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: what is known of it, and its unknown images.
+
+    Attributes:
+      name: of the training.
+      train, evaluation, test: features with their labels, and logits, of the known images.
+      unknown: kind of unknown images to their answers.
+    """
+
+    name: str
+    train: tuple[Answers, np.ndarray]
+    evaluation: tuple[Answers, np.ndarray]
+    test: tuple[Answers, np.ndarray]
+    unknown: Mapping[str, Answers]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("case", choices=["far", "near"])
+    parser.add_argument("--kind", choices=list(novelty_models.CONFIGS), default=novelty_models.FINE_TUNED)
+    parser.add_argument("--held-out", nargs="+", help="classes that are left out, one by one; default: each")
+    parser.add_argument("--seeds", type=int, default=1, help="draws of training images; default 1")
+    parser.add_argument("--per-class", type=int, default=100, help="images of CIFAR-10 in train and eval; default 100")
+    options = parser.parse_args()
+    names, rows = list[str](), list[list[float]]()
+    for trial in _trials(options):
+        scores = dict(_scores(trial))
+        if not names:
+            names = list(scores)
+            show(f"| training | unknown | {' | '.join(names)} | known rejected | unknown rejected |")
+            show("|" + "---|" * (len(names) + 4))
+        rejects = _rejects(trial)
+        for unknown, answers in trial.unknown.items():
+            areas = [area(score(trial.test[0]), score(answers)) for score in scores.values()]
+            rows.append([*areas, float(rejects(trial.test[0]).mean()), float(rejects(answers).mean())])
+            show(_row(trial.name, unknown, rows[-1]))
+    show(_row("mean", "", np.mean(rows, axis=0).tolist()))
+
+
+def _row(name: str, unknown: str, values: list[float]) -> str:
+    cells = [*(f"{value:.3f}" for value in values[:-2]), *(f"{value:.1%}" for value in values[-2:])]
+    return f"| {name} | {unknown} | {' | '.join(cells)} |"
+
+
+def area(known: np.ndarray, unknown: np.ndarray) -> float:
+    """The probability that an unknown image has a higher score than a known one; ties count half."""
+    ranks = scipy.stats.rankdata(np.concatenate([known, unknown]))[len(known) :]
+    return float((ranks.sum() - len(unknown) * (len(unknown) + 1) / 2) / (len(known) * len(unknown)))
+
+
+def _trials(options: argparse.Namespace) -> Iterator[Trial]:
+    below = Trunk(options.kind)
+    for seed in range(options.seeds):
+        drawn = subsets.draw(_CIFAR10, Draw(seed, options.per_class, test_images=_TEST_IMAGES))
+        if options.case == "near":
+            for held_out in options.held_out or list(drawn[TEST]):
+                known = {
+                    split: {name: files for name, files in classes.items() if name != held_out}
+                    for split, classes in drawn.items()
+                }
+                unknown = {held_out: novelty_models.read(drawn[TEST][held_out])}
+                yield _trial(below, f"all but {held_out}, {seed}", known, unknown, seed)
+            continue
+        lights = subsets.draw(_LIGHTS, Draw(seed))
+        pictures = {"noise": novelty_models.noise(_DRAWN), "text": novelty_models.text(_DRAWN)}
+        yield _trial(below, f"traffic lights, {seed}", lights, {"CIFAR-10": _some(drawn[TEST]), **pictures}, seed)
+        yield _trial(below, f"CIFAR-10, {seed}", drawn, {"traffic lights": _some(lights[TRAIN]), **pictures}, seed)
+
+
+def _some(split: Split) -> list[bytes]:
+    files = [file for files in split.values() for file in files]
+    return novelty_models.read(
+        [files[index] for index in np.random.default_rng(0).permutation(len(files))[:_OTHER_PHOTOS]]
+    )
+
+
+def _trial(below: Trunk, name: str, known: Mapping[str, Split], unknown: Mapping[str, list[bytes]], seed: int) -> Trial:
+    images = {
+        split: {name: novelty_models.read(files) for name, files in classes.items()} for split, classes in known.items()
+    }
+    trained = below.trained(images[TRAIN], images[EVAL], seed)
+    train, evaluation, test = (_answers(trained, images[split]) for split in (TRAIN, EVAL, TEST))
+    return Trial(name, train, evaluation, test, {name: trained.answers(ones) for name, ones in unknown.items()})
+
+
+def _answers(trained: Trained, images: Mapping[str, list[bytes]]) -> tuple[Answers, np.ndarray]:
+    labels = np.concatenate([np.full(len(ones), index) for index, ones in enumerate(images.values())])
+    return trained.answers([image for ones in images.values() for image in ones]), labels
+
+
+def _scores(trial: Trial) -> Iterator[tuple[str, Score]]:
+    """Name and score; more is more unlike."""
+    answers, labels = trial.train
+    yield "maximum probability", lambda a: -scipy.special.softmax(a.logits, axis=1).max(axis=1)
+    yield "energy", lambda a: -scipy.special.logsumexp(a.logits, axis=1)
+    units = novelty_distance.unit(answers.features)
+    subset = units[np.random.default_rng(0).permutation(len(units))[:_LARGEST_SUBSET]]
+    for count in (1, 10):
+        yield f"neighbour {count}", lambda a, count=count: _neighbour(a.features, subset, count)
+    chosen = novelty_distance.fit(answers.features, labels, 0)
+    alone = novelty_distance.fit(answers.features, np.zeros_like(labels), 0)
+    yield "relative Mahalanobis", lambda a: chosen.of(a.features) ** 2 - alone.of(a.features) ** 2
+    yield "Mahalanobis, raw features", _raw_mahalanobis(answers.features, labels)
+    yield "**Mahalanobis**", lambda a: chosen.of(a.features)
+
+
+def _neighbour(features: np.ndarray, subset: np.ndarray, count: int) -> np.ndarray:
+    """The distance to the neighbour of this rank, of unit features, from 1."""
+    similarities = np.sort(novelty_distance.unit(features) @ subset.T, axis=1)
+    return -similarities[:, -count]
+
+
+def _raw_mahalanobis(features: np.ndarray, labels: np.ndarray) -> Score:
+    """The same as modules/serving/novelty_distance.py, without the division by the length."""
+    means = np.stack([features[labels == label].mean(axis=0) for label in np.unique(labels)])
+    within = features - means[labels]
+    covariance = np.cov(within.T, bias=True)
+    covariance = 0.5 * (covariance + np.trace(covariance) / len(covariance) * np.eye(len(covariance)))
+    whitening = np.linalg.inv(np.linalg.cholesky(covariance)).T
+    centres = means @ whitening
+
+    def score(answers: Answers) -> np.ndarray:
+        whitened = answers.features @ whitening
+        return np.min([((whitened - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
+
+    return score
+
+
+def _rejects(trial: Trial) -> Callable[[Answers], np.ndarray]:
+    """Whether the served model would reject images, with the default rate."""
+    (train, train_labels), (evaluation, labels) = trial.train, trial.evaluation
+    rate = NoveltyConfig().max_false_rejects
+    known = Features(train.features, train_labels), Features(evaluation.features, labels)
+    distance, threshold = novelty.fit(*known, rate, 0)
+    return lambda answers: distance.of(answers.features) > threshold.distance
+
+
+if __name__ == "__main__":
+    main()
