@@ -54,11 +54,12 @@ def test_a_model_exactly_at_every_bound_is_refused_at_most_at_the_stated_rate():
     assert share <= allowed(0.05)
 
 
-def test_a_model_five_points_worse_under_blur_is_caught_19_times_of_20_with_900_images():
+def test_a_model_five_points_worse_under_blur_is_caught_19_times_of_20_with_800_images():
     worse = [share - 0.05 * (name == "blur") for name, share in zip(NAMES, ACCURACIES, strict=True)]
-    found = refusals(gate(max_regression=0.0), worse, 900)
+    found = refusals(gate(max_regression=0.0), worse, 800)
     assert np.mean([("stress_change", "stress=blur") in failed for failed in found]) >= 0.95
-    assert np.mean([bool(failed - {("stress_change", "stress=blur")}) for failed in found]) <= allowed(0.1)
+    others = [{slice_ for _, slice_ in failed} - {"stress=blur", "stress=mean"} for failed in found]
+    assert np.mean(list(map(bool, others))) <= allowed(0.05)
 
 
 def test_the_average_detects_what_no_single_corruption_does():
