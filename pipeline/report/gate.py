@@ -26,13 +26,15 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
     "calibration_error": ("scores", "how far scores can be trusted"),
     "valid": ("scores", "the scores"),
     "spread": ("scores", "the scores"),
+    "false_rejects": ("scores", "the scores"),
 }
 
 
-_SHARES = (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.VALID)
+_SHARES = (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.VALID, Metric.FALSE_REJECTS)
 _MEANINGS = {
     Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
     Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
+    Metric.FALSE_REJECTS: "images that the model calls unlike those that it was trained on",
     Metric.RAREST_CLASS_EXAMPLES: "test images of the class that has the fewest",
 }
 
