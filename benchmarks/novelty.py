@@ -28,9 +28,6 @@ from modules.serving import novelty, novelty_distance
 from modules.serving.novelty_features import Features
 
 _LIGHTS, _CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
-_TEST_IMAGES = 1000  # of CIFAR-10
-_DRAWN = 200  # images of noise, and of text
-_OTHER_PHOTOS = 600
 _LARGEST_SUBSET = 950  # training images for neighbours: 1,280 features each, 5 MB in float32
 Score = Callable[[Answers], np.ndarray]
 
@@ -59,6 +56,8 @@ def main() -> None:
     parser.add_argument("--held-out", nargs="+", help="classes that are left out, one by one; default: each")
     parser.add_argument("--seeds", type=int, default=1, help="draws of training images; default 1")
     parser.add_argument("--per-class", type=int, default=100, help="images of CIFAR-10 in train and eval; default 100")
+    parser.add_argument("--test-images", type=int, default=1000, help="of CIFAR-10; default 1000")
+    parser.add_argument("--unknown", type=int, default=300, help="far images of each kind; default 300")
     options = parser.parse_args()
     names, rows = list[str](), list[list[float]]()
     for trial in _trials(options):
@@ -89,7 +88,7 @@ def area(known: np.ndarray, unknown: np.ndarray) -> float:
 def _trials(options: argparse.Namespace) -> Iterator[Trial]:
     below = Trunk(options.kind)
     for seed in range(options.seeds):
-        drawn = subsets.draw(_CIFAR10, Draw(seed, options.per_class, test_images=_TEST_IMAGES))
+        drawn = subsets.draw(_CIFAR10, Draw(seed, options.per_class, test_images=options.test_images))
         if options.case == "near":
             for held_out in options.held_out or list(drawn[TEST]):
                 known = {
@@ -100,16 +99,19 @@ def _trials(options: argparse.Namespace) -> Iterator[Trial]:
                 yield _trial(below, f"all but {held_out}, {seed}", known, unknown, seed)
             continue
         lights = subsets.draw(_LIGHTS, Draw(seed))
-        pictures = {"noise": novelty_models.noise(_DRAWN), "text": novelty_models.text(_DRAWN)}
-        yield _trial(below, f"traffic lights, {seed}", lights, {"CIFAR-10": _some(drawn[TEST]), **pictures}, seed)
-        yield _trial(below, f"CIFAR-10, {seed}", drawn, {"traffic lights": _some(lights[TRAIN]), **pictures}, seed)
+        count = options.unknown
+        pictures = {"noise": novelty_models.noise(count), "text": novelty_models.text(count)}
+        yield _trial(
+            below, f"traffic lights, {seed}", lights, {"CIFAR-10": _some(drawn[TEST], count), **pictures}, seed
+        )
+        yield _trial(
+            below, f"CIFAR-10, {seed}", drawn, {"traffic lights": _some(lights[TRAIN], count), **pictures}, seed
+        )
 
 
-def _some(split: Split) -> list[bytes]:
+def _some(split: Split, count: int) -> list[bytes]:
     files = [file for files in split.values() for file in files]
-    return novelty_models.read(
-        [files[index] for index in np.random.default_rng(0).permutation(len(files))[:_OTHER_PHOTOS]]
-    )
+    return novelty_models.read([files[index] for index in np.random.default_rng(0).permutation(len(files))[:count]])
 
 
 def _trial(below: Trunk, name: str, known: Mapping[str, Split], unknown: Mapping[str, list[bytes]], seed: int) -> Trial:
@@ -133,8 +135,8 @@ def _scores(trial: Trial) -> Iterator[tuple[str, Score]]:
     yield "energy", lambda a: -scipy.special.logsumexp(a.logits, axis=1)
     units = novelty_distance.unit(answers.features)
     subset = units[np.random.default_rng(0).permutation(len(units))[:_LARGEST_SUBSET]]
-    for count in (1, 10):
-        yield f"neighbour {count}", lambda a, count=count: _neighbour(a.features, subset, count)
+    yield "neighbour 1", lambda a: _neighbour(a.features, subset, 1)
+    yield "neighbour 10", lambda a: _neighbour(a.features, subset, 10)
     chosen = novelty_distance.fit(answers.features, labels, 0)
     alone = novelty_distance.fit(answers.features, np.zeros_like(labels), 0)
     yield "relative Mahalanobis", lambda a: chosen.of(a.features) ** 2 - alone.of(a.features) ** 2

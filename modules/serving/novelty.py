@@ -71,10 +71,14 @@ class NoveltyScore(keras.layers.Layer):
         centred = features / ops.maximum(length, _SMALLEST) - arrays["centre"]
         projected = ops.matmul(centred, arrays["components"])
         left = ops.sum(ops.square(centred), axis=1) - ops.sum(ops.square(projected), axis=1)
-        # Classes are in the last dimension but one, so that no matrix product cancels digits of close points.
-        differences = ops.matmul(projected, arrays["whitening"])[:, None] - arrays["means"]
-        nearest = ops.min(ops.sum(ops.square(differences), axis=-1), axis=-1)
-        distance = ops.sqrt((ops.maximum(left, 0.0) / self._distance.rest + nearest) / width)
+        whitened = ops.matmul(projected, arrays["whitening"])
+        # |a - b|² = |a|² + |b|² - 2 ab: no array [batch, classes, components], which is large with many classes.
+        from_means = ops.sum(ops.square(arrays["means"]), axis=1) - 2 * ops.matmul(
+            whitened, ops.transpose(arrays["means"])
+        )
+        nearest = ops.sum(ops.square(whitened), axis=1) + ops.min(from_means, axis=1)
+        squares = ops.maximum(left, 0.0) / self._distance.rest + ops.maximum(nearest, 0.0)
+        distance = ops.sqrt(squares / width)
         return distance / (distance + self._threshold)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.spatial.distance
 
 MOST_BYTES = 5 * 10**6  # of the served arrays
 _MOST_COMPONENTS = 256
@@ -50,7 +51,7 @@ class Distance:
         projected = centred @ self.components
         left = np.maximum((centred**2).sum(axis=1) - (projected**2).sum(axis=1), 0) / self.rest
         whitened = projected @ self.whitening
-        nearest = np.min([((whitened - mean) ** 2).sum(axis=1) for mean in self.means], axis=0)
+        nearest = scipy.spatial.distance.cdist(whitened, self.means, "sqeuclidean").min(axis=1)
         return np.sqrt((left + nearest) / len(self.centre)).astype(np.float64)
 
 

@@ -26,6 +26,7 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
     "calibration_error": ("scores", "how far scores can be trusted"),
     "valid": ("scores", "the scores"),
     "spread": ("scores", "the scores"),
+    "false_rejects": ("scores", "the scores"),
     "stress_fall": ("stress", "the stress test"),
     "stress_change": ("stress", "the stress test"),
     "probe_difference": ("probe", "the linear probe"),
@@ -33,10 +34,11 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
 
 
 _DIFFERENCES = (Metric.ACCURACY_CHANGE, Metric.STRESS_FALL, Metric.STRESS_CHANGE, Metric.PROBE_DIFFERENCE)
-_SHARES = (Metric.ACCURACY, Metric.VALID, *_DIFFERENCES)
+_SHARES = (Metric.ACCURACY, Metric.VALID, Metric.FALSE_REJECTS, *_DIFFERENCES)
 _MEANINGS = {
     Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
     Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
+    Metric.FALSE_REJECTS: "images that the model calls unlike those that it was trained on",
     Metric.STRESS_FALL: "accuracy on the same images without the corruption, minus the accuracy with it",
     Metric.STRESS_CHANGE: "accuracy under the corruption, minus that of the version in production",
     Metric.PROBE_DIFFERENCE: "accuracy minus that of logistic regression on the backbone's pooled features",

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from pipeline import history
 
@@ -331,17 +333,22 @@ def test_a_push_is_never_answered_from_the_cache_once_the_version_is_gone(worksp
 
 def test_the_pushed_model_names_the_right_class(first_run, colours, tmp_path):
     images = [str(colours / name / "3.png") for name in ("cyan", "magenta", "yellow")]
+    noise = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(noise)
     (tmp_path / "notes.jpg").write_text("no image")
     done = subprocess.run(
         [
             *(sys.executable, "-m", "regraft", "predict", str(first_run.folder / "serving")),
-            *(*images, "gone.png", str(tmp_path / "notes.jpg")),
+            *(*images, str(noise), "gone.png", str(tmp_path / "notes.jpg")),
         ],
         capture_output=True,
         text=True,
     )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    *answers, of_noise = [json.loads(line) for line in done.stdout.splitlines()]
+    assert of_noise["answer"].startswith("none of these (nearest: ") and not of_noise["in_scope"]
+    assert of_noise["novelty"] > 0.5 >= max(answer["novelty"] for answer in answers)
     assert [answer["file"] for answer in answers] == images
+    assert [answer["answer"] for answer in answers] == ["cyan", "magenta", "yellow"]
     assert [answer["label"] for answer in answers] == ["cyan", "magenta", "yellow"]
     for answer in answers:
         assert answer["probabilities"][answer["label"]] == answer["probability"] > 0.5
