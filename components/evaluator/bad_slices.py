@@ -42,9 +42,11 @@ def search(
         facts = fact_table.read(report_uri, splits)
         parts = _in_order(slice_candidates.of_facts(facts), facts.keys, answers.keys)
     if features_uri is not None:
-        read = [image_features.read(features_uri).splits[split] for split in splits]
+        found = image_features.read(features_uri)
+        read = [found.splits[split] for split in splits]
         keys = [key for split in read for key in split.keys]
-        vectors = np.concatenate([split.vectors for split in read]) if len(read) > 1 else read[0].vectors
+        last_block = [split.vectors[:, -found.blocks[-1] :] for split in read]
+        vectors = np.concatenate(last_block) if len(last_block) > 1 else last_block[0]
         groups = _in_order(slice_candidates.of_clusters(vectors), keys, answers.keys)
     candidates = {**parts, **groups}
     probabilities = find(candidates, right, labels, 1 - confidence)

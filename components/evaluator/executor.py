@@ -88,7 +88,7 @@ class Executor(tfx_executor.Executor):
         if not found.blessed:
             blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)
-        if gate.find_bad_slices:
+        if gate.find_bad_slices and found.examples:
             answers = predictions.read(evaluation)
             search = bad_slices.search(answers, report, image_features, splits, gate.confidence)
             slice_findings.write(search, blessing)

@@ -17,6 +17,7 @@ from config import image_facts
 from modules.data import features
 
 FEWEST = 10  # images of a part, and of the rest
+_MOST_VALUES = 100  # of a feature
 _SIZES = (20, 50, 120)  # images of a group, on average; chosen by benchmarks/slices.py
 _MOST_CLUSTERS = 40
 _MOST_FITTED = 20_000  # images that the clusters are fitted on
@@ -51,9 +52,10 @@ def of_facts(table: FactTable) -> Parts:
 
 
 def of_values(feature: str, values: Sequence[str]) -> Parts:
-    """The images of each value that has enough of them."""
+    """The images of each value that has enough of them; of the 100 most frequent values."""
     distinct, inverse, counts = np.unique(np.asarray(values, np.str_), return_inverse=True, return_counts=True)
-    return {f"{feature}={distinct[number]}": inverse == number for number in np.flatnonzero(counts >= FEWEST)}
+    frequent = np.sort(np.argsort(-counts, kind="stable")[:_MOST_VALUES])
+    return {f"{feature}={distinct[number]}": inverse == number for number in frequent if counts[number] >= FEWEST}
 
 
 def _of_ranges(feature: str, values: np.ndarray) -> Parts:

@@ -54,14 +54,14 @@ def sharpness(grey: PIL.Image.Image) -> float:
     Returns:
       [0, 1040400]; 0 if a side has fewer than 3 pixels.
     """
-    levels = np.asarray(grey, np.int16)
+    levels = np.asarray(grey, np.float32)
     if min(levels.shape) < 3:
         return 0.0
-    laplacian = levels[:-2, 1:-1] + levels[2:, 1:-1]
-    laplacian += levels[1:-1, :-2]
-    laplacian += levels[1:-1, 2:]
-    laplacian -= 4 * levels[1:-1, 1:-1]
-    return float(laplacian.var(dtype=np.float32))
+    neighbours = levels[:-2, 1:-1] + levels[2:, 1:-1]
+    neighbours += levels[1:-1, :-2]
+    neighbours += levels[1:-1, 2:]
+    laplacian = (neighbours - 4 * levels[1:-1, 1:-1]).ravel()
+    return max(0.0, float(laplacian @ laplacian) / laplacian.size - float(laplacian.mean()) ** 2)
 
 
 def contrast(grey: PIL.Image.Image) -> float:
