@@ -40,11 +40,13 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
     for heading in ("value", "bound", "margin"):
         table.add_column(heading, justify="right")
     table.add_column("verdict")
-    rows = _worth_showing(verdict.checks)
+    # Those of the stress test that passed are in its own table.
+    checks = [check for check in verdict.checks if not (check.passed and check.slice.startswith(STRESS))]
+    rows = _worth_showing(checks)
     for check in rows:
         table.add_row(*map(rich.markup.escape, _row(check, baseline)))
     printer.print(table)
-    if left_out := len(verdict.checks) - len(rows):
+    if left_out := len(checks) - len(rows):
         print(f"{left_out} more checks of slices passed", file=terminal)
 
 
@@ -127,8 +129,7 @@ def _too_few(verdict: Verdict, disagreement: float) -> Iterator[str]:
 
 def _worth_showing(checks: list[Check]) -> list[Check]:
     on_slices = [check for check in checks if check.passed and check.slice != OVERALL]
-    of_stress = [check for check in on_slices if check.slice.startswith(STRESS)]  # a table of its own has them
-    left_out = {*map(id, on_slices[_MOST_ROWS:]), *map(id, of_stress)}
+    left_out = set(map(id, on_slices[_MOST_ROWS:]))
     return [check for check in checks if id(check) not in left_out]
 
 
