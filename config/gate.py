@@ -10,6 +10,7 @@ from pydantic import Field
 
 from config import image_facts
 from config.errors import BadInputError
+from config.gate_exports import ExportsGate
 from config.section import ClassName, Section, Share, check_names_differ
 
 JudgedBy = Literal["value", "lower", "upper"]
@@ -100,6 +101,7 @@ class GateConfig(Section):
     """Whether measured values or their confidence bounds are judged."""
     slices: list[Slice] = []
     """Bounds for parts of the test split; default: none."""
+    exports: ExportsGate = ExportsGate()
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Refuses bounds for classes that do not exist.

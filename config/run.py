@@ -13,6 +13,7 @@ from config import presets, search_space
 from config.beam import BeamConfig
 from config.classifier import ClassifierConfig
 from config.data import DataConfig
+from config.export import ExportConfig
 from config.gate import GateConfig
 from config.kubeflow import KubeflowConfig
 from config.label_check import LabelCheckConfig
@@ -37,6 +38,7 @@ class RunConfig(ClassifierConfig):
     data: DataConfig
     label_check: LabelCheckConfig | None = LabelCheckConfig()
     tuner: TunerConfig | None = None
+    export: ExportConfig | None = None
     gate: GateConfig = GateConfig()
     serving_check: ServingCheckConfig = ServingCheckConfig()
     push: PushConfig = PushConfig()
@@ -80,6 +82,16 @@ class RunConfig(ClassifierConfig):
                 f"push.directory: a folder apart from data.path is expected. Received: {pushed!r}, with data.path "
                 f"{self.data.path!r}"
             )
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _gate_names_exports_that_are_made(self) -> RunConfig:
+        made = self.export.formats if self.export else []
+        for field, name in self.gate.exports.named_formats():
+            if name not in made:
+                raise ValueError(
+                    f"gate.exports.{field}: names {name}, which export.formats does not have; add it there"
+                )
         return self
 
     @property

@@ -30,6 +30,7 @@ from components import run_parameters
 from components.baseline_model.component import BaselineModel
 from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
+from components.export.component import Export
 from components.image_example_gen.component import ImageExampleGen
 from components.label_check.component import LabelCheck
 from components.pusher.component import Pusher
@@ -40,6 +41,7 @@ from components.trunk_features.component import TrunkFeatures
 from components.trunk_features.extractor import Recipe
 from components.tuner.component import Tuner
 from config.data import EVAL, TEST
+from config.export import ExportConfig
 from config.run import RunConfig
 from config.search_space import HEAD_KIND
 from config.stages import CANDIDATE, SCHEMA_GEN
@@ -81,8 +83,13 @@ def create_pipeline(
     training_stages = _training_stages(config, data, state_directory, parameters, remote)
     trainer = training_stages[-1]
     model = trainer.outputs["model"]
+    exports, graph = None, training_stages[0].outputs["transform_graph"]
+    if config.export is not None:
+        training_stages.append(_export(config.export, config, examples, graph, model))
+        exports = training_stages[-1].outputs["exports"]
     baseline_model = BaselineModel(model=model, directory=push_directory)
-    evaluator = _evaluator(config, examples, model, baseline_model, _only(parameters, run_parameters.GATE))
+    of_gate = _only(parameters, run_parameters.GATE)
+    evaluator = _evaluator(config, examples, model, baseline_model, of_gate, exports, graph)
     serving_check = ServingCheck(model=model, model_run=trainer.outputs["model_run"], config=config.serving_check)
     serving_check.add_upstream_node(evaluator)  # nothing else runs while it measures
     stages = [*data.all, *training_stages, baseline_model, evaluator, serving_check]
@@ -100,6 +107,7 @@ def create_pipeline(
         schema=data.schema_gen.outputs["schema"],
         anomalies=data.example_validator.outputs["anomalies"],
         model_run=trainer.outputs["model_run"],
+        exports=exports,
         directory=push_directory,
         keep=config.push.keep,
         config=config.model_dump(mode="json", by_alias=True, exclude={"beam", "kubeflow"}),
@@ -281,12 +289,31 @@ def _example_gen(config: RunConfig, data_path: data_types.RuntimeParameter | Non
     )
 
 
+def _export(
+    section: ExportConfig,
+    config: RunConfig,
+    examples: types.BaseChannel,
+    transform_graph: types.BaseChannel,
+    model: types.BaseChannel,
+) -> Export:
+    return Export(
+        model=model,
+        examples=examples,
+        transform_graph=transform_graph,
+        config=section,
+        image_input=config.backbone.image_input,
+        max_pixels=config.data.max_pixels,
+    )
+
+
 def _evaluator(
     config: RunConfig,
     examples: types.BaseChannel,
     model: types.BaseChannel,
     baseline_model: BaselineModel,
     runtime_parameters: RuntimeParameters | None = None,
+    exports: types.BaseChannel | None = None,
+    transform_graph: types.BaseChannel | None = None,
 ) -> Evaluator:
     return Evaluator(
         examples=examples,
@@ -295,6 +322,8 @@ def _evaluator(
         gate=config.gate,
         example_splits=[TEST],
         runtime_parameters=runtime_parameters,
+        exports=exports,
+        transform_graph=transform_graph if exports else None,
     )
 
 

@@ -10,8 +10,8 @@ from tfx.orchestration import data_types
 from tfx.types import channel, component_spec, standard_artifacts, standard_component_specs
 from tfx.utils import json_utils
 
-from components import code_digest, run_parameters
-from components.evaluator import executor
+from components import artifacts, code_digest, run_parameters
+from components.evaluator import executor, export_gate
 from config.gate import GateConfig
 
 
@@ -28,6 +28,10 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         standard_component_specs.EXAMPLES_KEY: component_spec.ChannelParameter(type=standard_artifacts.Examples),
         standard_component_specs.MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         standard_component_specs.BASELINE_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
+        export_gate.EXPORTS: component_spec.ChannelParameter(type=artifacts.ModelExports, optional=True),
+        export_gate.TRANSFORM_GRAPH: component_spec.ChannelParameter(
+            type=standard_artifacts.TransformGraph, optional=True
+        ),
     }
     OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
 
@@ -51,6 +55,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         gate: GateConfig,
         example_splits: Sequence[str],
         runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
+        exports: types.BaseChannel | None = None,
+        transform_graph: types.BaseChannel | None = None,
     ):
         """Declares the stage.
 
@@ -61,12 +67,16 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           gate: the bounds.
           example_splits: the splits to evaluate on; no image of them may be in another split.
           runtime_parameters: those of components/run_parameters.py that a run can be given.
+          exports: the output of Export, which is judged too; None: the pipeline has no such stage.
+          transform_graph: Transform's, which resizes images for exports; needed with them.
         """
         super().__init__(
             EvaluatorSpec(
                 examples=examples,
                 model=model,
                 baseline_model=baseline_model,
+                exports=exports,
+                transform_graph=transform_graph,
                 gate=gate.serialized(),
                 example_splits=json_utils.dumps(list(example_splits)),
                 **(runtime_parameters or {}),

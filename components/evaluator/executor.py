@@ -13,7 +13,15 @@ from tfx.utils import json_utils, path_utils, proto_utils
 from components import example_counts, run_parameters
 from components.baseline_model import properties
 from components.evaluator import blessing as blessings
-from components.evaluator import custom_extractors, preconditions, prediction_writer, results, thresholds, verdict
+from components.evaluator import (
+    custom_extractors,
+    export_gate,
+    preconditions,
+    prediction_writer,
+    results,
+    thresholds,
+    verdict,
+)
 from config.gate import GateConfig
 
 _MODEL = standard_component_specs.MODEL_KEY
@@ -35,7 +43,7 @@ class Executor(tfx_executor.Executor):
         An absent baseline is left out: TFX would report it as a model that fails to load.
 
         Args:
-          input_dict: `examples`, `model`, `baseline_model`.
+          input_dict: `examples`, `model`, `baseline_model`; perhaps `exports` and `transform_graph`.
           output_dict: `evaluation`, `blessing`.
           exec_properties: see the component; parameters of the run replace fields of `gate`.
 
@@ -68,6 +76,8 @@ class Executor(tfx_executor.Executor):
             found = dataclasses.replace(found, baseline=baseline.get_int_custom_property(properties.VERSION) or None)
             if classes[_BASELINE] != classes[_MODEL]:
                 found = dataclasses.replace(found, largest_difference=None)
+        if input_dict.get(export_gate.EXPORTS):
+            found = export_gate.judged(found, input_dict, splits, evaluation, blessing, gate)
         if not found.blessed:
             blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)

@@ -31,6 +31,13 @@ class Metric(enum.StrEnum):
     LARGEST_DIFFERENCE = "largest_difference"  # of the logarithm of a probability, over all classes and images
     DISAGREEMENT = "disagreement"  # share of images that exactly one of the two models classifies correctly
 
+    # Of an export, beside the SavedModel on the same images; see export_checks.py.
+    AGREEMENT = "agreement"  # share of images to which both answer the same class
+    EXPORT_ACCURACY_CHANGE = "export_accuracy_change"  # accuracy of the export minus accuracy of the SavedModel
+    PROBABILITY_DIFFERENCE = "probability_difference"  # largest difference of a probability
+    FILE_BYTES = "file_bytes"  # size of the file
+    P50_MS = "p50_ms"  # median time of one image in one thread, milliseconds
+
     def judged_by(self, judged: JudgedBy) -> Metric:
         """The metric itself, or the metric that is its confidence bound."""
         return self if judged == "value" else Metric(f"{self}_{judged}")

@@ -15,6 +15,9 @@ Answers: `probabilities` float32 [batch, classes], `label` string [batch], `scor
 heat_maps.py; and `pixels`, uint8 [batch, height, width, 3], RGB, what they are the places of: the image as the model
 sees it. A model without a feature map has no `explain`.
 
+The function `classify`, which is no signature, takes images as Transform gives them, float32 [batch, height, width, 3],
+and gives probabilities, float32 [batch, classes]. Export makes the files for devices from it.
+
 TF Serving's REST API refuses a signature without inputs, and its batching one whose outputs have not as many rows as
 its inputs. So every signature has an input, and every input and output has the batch as its first dimension.
 """
@@ -38,6 +41,7 @@ SERVING_DEFAULT = "serving_default"
 SERVE_IMAGES = "serve_images"
 CLASS_NAMES = class_names.SIGNATURE
 TRUE_LABELS = "true_labels"
+CLASSIFY = "classify"
 OF_A_CANDIDATE = (SERVING_DEFAULT, CLASS_NAMES, TRUE_LABELS)  # those that Evaluator calls
 
 EXAMPLES, IMAGES, UNUSED = "examples", "images", "unused"
@@ -90,7 +94,7 @@ class _ServedModel(tf.Module):
             layer for layer in classifier._flatten_layers() if isinstance(layer, keras.layers.TFSMLayer)
         ]
         pixels = tf.TensorSpec([None, *classifier.input.shape[1:]], tf.float32)
-        self._classify = tf.function(
+        self.classify = tf.function(
             lambda image: classifier(image, training=False), input_signature=[pixels], autograph=False
         )
 
@@ -123,7 +127,7 @@ class _ServedModel(tf.Module):
         def explain(images: tf.Tensor) -> dict[str, tf.Tensor]:
             transformed = self._transformed(images)
             image, pixels = (transformed[name] for name in (features.TRANSFORMED_IMAGE, features.TRANSFORMED_PIXELS))
-            probabilities = self._classify(image)
+            probabilities = self.classify(image)
             return {
                 HEAT_MAPS: heat_maps(image, tf.argmax(probabilities, axis=-1)),
                 PIXELS: tf.saturate_cast(tf.round(pixels), tf.uint8),
@@ -133,7 +137,7 @@ class _ServedModel(tf.Module):
         return explain
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = self._classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
+        probabilities = self.classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
         return {PROBABILITIES: probabilities, **self._best(probabilities)}
 
     def _transformed(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -29,8 +29,13 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
 }
 
 
-_SHARES = (Metric.ACCURACY, Metric.ACCURACY_CHANGE, Metric.VALID)
+_DIFFERENCES = (Metric.ACCURACY_CHANGE, Metric.EXPORT_ACCURACY_CHANGE)
+_SHARES = (Metric.ACCURACY, Metric.VALID, Metric.AGREEMENT, *_DIFFERENCES)
 _MEANINGS = {
+    Metric.AGREEMENT: "images to which the export and the SavedModel answer the same class",
+    Metric.EXPORT_ACCURACY_CHANGE: "accuracy of the export minus that of the SavedModel, on the same images",
+    Metric.PROBABILITY_DIFFERENCE: "largest difference of a probability from the SavedModel's",
+    Metric.P50_MS: "median time of one image, already resized, in one thread",
     Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
     Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
     Metric.RAREST_CLASS_EXAMPLES: "test images of the class that has the fewest",
@@ -123,7 +128,7 @@ def checks(run: ReportedRun) -> list[ShownCheck]:
 def _quantity(check: Check, value: float | None, is_margin: bool = False) -> str:
     if value is None or check.metric not in _SHARES:
         return templating.figure(value)
-    is_difference = is_margin or check.metric == Metric.ACCURACY_CHANGE
+    is_difference = is_margin or check.metric in _DIFFERENCES
     return f"{templating.figure(100 * value)}\u202f{'points' if is_difference else '%'}"
 
 
