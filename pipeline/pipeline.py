@@ -41,7 +41,6 @@ from components.trunk_features.component import TrunkFeatures
 from components.trunk_features.extractor import Recipe
 from components.tuner.component import Tuner
 from config.data import EVAL, TEST
-from config.export import ExportConfig
 from config.run import RunConfig
 from config.search_space import HEAD_KIND
 from config.stages import CANDIDATE, SCHEMA_GEN
@@ -85,11 +84,11 @@ def create_pipeline(
     model = trainer.outputs["model"]
     exports, graph = None, training_stages[0].outputs["transform_graph"]
     if config.export is not None:
-        training_stages.append(_export(config.export, config, examples, graph, model))
-        exports = training_stages[-1].outputs["exports"]
+        export = Export(model, examples, graph, config.export, config.backbone.image_input, config.data.max_pixels)
+        training_stages.append(export)
+        exports = export.outputs["exports"]
     baseline_model = BaselineModel(model=model, directory=push_directory)
-    of_gate = _only(parameters, run_parameters.GATE)
-    evaluator = _evaluator(config, examples, model, baseline_model, of_gate, exports, graph)
+    evaluator = _evaluator(config, examples, model, baseline_model, parameters, exports, graph)
     serving_check = ServingCheck(model=model, model_run=trainer.outputs["model_run"], config=config.serving_check)
     serving_check.add_upstream_node(evaluator)  # nothing else runs while it measures
     stages = [*data.all, *training_stages, baseline_model, evaluator, serving_check]
@@ -289,23 +288,6 @@ def _example_gen(config: RunConfig, data_path: data_types.RuntimeParameter | Non
     )
 
 
-def _export(
-    section: ExportConfig,
-    config: RunConfig,
-    examples: types.BaseChannel,
-    transform_graph: types.BaseChannel,
-    model: types.BaseChannel,
-) -> Export:
-    return Export(
-        model=model,
-        examples=examples,
-        transform_graph=transform_graph,
-        config=section,
-        image_input=config.backbone.image_input,
-        max_pixels=config.data.max_pixels,
-    )
-
-
 def _evaluator(
     config: RunConfig,
     examples: types.BaseChannel,
@@ -321,7 +303,7 @@ def _evaluator(
         baseline_model=baseline_model.outputs["baseline_model"],
         gate=config.gate,
         example_splits=[TEST],
-        runtime_parameters=runtime_parameters,
+        runtime_parameters=_only(runtime_parameters or {}, run_parameters.GATE),
         exports=exports,
         transform_graph=transform_graph if exports else None,
     )

@@ -47,27 +47,14 @@ def converted(constants: Any, description: str) -> bytes:
             input_names=[f"{PIXELS}:0"],
             output_names=[output.name],
             opset=_OPSET,
+            tensors_to_rename={f"{PIXELS}:0": PIXELS, output.name: PROBABILITIES},
         )
+        onnx.helper.set_model_props(model, {DESCRIPTION: description})
+        onnx.checker.check_model(model)  # tf2onnx leaves operations that it does not know as they are
+        content: bytes = model.SerializeToString(deterministic=True)
     except Exception as error:  # tf2onnx raises what its rewriters raise
         raise ExportError(
             f"export.formats: onnx: the model cannot be converted ({one_line(error)}); leave this format out, or "
             "take another backbone or head"
         ) from error
-    _rename(model.graph, f"{PIXELS}:0", PIXELS)
-    _rename(model.graph, output.name, PROBABILITIES)
-    onnx.helper.set_model_props(model, {DESCRIPTION: description})
-    onnx.checker.check_model(model)
-    content: bytes = model.SerializeToString(deterministic=True)
     return content
-
-
-def _rename(graph: Any, name: str, new: str) -> None:
-    """Renames an input or output of an ONNX graph."""
-    for value in (*graph.input, *graph.output):
-        if value.name == name:
-            value.name = new
-    for node in graph.node:
-        for names in (node.input, node.output):
-            for index, one in enumerate(names):
-                if one == name:
-                    names[index] = new
