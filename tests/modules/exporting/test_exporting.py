@@ -100,14 +100,19 @@ def test_float32_exports_give_the_models_probabilities(model, saved_model, const
     assert judged("litert", by_litert, reference, labels) == judged("onnx", by_onnx, reference, labels) == set()
 
 
-def test_an_int8_export_takes_bytes_and_one_that_collapsed_is_refused(model, constants, tmp_path):
+def test_an_int8_export_takes_bytes_and_one_that_collapsed_is_refused(model, constants, tmp_path, monkeypatch):
     pixels, labels = photos(60, seed=2)
     reference = expected(model, pixels)
     content = litert.quantized(constants, photos(30, seed=3)[0])
     (found,) = tf.lite.Interpreter(model_content=content).get_input_details()
     assert (found["dtype"], found["quantization"]) == (np.uint8, (1.0, 0)), "a pixel's value is its number"
     assert judged("litert-int8", answered(content, pixels, tmp_path), reference, labels) == set()
-    collapsed = litert.quantized(constants, np.zeros((2, 32, 32, 3), np.uint8))  # calibrated without a picture
+    in_the_wrong_range = [[image[np.newaxis] / np.float32(255)] for image in photos(30, seed=3)[0]]
+    monkeypatch.setattr(litert, "_calibration", lambda pixels: in_the_wrong_range)
+    with pytest.raises(pixels_function.ExportError, match=r"the input has the scale 0\.0039"):
+        litert.quantized(constants, pixels)
+    monkeypatch.setattr(litert, "_check_input", lambda content: None)
+    collapsed = litert.quantized(constants, pixels)
     failed = judged("litert-int8", answered(collapsed, pixels, tmp_path), reference, labels)
     assert {"accuracy", "agreement", "export_accuracy_change"} <= failed
 
