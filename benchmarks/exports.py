@@ -82,13 +82,14 @@ def _backbone_rows(name: str) -> Iterator[tuple[str, ...]]:
     size = max(_SMALLEST, backbone_table.get(name).min_image_size)
     backbone = {"name": name, "image_size": size, "weights": backbone_table.NONE}
     config = ClassifierConfig.model_validate({"backbone": backbone, "training": {"seed": 0}})
-    model = classifier.build(config, _CLASSES).model
-    pixels = np.random.default_rng(0).integers(0, 256, (_IMAGES, size, size, 3)).astype(np.float32)
+    built = classifier.build(config, _CLASSES)
+    pixels = _images(size)
     description = Description.of(config.backbone.image_input, 10**8, _CLASSES)
     preprocessing = str(config.backbone.preprocessing)
+    _fit_statistics(built.backbone, PREPROCESSING[preprocessing](pixels))
     with tempfile.TemporaryDirectory() as folder:
         saved_model = str(Path(folder, "saved_model"))
-        _save(model, saved_model)
+        _save(built.model, saved_model)
         answer, milliseconds = _by_tensorflow(saved_model, preprocessing, pixels)
         for kind, convert in _converters(saved_model, preprocessing, pixels, description).items():
             start = time.monotonic()
@@ -100,6 +101,24 @@ def _backbone_rows(name: str) -> Iterator[tuple[str, ...]]:
             path = Path(folder, export_files.FILES[kind])
             path.write_bytes(content)
             yield name, kind, *_compared(path, pixels, answer, milliseconds), f"{time.monotonic() - start:.0f}"
+
+
+def _images(size: int) -> np.ndarray:
+    """Smooth random colours, float32 [images, size, size, 3], whole numbers in [0, 255]."""
+    coarse = np.random.default_rng(0).uniform(0, 255, (_IMAGES, 6, 6, 3))
+    pixels: np.ndarray = tf.image.resize(coarse, (size, size)).numpy()
+    return np.clip(np.rint(pixels), 0, 255)
+
+
+def _fit_statistics(backbone: keras.Model, images: np.ndarray) -> None:
+    """Gives BatchNorm the statistics of the images: else random layers make every answer the same."""
+    backbone.trainable = True
+    layers = [layer for layer in backbone._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in layers:
+        layer.trainable, layer.momentum = True, 0.0
+    if layers:
+        backbone(images, training=True)
+    backbone.trainable = False
 
 
 def _save(model: keras.Model, folder: str) -> None:

@@ -403,7 +403,7 @@ def test_every_field_is_documented():
             nested = section_of(field.annotation)
             sections += [nested] if nested else []
             assert nested or field.description, f"{section.__name__}.{name}"
-    assert len(sections) == 26
+    assert len(sections) == 28
 
 
 def test_a_configuration_is_checked_without_loading_tensorflow(tmp_path):
