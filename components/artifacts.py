@@ -19,3 +19,9 @@ class LabelFindings(artifact.Artifact):
     """Labels that may be wrong. components/label_check/results.py describes its files."""
 
     TYPE_NAME = "regraft.LabelFindings"
+
+
+class ModelExports(artifact.Artifact):
+    """A model in formats for devices. modules/exporting/export_files.py describes its files."""
+
+    TYPE_NAME = "regraft.ModelExports"

@@ -4,8 +4,8 @@ TF Serving serves the highest number, so that is the current version. An earlier
 under the next number. A name may have leading zeros (`00000123` is version 123), as other programs write them; Regraft
 writes none. Beside the versions there are `.regraft.json` (see `_STATE`) and, during a push, `.pushing` and `.lock`; TF
 Serving ignores names that are not numbers. In a version, `assets.extra/regraft.json` is its manifest; SavedModel
-reserves that folder for a user's own files. The statistics and schema of its training data, and the model card, are
-beside it.
+reserves that folder for a user's own files. The statistics and schema of its training data, the model card and the
+exports are beside it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any
 
 from components import version_files, version_names
 from components.version_files import (
+    EXPORTS,
     MANIFEST,
     SCHEMA,
     STATISTICS,
@@ -140,6 +141,7 @@ class ServingDirectory:
         data: DataRecord | None = None,
         warm_up: bool = True,
         more_files: MoreFiles = lambda manifest: {},
+        exports: Path | None = None,
     ) -> int:
         """Copies a SavedModel as the next version. A server sees it when it is complete and on the disk.
 
@@ -150,6 +152,7 @@ class ServingDirectory:
           data: files to copy with it.
           warm_up: whether its warm-up requests are copied.
           more_files: makes texts of the complete manifest, by their paths in the version's folder.
+          exports: a folder of exports to copy with it; None for none.
 
         Returns:
           the version.
@@ -159,7 +162,7 @@ class ServingDirectory:
         """
         self.identity()
         with self._locked():
-            version = self._put(model, manifest, data, warm_up, more_files)
+            version = self._put(model, manifest, data, warm_up, more_files, exports)
             for old in self.versions()[: -keep if keep else 0]:
                 self._remove(old)
         return version
@@ -271,15 +274,19 @@ class ServingDirectory:
         data: DataRecord | None = None,
         warm_up: bool = True,
         more_files: MoreFiles = lambda manifest: {},
+        exports: Path | None = None,
     ) -> int:
         version = self.next_version()
         pushing = self.path / _PUSHING
         for left in (pushing, self.path / _REMOVING):  # by a push that was killed
             _delete(left)
         try:
-            self._write_version(pushing, model, {"version": version, **manifest}, data, more_files)
+            shutil.copytree(model, pushing)
+            if exports:
+                shutil.copytree(exports, pushing / EXPORTS)
             if not warm_up:
                 (pushing / WARM_UP_FILE).unlink(missing_ok=True)
+            self._complete(pushing, model, {"version": version, **manifest}, data, more_files)
         except BaseException:
             _delete(pushing)  # it may be what fills the disk
             raise
@@ -289,10 +296,10 @@ class ServingDirectory:
         return version
 
     @staticmethod
-    def _write_version(
+    def _complete(
         folder: Path, model: str | Path, manifest: dict[str, Any], data: DataRecord | None, more_files: MoreFiles
     ) -> None:
-        shutil.copytree(model, folder)
+        """Adds what a push adds to a copy of a model, and lets all of it reach the disk."""
         pushed_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         complete = {"fingerprint": model_fingerprint(model), "pushed_at": pushed_at, **manifest}
         (folder / MANIFEST).parent.mkdir(exist_ok=True)

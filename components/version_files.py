@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from modules.serving import WARM_UP_FILE
 
 MANIFEST = Path("assets.extra", "regraft.json")
 STATISTICS, SCHEMA = Path("assets.extra", "data_statistics.pb"), Path("assets.extra", "data_schema.pbtxt")
+EXPORTS = Path("assets.extra", "exports")  # a folder; modules/exporting/export_files.py describes its files
 CARD, CARD_JSON = Path("assets.extra", "model_card.md"), Path("assets.extra", "model_card.json")
 
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
@@ -27,7 +29,8 @@ def model_fingerprint(directory: str | Path) -> str:
 
     Files that a push adds do not count, and neither do warm-up requests: a user may put others there.
     """
-    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA, CARD, CARD_JSON, WARM_UP_FILE})
+    exports = {EXPORTS / path.name for path in Path(directory, EXPORTS).glob("*")}
+    return fingerprint(directory, without={MANIFEST, STATISTICS, SCHEMA, CARD, CARD_JSON, WARM_UP_FILE, *exports})
 
 
 def read_manifest(version: Path) -> dict[str, Any]:
@@ -50,13 +53,18 @@ def damage_of(version: Path) -> str | None:
     if not (version / "saved_model.pb").is_file():
         return "it has no saved_model.pb"
     try:
-        pushed = read_manifest(version).get("fingerprint")
+        manifest = read_manifest(version)
     except ServingError:
         return f"{MANIFEST} is not a JSON object"
+    pushed = manifest.get("fingerprint")
     if pushed and model_fingerprint(version) != pushed:
         return "its files are not the ones that were pushed"
     if not pushed and (missing := _missing_variables(version)):
         return f"it has no variables/{missing[0]}"
+    for record in manifest.get("exports", {}).values():
+        file = version / EXPORTS / record["file"]
+        if not file.is_file() or _sha256(file) != record["sha256"]:
+            return f"{EXPORTS / record['file']} is not the file that was pushed"
     return None
 
 
@@ -77,6 +85,11 @@ def read_json(path: Path, advice: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ServingError(f"{path}: this file is damaged, it is not a JSON object; {advice}")
     return content
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _missing_variables(model: Path) -> list[str]:

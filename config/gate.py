@@ -10,6 +10,7 @@ from pydantic import Field
 
 from config import image_facts
 from config.errors import BadInputError
+from config.gate_exports import ExportsGate
 from config.section import ClassName, Section, Share, check_names_differ, normalize_class_name
 from config.stress import StressConfig
 
@@ -138,6 +139,7 @@ class GateConfig(Section):
     """Whether the candidate is refused if a linear probe (logistic regression on the backbone's pooled features, which
     LabelCheck keeps) recognises more of the test images than it, beyond chance; else the run only warns. Needs
     `label_check`. Default: no."""
+    exports: ExportsGate = ExportsGate()
 
     def check_classes(self, classes: Sequence[str]) -> None:
         """Refuses bounds for classes that do not exist.

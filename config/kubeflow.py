@@ -141,8 +141,8 @@ class KubeflowConfig(Section):
     """Settings of every stage's pod."""
     stages: dict[StageName, PodConfig] = {}
     """Settings of single stages' pods, by stage: `OutsideState`, `ImageExampleGen`, `StatisticsGen`, `SchemaGen`,
-    `ExampleValidator`, `Transform`, `TrunkFeatures`, `LabelCheck`, `Tuner`, `Trainer`, `BaselineModel`, `Evaluator`,
-    `ServingCheck`, `Pusher`, `Report` or `Verdict`."""
+    `ExampleValidator`, `Transform`, `TrunkFeatures`, `LabelCheck`, `Tuner`, `Trainer`, `Export`, `BaselineModel`,
+    `Evaluator`, `ServingCheck`, `Pusher`, `Report` or `Verdict`."""
     schedule: Schedule | None = None
     """When the pipeline runs; default: no schedule."""
 

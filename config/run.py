@@ -13,6 +13,7 @@ from config import presets, search_space
 from config.beam import BeamConfig
 from config.classifier import ClassifierConfig
 from config.data import DataConfig
+from config.export import ExportConfig
 from config.gate import GateConfig
 from config.image_facts import COLUMN
 from config.kubeflow import KubeflowConfig
@@ -38,6 +39,7 @@ class RunConfig(ClassifierConfig):
     data: DataConfig
     label_check: LabelCheckConfig | None = LabelCheckConfig()
     tuner: TunerConfig | None = None
+    export: ExportConfig | None = None
     gate: GateConfig = GateConfig()
     serving_check: ServingCheckConfig = ServingCheckConfig()
     push: PushConfig = PushConfig()
@@ -102,6 +104,15 @@ class RunConfig(ClassifierConfig):
                 "gate.must_beat_probe: LabelCheck computes the features of the probe; remove label_check: null, or set "
                 "gate.must_beat_probe to false. Received: true, with label_check null"
             )
+        return self
+
+    def _gate_names_exports_that_are_made(self) -> RunConfig:
+        made = self.export.formats if self.export else []
+        for field, name in self.gate.exports.named_formats():
+            if name not in made:
+                raise ValueError(
+                    f"gate.exports.{field}: names {name}, which export.formats does not have; add it there"
+                )
         return self
 
     @property

@@ -37,6 +37,7 @@ TRUNK_FEATURES = "TrunkFeatures"
 LABEL_CHECK = "LabelCheck"
 TUNER = "Tuner"
 TRAINER = "Trainer"
+EXPORT = "Export"
 BASELINE_MODEL = "BaselineModel"
 EVALUATOR = "Evaluator"
 SERVING_CHECK = "ServingCheck"
@@ -56,6 +57,7 @@ TABLE = (
     Stage(LABEL_CHECK),
     Stage(TUNER, default_gpus=1),
     Stage(TRAINER, default_gpus=1),
+    Stage(EXPORT),
     Stage(BASELINE_MODEL, cacheable=False),
     Stage(EVALUATOR, runs_on_beam=True),
     Stage(SERVING_CHECK),

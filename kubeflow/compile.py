@@ -9,7 +9,7 @@ from config import loading
 from config.errors import BadInputError, ExitCode
 from config.kubeflow import KubeflowConfig
 from config.run import RunConfig
-from config.stages import EXTERNAL_STATE, LABEL_CHECK, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES, TUNER
+from config.stages import EXPORT, EXTERNAL_STATE, LABEL_CHECK, SCHEMA_GEN, STAGES, TRAINER, TRUNK_FEATURES, TUNER
 from kubeflow.entrypoint import SHARED_FOLDER
 from kubeflow.package import Package
 from modules.files import check_output, make_folder
@@ -100,6 +100,8 @@ def check(config: RunConfig) -> None:
         raise BadInputError(f"kubeflow: names {TUNER}, which this pipeline does not have: there is no section tuner")
     if config.label_check is None and LABEL_CHECK in named:
         raise BadInputError(f"kubeflow: names {LABEL_CHECK}, which this pipeline does not have: label_check is null")
+    if config.export is None and EXPORT in named:
+        raise BadInputError(f"kubeflow: names {EXPORT}, which this pipeline does not have: there is no section export")
     if config.tuner is not None and section.state_directory is not None:
         try:
             section.check_mounted("state_directory", section.state_directory, TUNER)

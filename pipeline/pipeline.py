@@ -30,6 +30,7 @@ from components import run_parameters
 from components.baseline_model.component import BaselineModel
 from components.evaluator.component import Evaluator
 from components.example_validator.component import ExampleValidator
+from components.export.component import Export
 from components.image_example_gen.component import ImageExampleGen
 from components.label_check.component import LabelCheck
 from components.pusher.component import Pusher
@@ -81,10 +82,22 @@ def create_pipeline(
     training_stages = _training_stages(config, data, state_directory, parameters, remote)
     trainer = training_stages[-1]
     model = trainer.outputs["model"]
+    exports, graph = None, training_stages[0].outputs["transform_graph"]
+    if config.export is not None:
+        export = Export(model, examples, graph, config.export, config.backbone.image_input, config.data.max_pixels)
+        training_stages.append(export)
+        exports = export.outputs["exports"]
     baseline_model = BaselineModel(model=model, directory=push_directory)
-    gate_parameters, report = _only(parameters, run_parameters.GATE), data.example_gen.outputs["report"]
     evaluator = _evaluator(
-        config, examples, model, baseline_model, gate_parameters, report, _image_features(training_stages)
+        config,
+        examples,
+        model,
+        baseline_model,
+        _only(parameters, run_parameters.GATE),
+        report=data.example_gen.outputs["report"],
+        image_features=_image_features(training_stages),
+        exports=exports,
+        transform_graph=graph if exports else None,
     )
     serving_check = ServingCheck(model=model, model_run=trainer.outputs["model_run"], config=config.serving_check)
     serving_check.add_upstream_node(evaluator)  # nothing else runs while it measures
@@ -103,6 +116,7 @@ def create_pipeline(
         schema=data.schema_gen.outputs["schema"],
         anomalies=data.example_validator.outputs["anomalies"],
         model_run=trainer.outputs["model_run"],
+        exports=exports,
         directory=push_directory,
         keep=config.push.keep,
         config=config.model_dump(mode="json", by_alias=True, exclude={"beam", "kubeflow"}),
@@ -293,8 +307,7 @@ def _evaluator(
     model: types.BaseChannel,
     baseline_model: BaselineModel,
     runtime_parameters: RuntimeParameters | None = None,
-    report: types.BaseChannel | None = None,
-    image_features: types.BaseChannel | None = None,
+    **optional: types.BaseChannel | None,
 ) -> Evaluator:
     return Evaluator(
         examples=examples,
@@ -303,8 +316,7 @@ def _evaluator(
         gate=config.gate,
         example_splits=[TEST],
         runtime_parameters=runtime_parameters,
-        report=report,
-        image_features=image_features,
+        **optional,
     )
 
 

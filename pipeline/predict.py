@@ -1,6 +1,7 @@
 """Asks a pushed model about images: for `regraft predict`.
 
-It needs TensorFlow and none of the code that made the model: a SavedModel holds everything that a prediction takes.
+It needs TensorFlow and none of the code that made the model: a SavedModel holds everything that a prediction takes. An
+export (predict_export.py) holds all but the decoders, which are this project's.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +21,7 @@ from config.errors import BadInputError, ExitCode, one_line, op_message
 from config.serving import check_is_local
 from modules import files
 from modules.serving import class_names
-from pipeline import console, heat_maps
+from pipeline import console, heat_maps, predict_export
 
 _SERVE_IMAGES = "serve_images"
 _SIGNATURES = {b"\xff\xd8": "JPEG", b"\x89PNG": "PNG", b"GIF8": "GIF", b"BM": "BMP", b"RIFF": "WebP"}
@@ -33,7 +34,7 @@ def predict(
     """Prints one JSON object per line: file, answer, label, probability, and the probabilities of all classes.
 
     Args:
-      model_dir: a version's folder, or a folder of numbered versions, of which the newest is used.
+      model_dir: a version's folder; or a folder of numbered versions, of which the newest is used; or an export's file.
       images: files that TensorFlow can decode: JPEG, PNG, GIF, BMP or WebP.
       terminal: where to print.
       why_dir: folder for a picture of each image with its heat map, of which the lines then have the path,
@@ -50,10 +51,7 @@ def predict(
     names = _picture_names(images)
     for name in names if why_dir is not None else ():
         files.check_output("--why-dir", Path(why_dir or os.curdir, name))
-    version = version_folder(Path(model_dir))
-    if damage := damage_of(version):
-        print(f"warning: {version}: {damage}", file=sys.stderr)
-    model = Model(version)
+    model = opened(Path(model_dir))
     explain = None if why_dir is None else model.heat_maps()
     result = ExitCode.OK
     for image, name in zip(images, names, strict=True):
@@ -66,6 +64,22 @@ def predict(
             result = ExitCode.BAD_INPUT
             print(error, file=sys.stderr)
     return result
+
+
+def opened(path: Path) -> Model | Export:
+    """The model in a version's folder, in the newest of a folder of versions, or in a file of exports.
+
+    Raises:
+      BadInputError: if the model cannot be used.
+    """
+    if path.suffix in predict_export.SUFFIXES and not path.is_dir():
+        return Export(path)
+    if path.is_file():
+        raise BadInputError(f"{path}: a folder of versions, a version's folder, or a .tflite or .onnx file is expected")
+    version = version_folder(path)
+    if damage := damage_of(version):
+        print(f"warning: {version}: {damage}", file=sys.stderr)
+    return Model(version)
 
 
 def _picture_names(images: Sequence[str]) -> list[str]:
@@ -168,26 +182,71 @@ class Model:
         Raises:
           BadInputError: if the file cannot be read or decoded.
         """
-        try:
-            encoded = Path(image).read_bytes()
-            answer = self._serve(images=self._tf.constant([encoded]))
-        except OSError as error:
-            raise BadInputError(f"{image}: cannot be read: {error.strerror}") from None
-        except self._tf.errors.InvalidArgumentError as error:
-            raise BadInputError(f"{image}: {_fault(encoded, op_message(error.message))}") from None
-        probabilities = answer["probabilities"][0].numpy()
-        label, score = answer["label"][0].numpy().decode(), float(answer["score"][0])
+        return _answered(image, self._ask)
+
+    def _ask(self, encoded: bytes) -> tuple[list[str], Any, dict[str, Any]]:
+        answer = self._serve(images=self._tf.constant([encoded]))
         novelty = {}
         if "novelty" in answer:  # models of Regraft 0.4 and before have no such output
             novelty = {"novelty": float(answer["novelty"][0]), "in_scope": bool(answer["in_scope"][0])}
-        return {
-            "file": image,
-            "answer": label if novelty.get("in_scope", True) else _none_of_these(label, score),
-            "label": label,
-            "probability": score,
-            **novelty,
-            "probabilities": {name: float(value) for name, value in zip(self._classes, probabilities, strict=True)},
-        }
+        return self._classes, answer["probabilities"][0].numpy(), novelty
+
+
+class Export:
+    """A file that Export wrote; see `Model`."""
+
+    def __init__(self, path: Path):
+        """Opens it.
+
+        Raises:
+          BadInputError: if it is not there, or cannot be used.
+        """
+        if not path.is_file():
+            raise BadInputError(f"{path}: there is no such file; name a version's folder, or a file of exports")
+        self._path, self._model = path, predict_export.ExportedModel(path)
+
+    def heat_maps(self) -> Any:
+        """Refuses: an export has only the answers.
+
+        Raises:
+          BadInputError: always.
+        """
+        raise BadInputError(f"{self._path}: an export has no heat maps; name the version's folder for --why")
+
+    def predict(self, image: str) -> dict[str, Any]:
+        """Classifies one image file; see `Model.predict`. An export does not answer with the novelty."""
+        return _answered(image, lambda encoded: (*self._model.predict(encoded), {}))
+
+
+def _answered(image: str, ask: Callable[[bytes], tuple[list[str], Any, dict[str, Any]]]) -> dict[str, Any]:
+    """The answer about an image file, for one line of the output.
+
+    Args:
+      image: path of the file.
+      ask: its bytes to class names, their probabilities, and `novelty` and `in_scope` if they are known.
+
+    Raises:
+      BadInputError: if the file cannot be read or decoded.
+    """
+    import tensorflow as tf  # a model has loaded it
+
+    try:
+        encoded = Path(image).read_bytes()
+        classes, probabilities, novelty = ask(encoded)
+    except OSError as error:
+        raise BadInputError(f"{image}: cannot be read: {error.strerror}") from None
+    except tf.errors.InvalidArgumentError as error:
+        raise BadInputError(f"{image}: {_fault(encoded, op_message(error.message))}") from None
+    best = int(probabilities.argmax())
+    label, score = classes[best], float(probabilities[best])
+    return {
+        "file": image,
+        "answer": label if novelty.get("in_scope", True) else _none_of_these(label, score),
+        "label": label,
+        "probability": score,
+        **novelty,
+        "probabilities": {name: float(value) for name, value in zip(classes, probabilities, strict=True)},
+    }
 
 
 def _none_of_these(label: str, score: float) -> str:

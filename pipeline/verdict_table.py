@@ -58,7 +58,7 @@ def refusals(verdict: Verdict, serving_check: Mapping[str, Any] | None = None) -
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py; None if it is not known.
     """
     failed = [check for check in verdict.checks if not check.passed]
-    found = ["no images" if check.value is None else f"{check.value:.4g}" for check in failed]
+    found = [check.reason or "no images" if check.value is None else f"{check.value:.4g}" for check in failed]
     of_gate = [
         f"{check.title}{_JUDGED[check.judged]}: {value}, {check.wanted} {check.bound:g} is required"
         for check, value in zip(failed, found, strict=True)

@@ -14,7 +14,7 @@ _directory = click.argument("directory", type=click.Path(file_okay=False))
 
 
 @click.command(epilog=options.example("regraft predict workspace/fruit/serving photo.jpg another.png"))
-@click.argument("model_dir", type=click.Path(file_okay=False))
+@click.argument("model_dir", metavar="MODEL", type=click.Path())
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True, type=click.Path())
 @click.option("--why", is_flag=True, help="Also write IMAGE.why.png: the image with the places that decided marked.")
 @click.option(
@@ -26,8 +26,9 @@ _directory = click.argument("directory", type=click.Path(file_okay=False))
 def predict(model_dir: str, images: tuple[str, ...], why: bool, why_dir: str | None) -> ExitCode:
     """Classify images; print one JSON object per line.
 
-    MODEL_DIR is a version, or a folder of versions; then the newest is used. IMAGE is a file that
-    TensorFlow can decode: JPEG, PNG, GIF, BMP or WebP.
+    MODEL is a version, or a folder of versions; then the newest is used. It may also be a file of the
+    section `export`: .tflite or .onnx. IMAGE is a file that TensorFlow can decode: JPEG, PNG, GIF, BMP
+    or WebP.
     """
     from pipeline import predict as prediction
 

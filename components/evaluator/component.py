@@ -11,7 +11,7 @@ from tfx.types import channel, component_spec, standard_artifacts, standard_comp
 from tfx.utils import json_utils
 
 from components import artifacts, code_digest, run_parameters
-from components.evaluator import executor
+from components.evaluator import executor, export_gate
 from config.gate import GateConfig
 
 
@@ -30,6 +30,10 @@ class EvaluatorSpec(component_spec.ComponentSpec):
         standard_component_specs.BASELINE_MODEL_KEY: component_spec.ChannelParameter(type=standard_artifacts.Model),
         "report": component_spec.ChannelParameter(type=artifacts.IngestReport, optional=True),
         "image_features": component_spec.ChannelParameter(type=artifacts.ImageFeatures, optional=True),
+        export_gate.EXPORTS: component_spec.ChannelParameter(type=artifacts.ModelExports, optional=True),
+        export_gate.TRANSFORM_GRAPH: component_spec.ChannelParameter(
+            type=standard_artifacts.TransformGraph, optional=True
+        ),
     }
     OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
 
@@ -56,6 +60,8 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
         report: types.BaseChannel | None = None,
         image_features: types.BaseChannel | None = None,
+        exports: types.BaseChannel | None = None,
+        transform_graph: types.BaseChannel | None = None,
     ):
         """Declares the stage.
 
@@ -69,20 +75,23 @@ class Evaluator(base_beam_component.BaseBeamComponent):
           report: ImageExampleGen's, with the facts about the images; without it, no facts are searched for bad slices.
           image_features: LabelCheck's; without them, there is no linear probe, and no groups of similar images are
             searched.
+          exports: the output of Export, which is judged too; None: the pipeline has no such stage.
+          transform_graph: Transform's, which resizes images for exports; needed with them.
         """
-        optional = {"report": report, "image_features": image_features}
         super().__init__(
             EvaluatorSpec(
                 examples=examples,
                 model=model,
                 baseline_model=baseline_model,
+                report=report,
+                image_features=image_features,
+                exports=exports,
+                transform_graph=transform_graph,
                 gate=gate.serialized(),
                 example_splits=json_utils.dumps(list(example_splits)),
                 **(runtime_parameters or {}),
-                **{name: channel_ for name, channel_ in optional.items() if channel_ is not None},
                 code_digest=code_digest.of(executor.__name__),
                 evaluation=channel.Channel(type=standard_artifacts.ModelEvaluation),
                 blessing=channel.Channel(type=standard_artifacts.ModelBlessing),
-                **optional,
             )
         )

@@ -17,6 +17,7 @@ from components.baseline_model import properties
 from components.evaluator import (
     bad_slices,
     custom_extractors,
+    export_gate,
     linear_probe,
     preconditions,
     prediction_writer,
@@ -49,7 +50,8 @@ class Executor(tfx_executor.Executor):
         An absent baseline is left out: TFX would report it as a model that fails to load.
 
         Args:
-          input_dict: `examples`, `model`, `baseline_model`, perhaps `report` and `image_features`.
+          input_dict: `examples`, `model`, `baseline_model`; perhaps `report`, `image_features`, `exports` and
+            `transform_graph`.
           output_dict: `evaluation`, `blessing`.
           exec_properties: see the component; parameters of the run replace fields of `gate`.
 
@@ -85,6 +87,8 @@ class Executor(tfx_executor.Executor):
         found = measurement.added(found, gate, _models(input_dict), _files(examples, splits), evaluation)
         report, image_features = (_uri(input_dict, key) for key in ("report", "image_features"))
         found = linear_probe.added(found, gate, image_features, evaluation)
+        if input_dict.get(export_gate.EXPORTS):
+            found = export_gate.judged(found, input_dict, splits, evaluation, blessing, gate)
         if not found.blessed:
             blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)

@@ -41,6 +41,13 @@ class Metric(enum.StrEnum):
     # The linear probe, see linear_probe.py. TFMA does not measure it.
     PROBE_DIFFERENCE = "probe_difference"  # accuracy of the candidate minus that of the probe
 
+    # Of an export, beside the SavedModel on the same images; see export_checks.py. TFMA does not measure them.
+    AGREEMENT = "agreement"  # share of images to which both answer the same class
+    EXPORT_ACCURACY_CHANGE = "export_accuracy_change"  # accuracy of the export minus accuracy of the SavedModel
+    PROBABILITY_DIFFERENCE = "probability_difference"  # largest difference of a probability
+    FILE_BYTES = "file_bytes"  # size of the file
+    P50_MS = "p50_ms"  # median time of one image in one thread, milliseconds
+
     def judged_by(self, judged: JudgedBy) -> Metric:
         """The metric itself, or the metric that is its confidence bound."""
         return self if judged == "value" else Metric(f"{self}_{judged}")

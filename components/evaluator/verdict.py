@@ -43,6 +43,7 @@ class Check:
       wanted: `at least` or `at most`.
       bound: the last value that passes.
       passed: TFMA's verdict, or that of `of`.
+      reason: why nothing was measured, where that is known; else empty.
     """
 
     metric: Metric
@@ -52,6 +53,7 @@ class Check:
     wanted: Literal["at least", "at most"]
     bound: float
     passed: bool
+    reason: str = ""
 
     @classmethod
     def of(

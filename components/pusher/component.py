@@ -37,6 +37,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "schema": component_spec.ChannelParameter(type=standard_artifacts.Schema),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
+        "exports": component_spec.ChannelParameter(type=artifacts.ModelExports, optional=True),
     }
     OUTPUTS = {"pushed_model": component_spec.ChannelParameter(type=standard_artifacts.PushedModel)}
 
@@ -68,6 +69,7 @@ class Pusher(base_component.BaseComponent):
         config: Mapping[str, Any],
         bless_anyway: str | data_types.RuntimeParameter = "",
         runtime_parameters: Mapping[str, data_types.RuntimeParameter] | None = None,
+        exports: types.BaseChannel | None = None,
     ):
         """Declares the stage.
 
@@ -86,6 +88,7 @@ class Pusher(base_component.BaseComponent):
           config: the run's configuration as JSON values, for the version's manifest; sections may be left out.
           bless_anyway: why a candidate that is not blessed shall be pushed; empty: it is not pushed.
           runtime_parameters: those of components/run_parameters.py that a run can be given; for the manifest too.
+          exports: of Export, which are pushed with the model; None: the pipeline has no such stage.
         """
         super().__init__(
             PusherSpec(
@@ -98,6 +101,7 @@ class Pusher(base_component.BaseComponent):
                 schema=schema,
                 anomalies=anomalies,
                 model_run=model_run,
+                exports=exports,
                 directory=directory,
                 keep=keep or 0,
                 config=json.dumps(dict(config), sort_keys=True),

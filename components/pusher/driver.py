@@ -7,6 +7,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components import serving_directory, state_driver
+from components.pusher import exports
 
 
 class Driver(state_driver.StateDriver):
@@ -20,5 +21,6 @@ class Driver(state_driver.StateDriver):
         directory = serving_directory.ServingDirectory(execution_info.exec_properties["directory"])
         candidate = path_utils.serving_model_path(artifact_utils.get_single_uri(execution_info.input_dict["model"]))
         fingerprint = serving_directory.model_fingerprint(candidate)
-        version = directory.current_version_of(fingerprint) or directory.next_version()
+        current = directory.current_version_of(fingerprint)
+        version = exports.if_complete(directory, current, execution_info.input_dict) or directory.next_version()
         return f"{directory.identity()} {version} rolled back: {directory.rolled_back_version_of(fingerprint)}"

@@ -23,7 +23,7 @@ from components import accuracy_warnings, run_parameters, serving_directory
 from components.evaluator import verdict
 from components.example_validator import drift_findings, statistics
 from components.image_example_gen import report
-from components.pusher import model_card, properties
+from components.pusher import exports, model_card, properties
 from components.serving_check import findings
 from config.data import TRAIN
 from config.run import RunConfig
@@ -53,7 +53,7 @@ class Executor(tfx_executor.Executor):
         Args:
           input_dict: `model`; `model_blessing`, with the verdict beside it; `infra_blessing`; `report`, of
             ImageExampleGen; `statistics` and `schema` of the facts about the images; `anomalies`, of ExampleValidator,
-            and `model_run`, of Trainer, for the model card.
+            and `model_run`, of Trainer, for the model card; perhaps `exports`, of Export.
           output_dict: `pushed_model`; its property `pushed_destination` names the version's folder.
           exec_properties: `directory`, the push directory; `keep`, how many versions stay, 0 for all; `config`, JSON
             of the run's configuration, for the manifest; `bless_anyway`, why a failed check does not count, or empty.
@@ -62,7 +62,7 @@ class Executor(tfx_executor.Executor):
         model = self.GetModelPath(input_dict)
         directory = serving_directory.ServingDirectory(exec_properties["directory"])
         candidate = serving_directory.model_fingerprint(model)
-        version = directory.current_version_of(candidate)
+        version = exports.if_complete(directory, directory.current_version_of(candidate), input_dict)
         if version is not None:
             _log.info("  the candidate is version %d already", version)
             pushed_model.set_int_custom_property(properties.CURRENT, version)
@@ -96,17 +96,22 @@ class Executor(tfx_executor.Executor):
             manifest = {**_manifest(input_dict, exec_properties), "parent": parent, **override}
             warm_up = RunConfig.parse(exec_properties["config"]).push.warm_up
             card = functools.partial(model_card.files, _facts(input_dict, exec_properties))
-            version = directory.push(model, manifest, keep, _data(input_dict), warm_up, card)
+            files = exports.folder_of(input_dict)
+            version = directory.push(model, manifest, keep, _data(input_dict), warm_up, card, files)
         self._MarkPushed(pushed_model, str(directory.folder(version)), str(version))
 
 
 def _version_with_same_answers(
     input_dict: dict[str, list[types.Artifact]], directory: serving_directory.ServingDirectory
 ) -> int | None:
-    """The current version, if Evaluator compared the candidate with it and found no difference; None otherwise."""
+    """The current version, if Evaluator compared the candidate with it and found no difference; None otherwise.
+
+    A version that lacks a format of the candidate's exports is not the same.
+    """
     judged = verdict.load(artifact_utils.get_single_uri(input_dict["model_blessing"]))
     version = judged.same_answers_as
-    return version if version is not None and directory.versions()[-1:] == [version] else None
+    same = version if version is not None and directory.versions()[-1:] == [version] else None
+    return exports.if_complete(directory, same, input_dict)
 
 
 def _refused_by(input_dict: dict[str, list[types.Artifact]]) -> list[str]:
@@ -146,6 +151,7 @@ def _facts(input_dict: dict[str, list[types.Artifact]], exec_properties: dict[st
         training=history.read(model_run),
         verdict=verdict.load(gate),
         serving_check=findings.read(serving),
+        exports=exports.for_card(input_dict),
     )
 
 
@@ -158,6 +164,7 @@ def _manifest(input_dict: dict[str, list[types.Artifact]], exec_properties: dict
         "test": {"examples": judged.examples, "accuracy": judged.accuracy, "accuracy_bounds": judged.accuracy_bounds},
         "data": dataclasses.asdict(report.read_counts(artifact_utils.get_single_uri(input_dict["report"]))),
         "config": _config(exec_properties),
+        **exports.for_manifest(input_dict),
     }
 
 

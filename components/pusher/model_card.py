@@ -40,6 +40,7 @@ class Facts:
       training: as modules/training/history.py has it.
       verdict: the gate's.
       serving_check: `refusals` and `measured`, see components/serving_check/findings.py.
+      exports: what exports.for_card gives: format to facts; none without the stage Export.
     """
 
     config: RunConfig
@@ -48,6 +49,7 @@ class Facts:
     training: Mapping[str, Any]
     verdict: Verdict
     serving_check: Mapping[str, Any]
+    exports: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
@@ -104,6 +106,7 @@ def as_json(facts: Facts, manifest: Mapping[str, Any]) -> dict[str, Any]:
             "test": _test(facts),
             "gate": _gate(facts.verdict),
             "serving_check": dict(facts.serving_check),
+            "exports": {name: dict(one) for name, one in facts.exports.items()},
         },
         "considerations": {"limitations": [{"description": sentence} for sentence in _limitations(facts, manifest)]},
     }
@@ -125,6 +128,7 @@ def as_markdown(card: Mapping[str, Any]) -> str:
         test=analysis["test"],
         gate=analysis["gate"],
         serving=analysis["serving_check"]["measured"],
+        exports=analysis["exports"],
     )
 
 

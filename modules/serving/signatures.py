@@ -18,6 +18,9 @@ novelty.py, and `in_scope`, bool [batch]: whether `novelty` is at most novelty_t
 heat_maps.py; and `pixels`, uint8 [batch, height, width, 3], RGB, what they are the places of: the image as the model
 sees it. A model without a feature map has no `explain`.
 
+The function `classify`, which is no signature, takes images as Transform gives them, float32 [batch, height, width, 3],
+and gives probabilities, float32 [batch, classes]. Export makes the files for devices from it.
+
 TF Serving's REST API refuses a signature without inputs, and its batching one whose outputs have not as many rows as
 its inputs. So every signature has an input, and every input and output has the batch as its first dimension.
 """
@@ -42,6 +45,7 @@ SERVING_DEFAULT = "serving_default"
 SERVE_IMAGES = "serve_images"
 CLASS_NAMES = class_names.SIGNATURE
 TRUE_LABELS = "true_labels"
+CLASSIFY = "classify"
 OF_A_CANDIDATE = (SERVING_DEFAULT, CLASS_NAMES, TRUE_LABELS)  # those that Evaluator calls
 
 EXAMPLES, IMAGES, UNUSED = "examples", "images", "unused"
@@ -98,7 +102,7 @@ class _ServedModel(tf.Module):
         ]
         pixels = tf.TensorSpec([None, *classifier.input.shape[1:]], tf.float32)
         names = (PROBABILITIES, NOVELTY)[: len(classifier.outputs)]
-        self._classify = tf.function(
+        self.classify = tf.function(
             lambda image: dict(zip(names, tf.nest.flatten(classifier(image, training=False)), strict=True)),
             input_signature=[pixels],
             autograph=False,
@@ -133,7 +137,7 @@ class _ServedModel(tf.Module):
         def explain(images: tf.Tensor) -> dict[str, tf.Tensor]:
             transformed = self._transformed(images)
             image, pixels = (transformed[name] for name in (features.TRANSFORMED_IMAGE, features.TRANSFORMED_PIXELS))
-            probabilities = self._classify(image)[PROBABILITIES]
+            probabilities = self.classify(image)[PROBABILITIES]
             return {
                 HEAT_MAPS: heat_maps(image, tf.argmax(probabilities, axis=-1)),
                 PIXELS: tf.saturate_cast(tf.round(pixels), tf.uint8),
@@ -143,7 +147,7 @@ class _ServedModel(tf.Module):
         return explain
 
     def _answer(self, encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        answers: dict[str, tf.Tensor] = self._classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
+        answers: dict[str, tf.Tensor] = self.classify(self._transformed(encoded)[features.TRANSFORMED_IMAGE])
         if NOVELTY in answers:
             answers[IN_SCOPE] = answers[NOVELTY] <= THRESHOLD  # a NaN is not in scope
         return {**answers, **self._best(answers[PROBABILITIES])}

@@ -33,9 +33,19 @@ _PLACES = {  # of a metric's explanation on the page; metric_names.Metric has th
 }
 
 
-_DIFFERENCES = (Metric.ACCURACY_CHANGE, Metric.STRESS_FALL, Metric.STRESS_CHANGE, Metric.PROBE_DIFFERENCE)
-_SHARES = (Metric.ACCURACY, Metric.VALID, Metric.FALSE_REJECTS, *_DIFFERENCES)
+_DIFFERENCES = (
+    Metric.ACCURACY_CHANGE,
+    Metric.STRESS_FALL,
+    Metric.STRESS_CHANGE,
+    Metric.PROBE_DIFFERENCE,
+    Metric.EXPORT_ACCURACY_CHANGE,
+)
+_SHARES = (Metric.ACCURACY, Metric.VALID, Metric.FALSE_REJECTS, Metric.AGREEMENT, *_DIFFERENCES)
 _MEANINGS = {
+    Metric.AGREEMENT: "images to which the export and the SavedModel answer the same class",
+    Metric.EXPORT_ACCURACY_CHANGE: "accuracy of the export minus that of the SavedModel, on the same images",
+    Metric.PROBABILITY_DIFFERENCE: "largest difference of a probability from the SavedModel's",
+    Metric.P50_MS: "median time of one image, already resized, in one thread",
     Metric.VALID: "images whose probabilities are all numbers from 0 to 1",
     Metric.SPREAD: "largest difference of a class's probability between two images; 0 is an answer that never changes",
     Metric.FALSE_REJECTS: "images that the model calls unlike those that it was trained on",

@@ -12,6 +12,7 @@ import pytest
 
 from components import serving_directory, version_files
 from components.serving_directory import ServingDirectory, ServingError, model_fingerprint
+from modules.exporting import export_files
 
 
 def model(folder: Path, content: str) -> Path:
@@ -55,6 +56,31 @@ def test_files_made_of_the_manifest_appear_with_the_version_and_stay_with_its_co
     assert [(directory.path / f"{n}" / version_files.CARD).read_text() for n in (1, 3)] == ["version 1 of 20"] * 2
     assert directory.damage(1) is directory.damage(3) is None
     assert directory.current_version_of(model_fingerprint(first)) == 3, "the card is no part of a model's identity"
+
+
+def exports(folder: Path, content: str = "model") -> tuple[Path, dict]:
+    """A folder of exports, and what the manifest says of them."""
+    folder.mkdir()
+    (folder / "model.tflite").write_text(content)
+    export_files.write_index(folder, ["litert"], {"classes": ["cyan", "magenta"]})
+    return folder, {"exports": export_files.read_index(folder)["formats"]}
+
+
+def test_exports_appear_with_the_version_and_stay_with_its_copies(directory, tmp_path):
+    first, second = model(tmp_path / "a", "a"), model(tmp_path / "b", "b")
+    files, manifest = exports(tmp_path / "exports")
+    directory.push(first, manifest, exports=files)
+    push(directory, second)
+    assert directory.roll_back() == (2, 3)
+    for version in (1, 3):
+        folder = directory.path / str(version) / version_files.EXPORTS
+        assert (folder / "model.tflite").read_text() == "model"
+        assert (folder / "labels.txt").read_text() == "cyan\nmagenta\n"
+        assert directory.manifest(version)["exports"].keys() == {"litert"}
+        assert directory.damage(version) is None
+    assert directory.current_version_of(model_fingerprint(first)) == 3, "exports are no part of a model's identity"
+    (directory.path / "3" / version_files.EXPORTS / "model.tflite").write_text("other")
+    assert directory.damage(3) == "assets.extra/exports/model.tflite is not the file that was pushed"
 
 
 def test_a_version_whose_files_cannot_be_made_is_not_pushed(directory, tmp_path):

@@ -88,7 +88,7 @@ def test_a_number_may_be_written_as_people_write_it(tmp_path):
         (
             MINIMAL + "gates: {}",
             "gates: no such field; the file has name, quality, data, backbone, head, training, augmentation, "
-            "trunk_features, novelty, label_check, tuner, gate, serving_check, push",
+            "trunk_features, novelty, label_check, tuner, export, gate, serving_check, push",
         ),
         (MINIMAL + "gate: {min_acuracy: 1}", "gate.min_acuracy: no such field; gate has min_accuracy, max_regression"),
         (

@@ -58,7 +58,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     assert [(phase["phase"], phase["epochs"]) for phase in training["phases"]] == [("head", 3), ("fine_tune", 1)]
     assert first_run.check("accuracy") == {
         **{"metric": "accuracy", "slice": "overall", "judged": "value", "value": 1.0},
-        **{"wanted": "at least", "bound": 0.9, "passed": True},
+        **{"wanted": "at least", "bound": 0.9, "passed": True, "reason": ""},
     }
     assert summary["gate"]["blessed"] is True and summary["gate"]["baseline"] is None
     assert summary["gate"]["probe"]["accuracy"] == 1.0 and summary["gate"]["stress"] is None
@@ -320,15 +320,45 @@ def test_each_run_keeps_its_report_and_one_that_is_lost_is_made_again(first_run,
     assert (refusal.exit_code, "--run: 1 to" in refusal.output) == (2, True)
 
 
-def test_a_push_is_never_answered_from_the_cache_once_the_version_is_gone(workspace, colours, first_run, tmp_path):
-    elsewhere = {"directory": str(tmp_path / "served")}
-    config = workspace.configure(colours, push=elsewhere)
-    assert workspace.run(config).exit_code == 0
-    (tmp_path / "served" / "1").rename(tmp_path / "gone")
-    again = workspace.run(config)
+EXPORTS = {"litert": "model.tflite", "litert-int8": "model_int8.tflite", "onnx": "model.onnx"}
+
+
+@pytest.fixture(scope="module")
+def exported(workspace, colours, first_run, tmp_path_factory):
+    """The model of the first run with exports, pushed elsewhere: the run, and the same again without the version."""
+    served = tmp_path_factory.mktemp("exported") / "served"
+    config = workspace.configure(colours, push={"directory": str(served)}, export={"formats": list(EXPORTS)})
+    run = workspace.run(config)
+    assert run.exit_code == 0, run.output
+    (served / "1").rename(served.parent / "gone")
+    return run, workspace.run(config), served
+
+
+def test_a_push_is_never_answered_from_the_cache_once_the_version_is_gone(exported):
+    _, again, served = exported
     assert again.exit_code == 0
-    assert again.cached["Trainer"] and not again.cached["Pusher"]
-    assert (tmp_path / "served" / "2" / "saved_model.pb").is_file()
+    assert again.cached["Trainer"] and again.cached["Export"] and not again.cached["Pusher"]
+    assert (served / "2" / "saved_model.pb").is_file()
+
+
+def test_exports_are_judged_and_pushed_with_the_model(exported, regraft, colours):
+    run, _, served = exported
+    assert run.cached["Trainer"] and not run.cached["Export"], "the same model, which gets exports"
+    checked = {(check["slice"], check["metric"]) for check in run.summary["gate"]["checks"]}
+    judged = {"valid", "accuracy", "agreement", "export_accuracy_change"}
+    assert {(f"export={name}", metric) for name in EXPORTS for metric in judged} <= checked
+    assert ("export=onnx", "probability_difference") in checked
+    version = served / "2"
+    manifest = json.loads((version / "assets.extra" / "regraft.json").read_text(encoding="utf-8"))
+    assert {name: record["file"] for name, record in manifest["exports"].items()} == EXPORTS
+    assert "model_int8.tflite" in (version / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
+    photo = colours / "magenta" / "3.png"
+    by_saved_model = json.loads(regraft("predict", version, photo).output)
+    for name, file in EXPORTS.items():
+        answer = json.loads(regraft("predict", version / "assets.extra" / "exports" / file, photo).output)
+        assert answer["label"] == "magenta" and answer.keys() == by_saved_model.keys()
+        tolerance = 0.1 if name == "litert-int8" else 1e-4
+        assert answer["probabilities"] == pytest.approx(by_saved_model["probabilities"], abs=tolerance)
 
 
 def test_the_pushed_model_names_the_right_class(first_run, colours, tmp_path):

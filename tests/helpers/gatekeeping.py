@@ -166,12 +166,18 @@ class Gatekeeper:
         """Pushes a model without judging it."""
         ServingDirectory(self.serving).push(model.save(self.folder / "production"), {})
 
-    def judge(self, model: Scripted, spoil: Callable[[Path], None] = lambda folder: None) -> verdict.Verdict:
+    def judge(
+        self,
+        model: Scripted,
+        spoil: Callable[[Path], None] = lambda folder: None,
+        exports: Callable[[Path], None] | None = None,
+    ) -> verdict.Verdict:
         """Evaluates a candidate against what is in production, and pushes it if it is blessed.
 
         Args:
           model: the candidate.
           spoil: changes its SavedModel's folder before it is judged.
+          exports: writes the candidate's exports into a folder; None: it has none.
         """
         self._runs += 1
         root = self.folder / str(self._runs)
@@ -206,6 +212,12 @@ class Gatekeeper:
         if self.features is not None:
             inputs["image_features"] = [artifacts.ImageFeatures()]
             inputs["image_features"][0].uri = str(self.features)
+        exported = {}
+        if exports:
+            exported = {"exports": [self._artifact(artifacts.ModelExports, root / "exports")]}
+            exports(Path(exported["exports"][0].uri))
+            graph = self._artifact(standard_artifacts.TransformGraph, root / "transform_graph")
+            inputs |= {**exported, "transform_graph": [graph]}
         model_input = {"model": [made["model"]]}
         baseline_model.Executor().Do(model_input, {"baseline_model": [made["baseline_model"]]}, directory)
         gate = GateConfig.model_validate(self.gate)
@@ -221,6 +233,7 @@ class Gatekeeper:
                 **model_input,
                 "model_blessing": [made["blessing"]],
                 **{k: [made[k]] for k in OF_PUSHER},
+                **exported,
             },
             {"pushed_model": [made["pushed_model"]]},
             {**directory, "keep": 0, "config": json.dumps(config), "bless_anyway": ""},

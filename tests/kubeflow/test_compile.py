@@ -621,6 +621,11 @@ OTHER_SECTIONS: dict[str, tuple[Json, Json, str]] = {
         {"label_check": None},
         "kubeflow: names LabelCheck, which this pipeline does not have: label_check is null",
     ),
+    "an export that is not made": (
+        {"stages": {"Export": {"cpu": "1"}}},
+        {},
+        "kubeflow: names Export, which this pipeline does not have: there is no section export",
+    ),
     "weights on a volume that their readers do not mount": (
         {"volumes": [{"claim": "photos", "mount": "/data"}, {"claim": "w", "mount": "/w", "stages": ["OutsideState"]}]},
         {"backbone": {"weights": "/w/weights.pth"}},

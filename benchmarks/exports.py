@@ -1,0 +1,205 @@
+"""What each backbone becomes in the formats for devices: `python -m benchmarks.exports`.
+
+    python -m benchmarks.exports                              one row per family of the table
+    python -m benchmarks.exports --all                        every row
+    python -m benchmarks.exports NASNetMobile VGG16
+    python -m benchmarks.exports --saved-model workspace/fruit/serving/1 --photos fruit/photos
+
+Backbones have random weights, so that their rows say what converts, how large the file is, and how far an export's
+probabilities are from the model's. Whether labels agree is worth a look only for a trained model: `--saved-model` takes
+a pushed version with exports, and a folder of photos. Times are medians of one image in one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from config import backbone_table
+from config.classifier import ClassifierConfig
+from config.errors import BadInputError, one_line
+from config.export import LITERT, LITERT_INT8, ONNX, Format
+from modules import classifier
+from modules.data import decoding
+from modules.data.normalization import PREPROCESSING
+from modules.exporting import export_files, litert, onnx_file, pixels_function, runtimes
+from modules.exporting.description import Description
+
+_CLASSES = ["cyan", "magenta", "yellow"]
+_SMALLEST = 96  # pixels; that of the backbone where it is larger
+_IMAGES = 20
+_CALIBRATION_IMAGES = 20
+_HEADINGS = ("backbone", "format", "MB", "largest difference", "same label", "ms", "times TensorFlow's", "seconds")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="BACKBONE")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--saved-model", type=Path, help="a pushed version with exports")
+    parser.add_argument("--photos", type=Path, help="a folder of JPEG and PNG files for it")
+    parser.add_argument("--images", type=int, default=300)
+    options = parser.parse_args()
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    _print(_HEADINGS)
+    _print(("---",) * len(_HEADINGS))
+    if options.saved_model:
+        for row in _version_rows(options.saved_model, options.photos, options.images):
+            _print(row)
+        return
+    for name in options.names or _names(options.all):
+        for row in _backbone_rows(name):
+            _print(row)
+        keras.utils.clear_session()
+
+
+def _print(row: tuple[str, ...]) -> None:
+    sys.stdout.write(f"| {' | '.join(row)} |\n")
+    sys.stdout.flush()
+
+
+def _names(every: bool) -> list[str]:
+    """All backbones, or the smallest of each family: the first row."""
+    first: dict[str, str] = {}
+    for name, row in backbone_table.BACKBONES.items():
+        first.setdefault(row.family, name)
+    return list(backbone_table.BACKBONES) if every else list(first.values())
+
+
+def _backbone_rows(name: str) -> Iterator[tuple[str, ...]]:
+    size = max(_SMALLEST, backbone_table.get(name).min_image_size)
+    backbone = {"name": name, "image_size": size, "weights": backbone_table.NONE}
+    config = ClassifierConfig.model_validate({"backbone": backbone, "training": {"seed": 0}})
+    built = classifier.build(config, _CLASSES)
+    pixels = _images(size)
+    description = Description.of(config.backbone.image_input, 10**8, _CLASSES)
+    preprocessing = str(config.backbone.preprocessing)
+    _fit_statistics(built.backbone, PREPROCESSING[preprocessing](pixels))
+    with tempfile.TemporaryDirectory() as folder:
+        saved_model = str(Path(folder, "saved_model"))
+        _save(built.model, saved_model)
+        answer, milliseconds = _by_tensorflow(saved_model, preprocessing, pixels)
+        for kind, convert in _converters(saved_model, preprocessing, pixels, description).items():
+            start = time.monotonic()
+            try:
+                content = convert()
+            except BadInputError as error:
+                yield name, kind, f"not converted: {one_line(error)}", *("",) * 5
+                continue
+            path = Path(folder, export_files.FILES[kind])
+            path.write_bytes(content)
+            yield name, kind, *_compared(path, pixels, answer, milliseconds), f"{time.monotonic() - start:.0f}"
+
+
+def _images(size: int) -> np.ndarray:
+    """Smooth random colours, float32 [images, size, size, 3], whole numbers in [0, 255]."""
+    coarse = np.random.default_rng(0).uniform(0, 255, (_IMAGES, 6, 6, 3))
+    pixels: np.ndarray = tf.image.resize(coarse, (size, size)).numpy()
+    return np.clip(np.rint(pixels), 0, 255)
+
+
+def _fit_statistics(backbone: keras.Model, images: np.ndarray) -> None:
+    """Gives BatchNorm the statistics of the images: else random layers make every answer the same."""
+    backbone.trainable = True
+    layers = [layer for layer in backbone._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in layers:
+        layer.trainable, layer.momentum = True, 0.0
+    if layers:
+        backbone(images, training=True)
+    backbone.trainable = False
+
+
+def _save(model: keras.Model, folder: str) -> None:
+    """As modules/serving/signatures.py does."""
+    module = tf.Module()
+    module.values = [variable.value for variable in model.variables]
+    images = tf.TensorSpec([None, *model.input.shape[1:]], tf.float32)
+    module.classify = tf.function(lambda image: model(image, training=False), input_signature=[images], autograph=False)
+    tf.saved_model.save(module, folder)
+
+
+def _converters(
+    saved_model: str, preprocessing: str, pixels: np.ndarray, description: Description
+) -> dict[Format, Callable[[], bytes]]:
+    def constants(batch: int | None) -> Any:
+        return pixels_function.frozen(saved_model, preprocessing, batch)
+
+    calibration = pixels[:_CALIBRATION_IMAGES].astype(np.uint8)
+    return {
+        LITERT: lambda: litert.converted(constants(1)),
+        LITERT_INT8: lambda: litert.quantized(constants(1), calibration),
+        ONNX: lambda: onnx_file.converted(constants(None), description.dumps()),
+    }
+
+
+def _by_tensorflow(saved_model: str, preprocessing: str, pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """The probabilities of the model in TensorFlow, float32 [images, classes], and milliseconds per image."""
+    loaded = tf.saved_model.load(saved_model)
+    preprocess = PREPROCESSING[preprocessing]
+
+    def run(image: np.ndarray) -> np.ndarray:
+        probabilities: np.ndarray = loaded.classify(tf.constant(preprocess(image[np.newaxis]), tf.float32)).numpy()[0]
+        return probabilities
+
+    return np.array([run(image) for image in pixels]), runtimes.p50_ms(run, list(pixels[:16]))
+
+
+def _compared(path: Path, pixels: np.ndarray, expected: np.ndarray, milliseconds: float) -> tuple[str, ...]:
+    run = runtimes.opened(path)
+    answers = np.array([run(image) for image in pixels])
+    took = runtimes.p50_ms(run, list(pixels[:16]))
+    agrees = np.isfinite(answers).all(axis=1) & (answers.argmax(axis=1) == expected.argmax(axis=1))
+    return (
+        f"{path.stat().st_size / 1e6:.1f}",
+        f"{np.abs(answers - expected).max():.1e}",
+        f"{agrees.mean():.1%}",
+        f"{took:.2f}",
+        f"{milliseconds / took:.1f}",
+    )
+
+
+def _version_rows(version: Path, photos: Path, count: int) -> Iterator[tuple[str, ...]]:
+    """The exports of a pushed version beside its SavedModel, whose own answers to the files are the reference."""
+    folder = version / "assets.extra" / "exports"
+    formats: dict[Format, dict[str, Any]] = export_files.read_index(folder)["formats"]
+    files = sorted(path for path in photos.rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png"))
+    chosen = [files[index] for index in np.random.default_rng(0).permutation(len(files))[:count]]
+    encoded = [path.read_bytes() for path in chosen]
+    serve = tf.saved_model.load(str(version)).signatures["serve_images"]
+    expected = np.concatenate([serve(images=tf.constant([one]))["probabilities"].numpy() for one in encoded])
+    served = runtimes.p50_ms(lambda one: serve(images=tf.constant([one])), encoded[:16])
+    description = Description.loads(runtimes.description(folder / next(iter(formats.values()))["file"]))
+    pixels = np.concatenate(
+        [
+            decoding.decode_and_resize(
+                tf.constant([one]), description.image_size, description.aspect, description.interpolation
+            ).numpy()
+            for one in encoded
+        ]
+    )
+    classify = tf.saved_model.load(str(version)).classify
+    milliseconds = runtimes.p50_ms(lambda image: classify(tf.constant(image[np.newaxis])), list(pixels[:16]))
+    labels = np.array([path.parent.name for path in chosen])
+    classes = np.array(description.classes)
+    for name, answers in [("SavedModel", expected)]:
+        accuracy = (classes[answers.argmax(axis=1)] == labels).mean()
+        yield version.name, f"{name}, accuracy {accuracy:.2%}", "", "", "", f"{served:.2f} with decoding", "", ""
+    yield version.name, "SavedModel from pixels", "", "", "", f"{milliseconds:.2f}", "1.0", ""
+    for kind, record in formats.items():
+        yield version.name, kind, *_compared(folder / record["file"], pixels, expected, milliseconds), ""
+
+
+if __name__ == "__main__":
+    main()

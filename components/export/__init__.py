@@ -1,0 +1,1 @@
+"""Export: the candidate in formats for devices."""
