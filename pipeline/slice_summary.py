@@ -45,7 +45,8 @@ def sentence(found: BadSlice) -> str:
         names = ", ".join(map(printable, found.paths[:_NAMED]))
         which = f"{found.images} test images that look alike ({names}, …)"
     else:
-        which = f"{found.images} test images {_with(found.slice)}"
+        also = f" (mostly the same as those {' and '.join(map(_with, found.also))})" if found.also else ""
+        which = f"{found.images} test images {_with(found.slice)}{also}"
     return (
         f"{which}: accuracy {found.accuracy:.0%} against {found.elsewhere:.0%} on other images of the same classes; "
         "look at them, and add training images like them"

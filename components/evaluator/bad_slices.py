@@ -6,6 +6,7 @@ benchmarks/slices.py compares the search with its rivals. No verdict depends on 
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 
@@ -104,8 +105,10 @@ def _described(
     found: list[BadSlice] = []
     for name in sorted(probabilities, key=lambda one: (one.startswith(GROUP), probabilities[one])):
         part = parts[name]
-        others = (parts[one.slice] for one in found)
-        if len(found) == _MOST_FOUND or any((part & o).sum() > _MOST_OVERLAP * (part | o).sum() for o in others):
+        same = [number for number, one in enumerate(found) if _overlap(part, parts[one.slice]) > _MOST_OVERLAP]
+        for number in same[:1] if not name.startswith(GROUP) else ():
+            found[number] = dataclasses.replace(found[number], also=[*found[number].also, name])
+        if same or len(found) == _MOST_FOUND:
             continue
         rows = np.flatnonzero(part)
         rows = rows[np.argsort(right[rows], kind="stable")][:_PATHS]
@@ -113,3 +116,8 @@ def _described(
         some = [os.fsdecode(paths[row]) for row in rows.tolist()]
         found.append(BadSlice(name, int(part.sum()), accuracy, expected, probabilities[name], some))
     return found
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Images that are in both, as a share of those in any of the two."""
+    return float((one & other).sum() / (one | other).sum())

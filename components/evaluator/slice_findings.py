@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.files import atomic_write
@@ -26,6 +26,7 @@ class BadSlice:
       elsewhere: its accuracy on the other images, with each class weighted as in the slice, [0, 1].
       probability: p-value of the difference, adjusted for the number of slices, [0, 1].
       paths: of up to 5 images of the slice, first those with a wrong answer; as `os.fsdecode` makes them.
+      also: other bad slices by facts that have more than half of their images in common with this one.
     """
 
     slice: str
@@ -34,6 +35,7 @@ class BadSlice:
     elsewhere: float
     probability: float
     paths: Sequence[str]
+    also: Sequence[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,14 @@ def report(tmp_path_factory) -> tuple[str, Predictions]:
     dark, north = random.random(400) < 0.15, random.random(400) < 0.5
     rows = [
         {
-            **{fact_table.KEY: key, fact_table.LABEL: "dog", features.HEIGHT: 100, features.WIDTH: 150},
-            **{features.BRIGHTNESS: 0.1 if is_dark else 0.6, features.SHARPNESS: 700.0, features.FORMAT: "JPEG"},
+            **{
+                fact_table.KEY: key,
+                fact_table.LABEL: "dog",
+                features.HEIGHT: 100,
+                features.WIDTH: 150,
+                features.SHARPNESS: 700.0,
+            },
+            **{features.BRIGHTNESS: 0.1 if is_dark else 0.6, features.FORMAT: "PNG" if is_dark else "JPEG"},
             **{features.CAMERA: "", "column/farm": "north" if is_north else "", "column/age": f"{number / 10}"},
         }
         for number, (key, is_dark, is_north) in enumerate(zip(keys, dark, north, strict=True))
@@ -82,7 +88,7 @@ def test_facts_and_answers_are_joined_by_key_and_the_finding_survives_its_file(r
     folder, answers = report
     found = bad_slices.search(answers, folder, None, ["test"], 0.95)
     (one,) = found.slices
-    assert (one.slice, found.groups) == ("image/brightness_band=very dark", 0)
+    assert (one.slice, one.also, found.groups) == ("image/brightness_band=very dark", ["image/format=PNG"], 0)
     right = answers.candidate.argmax(axis=1) == 1
     facts = fact_table.read(folder, ["test"])
     is_dark = dict(zip(facts.keys, facts.numbers[features.BRIGHTNESS] < 0.15, strict=True))
@@ -91,14 +97,16 @@ def test_facts_and_answers_are_joined_by_key_and_the_finding_survives_its_file(r
     wrong_paths = {path for path, is_right in zip(answers.paths, right, strict=True) if not is_right}
     assert len(one.paths) == 5 and {path.encode("utf-8", "surrogateescape") for path in one.paths} <= wrong_paths
     # Brightness, sharpness, size and aspect ratio have 2 + 1 + 1 + 1 bands, of which single ones are no parts; farms 2,
-    # and ages four ranges.
-    assert found.candidates == 2 + 2 + 4
+    # formats 2, and ages four ranges.
+    assert found.candidates == 2 + 2 + 2 + 4
 
     assert slice_findings.read(tmp_path) is None
     slice_findings.write(found, tmp_path)
     assert slice_findings.read(tmp_path) == found
     (line,) = slice_summary.lines(found)
-    assert line.startswith(f"warning: {one.images} test images with brightness very dark: accuracy ")
+    assert line.startswith(
+        f"warning: {one.images} test images with brightness very dark (mostly the same as those with format PNG): ac"
+    )
     assert "against 100% on other images of the same classes" in line
     assert slice_summary.as_json(found)["slices"][0]["paths"][0].endswith(" �.jpg")
 
