@@ -101,7 +101,8 @@ def main(path, output):
     """Answers what comes from the standard input."""
     model = opened(path)
     size = 4 * int(np.prod(model.shape))
-    answers, kept = [], []
+    answers: list[np.ndarray] = []
+    kept: list[np.ndarray] = []
     while content := sys.stdin.buffer.read(size):
         if len(content) != size:
             raise ValueError(f"the last image has {len(content)} bytes, and not {size}")

@@ -53,42 +53,27 @@ def mean_colour(weights: np.ndarray) -> Callable[[Path], None]:
     return write
 
 
-def without_a_byte(folder: Path) -> None:
-    mean_colour(np.eye(3))(folder)
-    file = folder / export_files.FILES["onnx"]
-    file.write_bytes(file.read_bytes()[:-30])
-
-
-ALL = {"valid", "accuracy", "agreement", "export_accuracy_change", "probability_difference"}
-REFUSED = {
-    "one answer for every image": (mean_colour(np.full((3, 3), 1 / 3)), ALL - {"valid"}),
-    "a damaged file": (without_a_byte, ALL),
-}
-
-
 @pytest.fixture
 def keeper(tmp_path, monkeypatch) -> Gatekeeper:
     monkeypatch.setattr(export_gate, "_TestImages", Pixels)
-    return Gatekeeper(tmp_path, splits={"train": photos(1, start=900), "test": TEST})
+    return Gatekeeper(tmp_path, splits={"train": photos(1, start=900), "eval": photos(1, start=950), "test": TEST})
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_candidate_with_a_broken_export_is_not_pushed(keeper, name):
-    exports, failed = REFUSED[name]
-    verdict = keeper.judge(SCRIPTED, exports=exports)
+def test_a_candidate_with_a_broken_export_is_not_pushed(keeper):
+    verdict = keeper.judge(SCRIPTED, exports=mean_colour(np.full((3, 3), 1 / 3)))  # one answer for every image
     assert {(check.metric, check.slice) for check in verdict.checks if not check.passed} == {
-        (metric, "export=onnx") for metric in failed
+        (metric, "export=onnx")
+        for metric in ("accuracy", "agreement", "export_accuracy_change", "probability_difference")
     }
     assert not verdict.blessed and keeper.versions == []
 
 
 def test_a_sound_export_is_pushed_also_if_the_model_is_in_production_already(keeper):
-    assert keeper.judge(SCRIPTED).blessed and keeper.versions == ["1"]
+    keeper.put_in_production(SCRIPTED)
     assert keeper.judge(SCRIPTED, exports=mean_colour(np.eye(3))).blessed
-    assert keeper.versions == ["1", "2"], "the same model, now with an export"
+    assert keeper.versions == ["1", "2"], "the same answers, now with an export"
     directory = ServingDirectory(keeper.serving)
     assert (directory.folder(2) / EXPORTS / "model.onnx").is_file() and directory.damage(2) is None
     assert directory.manifest(2)["exports"]["onnx"]["file"] == "model.onnx"
     card = json.loads((directory.folder(2) / "assets.extra" / "model_card.json").read_text())
     assert card["quantitative_analysis"]["exports"]["onnx"]["agreement"] == 1.0
-    assert keeper.judge(SCRIPTED, exports=mean_colour(np.eye(3))).blessed and keeper.versions == ["1", "2"]
