@@ -43,11 +43,12 @@ def main(arguments: Sequence[str]) -> None:
     measured.add_argument("model")
     measured.add_argument("split", type=Path)
     measured.add_argument("--images", type=int, default=500)
+    measured.add_argument("--severities", type=int, nargs="+", default=list(corruptions.SEVERITIES))
     options = parser.parse_args(arguments)
     if options.what == "simulate":
         _simulate(options.runs)
     else:
-        _severities(options.model, options.split, options.images)
+        _severities(options.model, options.split, options.images, options.severities)
 
 
 def _simulate(runs: int) -> None:
@@ -118,26 +119,21 @@ def _images_needed(change: float, differs: float, sure: float) -> int:
     return math.ceil((sum(spread) / change) ** 2)
 
 
-def _severities(model: str, split: Path, images: int) -> None:
+def _severities(model: str, split: Path, images: int, severities: Sequence[int]) -> None:
     from components.evaluator.stress import measurement, sample  # loads TensorFlow
 
     shown = sample.read(sorted(map(str, split.glob("*.gz"))), images)
-    rows: dict[str, list[float]] = {name: [] for name in CORRUPTIONS}
-    clean, seconds = [], []
+    served = [measurement.Served(model, "the model")]
+    print(f"| severity | {' | '.join(CORRUPTIONS)} | mean | none | CPU seconds |\n|{'---:|' * (len(CORRUPTIONS) + 4)}")
     with tempfile.TemporaryDirectory() as scratch:
-        for severity in corruptions.SEVERITIES:
+        for severity in severities:
             began = time.process_time()
-            (answers,) = measurement.answers([measurement.Served(model, "the model")], shown, severity, Path(scratch))
-            seconds.append(time.process_time() - began)
-            clean.append(answers.clean.mean())
-            for name, right in zip(CORRUPTIONS, answers.corrupted.T, strict=True):
-                rows[name].append(right.mean())
-    print(
-        f"{len(shown)} images; without corruption {clean[0]:.1%}; seconds {', '.join(f'{one:.0f}' for one in seconds)}"
-    )
-    print("| corruption | 1 | 2 | 3 | 4 | 5 |\n|---|---:|---:|---:|---:|---:|")
-    for name, shares in {**rows, "mean": np.mean(list(rows.values()), axis=0)}.items():
-        print(f"| {name} | {' | '.join(f'{100 * share:.1f}' for share in shares)} |")
+            (answers,) = measurement.answers(served, shown, severity, Path(scratch))
+            took = time.process_time() - began
+            shares = [*answers.corrupted.mean(axis=0), answers.corrupted.mean(), answers.clean.mean()]
+            cells = " | ".join(f"{100 * share:.1f}" for share in shares)
+            print(f"| {severity} | {cells} | {took:.0f} |", flush=True)
+    print(f"{len(shown)} images")
 
 
 if __name__ == "__main__":

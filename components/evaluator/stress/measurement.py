@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +112,10 @@ def answers(served: Sequence[Served], shown: Sequence[Image], severity: int, fol
     found: list[list[np.ndarray]] = [[] for _ in served]
     for start in range(0, len(shown), _BATCH):
         images = shown[start : start + _BATCH]
-        pictures = [_encoded(_versions(_decoded(decode, image), severity, image.seed)) for image in images]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pictures = list(
+                pool.map(lambda one: _encoded(_versions(_decoded(decode, one), severity, one.seed)), images)
+            )
         if not start:
             _keep(pictures[0], folder)
         labels = [image.label for image in images]
@@ -135,11 +140,11 @@ def _versions(pixels: np.ndarray, severity: int, seed: int) -> dict[str, np.ndar
 
 
 def _encoded(versions: Mapping[str, np.ndarray]) -> dict[str, bytes]:
-    """As PNG, which changes no pixel and which every served model can decode."""
+    """As PNG, which changes no pixel and which every served model can decode; not compressed, which takes longer."""
     encoded = {}
     for name, pixels in versions.items():
         file = io.BytesIO()
-        PIL.Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+        PIL.Image.fromarray(pixels).save(file, "PNG", compress_level=0)
         encoded[name] = file.getvalue()
     return encoded
 
