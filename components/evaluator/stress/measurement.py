@@ -133,18 +133,17 @@ def _decoded(decode: tf.types.experimental.PolymorphicFunction, image: Image) ->
         raise EvaluationError(f"test image {image.key}: it cannot be decoded: {one_line(error)}") from error
 
 
-def _versions(pixels: np.ndarray, severity: int, seed: int) -> dict[str, np.ndarray]:
-    """The picture without corruption, then under each."""
-    changed = {name: corruptions.corrupted(pixels, name, severity, seed) for name in CORRUPTIONS}
-    return {figures_of.CLEAN: pixels, **changed}
+def _pictures(pixels: np.ndarray, seed: int, severity: int) -> dict[str, bytes]:
+    """The picture without corruption, then under each, as PNG.
 
-
-def _encoded(versions: Mapping[str, np.ndarray]) -> dict[str, bytes]:
-    """As PNG, which changes no pixel and which every served model can decode; not compressed, which takes longer."""
+    PNG changes no pixel, and every served model can decode it. Compression would take longer than it saves.
+    """
+    versions = {figures_of.CLEAN: pixels}
+    versions |= {name: corruptions.corrupted(pixels, name, severity, seed) for name in CORRUPTIONS}
     encoded = {}
-    for name, pixels in versions.items():
+    for name, version in versions.items():
         file = io.BytesIO()
-        PIL.Image.fromarray(pixels).save(file, "PNG", compress_level=0)
+        PIL.Image.fromarray(version).save(file, "PNG", compress_level=0)
         encoded[name] = file.getvalue()
     return encoded
 
