@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +112,10 @@ def answers(served: Sequence[Served], shown: Sequence[Image], severity: int, fol
     found: list[list[np.ndarray]] = [[] for _ in served]
     for start in range(0, len(shown), _BATCH):
         images = shown[start : start + _BATCH]
-        pictures = [_encoded(_versions(_decoded(decode, image), severity, image.seed)) for image in images]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            pictures = list(
+                pool.map(lambda one: _encoded(_versions(_decoded(decode, one), severity, one.seed)), images)
+            )
         if not start:
             _keep(pictures[0], folder)
         labels = [image.label for image in images]
@@ -128,18 +133,17 @@ def _decoded(decode: tf.types.experimental.PolymorphicFunction, image: Image) ->
         raise EvaluationError(f"test image {image.key}: it cannot be decoded: {one_line(error)}") from error
 
 
-def _versions(pixels: np.ndarray, severity: int, seed: int) -> dict[str, np.ndarray]:
-    """The picture without corruption, then under each."""
-    changed = {name: corruptions.corrupted(pixels, name, severity, seed) for name in CORRUPTIONS}
-    return {figures_of.CLEAN: pixels, **changed}
+def _pictures(pixels: np.ndarray, seed: int, severity: int) -> dict[str, bytes]:
+    """The picture without corruption, then under each, as PNG.
 
-
-def _encoded(versions: Mapping[str, np.ndarray]) -> dict[str, bytes]:
-    """As PNG, which changes no pixel and which every served model can decode."""
+    PNG changes no pixel, and every served model can decode it. Compression would take longer than it saves.
+    """
+    versions = {figures_of.CLEAN: pixels}
+    versions |= {name: corruptions.corrupted(pixels, name, severity, seed) for name in CORRUPTIONS}
     encoded = {}
-    for name, pixels in versions.items():
+    for name, version in versions.items():
         file = io.BytesIO()
-        PIL.Image.fromarray(pixels).save(file, "PNG", compress_level=1)
+        PIL.Image.fromarray(version).save(file, "PNG", compress_level=0)
         encoded[name] = file.getvalue()
     return encoded
 
