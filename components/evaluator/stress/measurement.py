@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import logging
 import os
@@ -113,9 +114,9 @@ def answers(served: Sequence[Served], shown: Sequence[Image], severity: int, fol
     for start in range(0, len(shown), _BATCH):
         images = shown[start : start + _BATCH]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            pictures = list(
-                pool.map(lambda one: _encoded(_versions(_decoded(decode, one), severity, one.seed)), images)
-            )
+            decoded = pool.map(functools.partial(_decoded, decode), images)
+            seeds = (image.seed for image in images)
+            pictures = list(pool.map(functools.partial(_pictures, severity=severity), decoded, seeds))
         if not start:
             _keep(pictures[0], folder)
         labels = [image.label for image in images]
