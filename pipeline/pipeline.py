@@ -21,7 +21,6 @@ from tfx.dsl.components.base import base_component
 from tfx.dsl.components.common import importer
 from tfx.orchestration import data_types
 from tfx.orchestration import pipeline as tfx_pipeline
-from tfx.proto import infra_validator_pb2
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import path_utils
 
@@ -40,14 +39,14 @@ from components.transform.component import Transform
 from components.trunk_features.component import TrunkFeatures
 from components.trunk_features.extractor import Recipe
 from components.tuner.component import Tuner
-from config.data import EVAL, TEST
+from config.data import TEST
 from config.run import RunConfig
 from config.search_space import HEAD_KIND
 from config.stages import CANDIDATE, SCHEMA_GEN
 from modules.backbones import tensorflow_js
 from modules.data.features import FACTS
 from modules.files import fingerprint
-from modules.serving import signatures
+from pipeline import infra_validation
 
 _MODULES = Path(modules.__file__).parent
 
@@ -79,44 +78,29 @@ def create_pipeline(
     parameters = runtime_parameters or {}
     data = _data_stages(config, pipeline_root, push_directory, parameters.get(run_parameters.DATA_PATH), remote)
     examples = data.example_gen.outputs["examples"]
-    training_stages = _training_stages(config, data, state_directory, parameters, remote)
-    trainer = training_stages[-1]
-    model = trainer.outputs["model"]
-    exports, graph = None, training_stages[0].outputs["transform_graph"]
-    if config.export is not None:
-        export = Export(model, examples, graph, config.export, config.backbone.image_input, config.data.max_pixels)
-        training_stages.append(export)
-        exports = export.outputs["exports"]
+    candidate = _candidate(config, data, state_directory, parameters, remote)
+    model, model_run = (candidate.trainer.outputs[name] for name in ("model", "model_run"))
     baseline_model = BaselineModel(model=model, directory=push_directory)
-    evaluator = _evaluator(
-        config,
-        examples,
-        model,
-        baseline_model,
-        _only(parameters, run_parameters.GATE),
-        report=data.example_gen.outputs["report"],
-        image_features=_image_features(training_stages),
-        exports=exports,
-        transform_graph=graph if exports else None,
-    )
-    serving_check = ServingCheck(model=model, model_run=trainer.outputs["model_run"], config=config.serving_check)
+    of_gate, report = _only(parameters, run_parameters.GATE), data.example_gen.outputs["report"]
+    evaluator = _evaluator(config, examples, model, baseline_model, of_gate, report=report, **candidate.optional)
+    serving_check = ServingCheck(model=model, model_run=model_run, config=config.serving_check)
     serving_check.add_upstream_node(evaluator)  # nothing else runs while it measures
-    stages = [*data.all, *training_stages, baseline_model, evaluator, serving_check]
+    stages = [*data.all, *candidate.stages, baseline_model, evaluator, serving_check]
     infra_validator = None
     if config.serving_check.tf_serving is not None:
-        infra_validator = _infra_validator(config.serving_check.tf_serving, examples, model)
+        infra_validator = infra_validation.stage(config.serving_check.tf_serving, examples, model)
         stages.append(infra_validator)
     pusher = Pusher(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=serving_check.outputs["infra_blessing"],
         tf_serving_blessing=infra_validator.outputs["blessing"] if infra_validator else None,
-        report=data.example_gen.outputs["report"],
+        report=report,
         statistics=data.statistics_gen.outputs["statistics"],
         schema=data.schema_gen.outputs["schema"],
         anomalies=data.example_validator.outputs["anomalies"],
-        model_run=trainer.outputs["model_run"],
-        exports=exports,
+        model_run=model_run,
+        exports=candidate.optional["exports"],
         directory=push_directory,
         keep=config.push.keep,
         config=config.model_dump(mode="json", by_alias=True, exclude={"beam", "kubeflow"}),
@@ -236,6 +220,36 @@ def _data_stages(
     return _DataStages(example_gen, statistics_gen, schema_gen, example_validator)
 
 
+@dataclass(frozen=True)
+class _Candidate:
+    """The stages that make the candidate.
+
+    Attributes:
+      stages: in the order in which they run.
+      trainer: one of them.
+      optional: what Evaluator reads besides the candidate, by the name of its input; None where no stage makes it.
+    """
+
+    stages: list[base_component.BaseComponent]
+    trainer: base_component.BaseComponent
+    optional: dict[str, types.BaseChannel | None]
+
+
+def _candidate(
+    config: RunConfig, data: _DataStages, state_directory: str | None, parameters: RuntimeParameters, remote: bool
+) -> _Candidate:
+    """The stages up to Trainer and, if files for devices are asked for, Export."""
+    stages = _training_stages(config, data, state_directory, parameters, remote)
+    trainer, graph = stages[-1], stages[0].outputs["transform_graph"]
+    features = next((stage.outputs["image_features"] for stage in stages if isinstance(stage, LabelCheck)), None)
+    if config.export is None:
+        return _Candidate(stages, trainer, {"image_features": features, "exports": None, "transform_graph": None})
+    model, examples = trainer.outputs["model"], data.example_gen.outputs["examples"]
+    export = Export(model, examples, graph, config.export, config.backbone.image_input, config.data.max_pixels)
+    optional = {"image_features": features, "exports": export.outputs["exports"], "transform_graph": graph}
+    return _Candidate([*stages, export], trainer, optional)
+
+
 def _training_stages(
     config: RunConfig, data: _DataStages, state_directory: str | None, parameters: RuntimeParameters, remote: bool
 ) -> list[base_component.BaseComponent]:
@@ -320,11 +334,6 @@ def _evaluator(
     )
 
 
-def _image_features(stages: Iterable[base_component.BaseComponent]) -> types.BaseChannel | None:
-    """What LabelCheck keeps; None if it is not among the stages."""
-    return next((stage.outputs["image_features"] for stage in stages if isinstance(stage, LabelCheck)), None)
-
-
 def _schema_gen(
     config: RunConfig, statistics: types.BaseChannel, pipeline_root: str | None
 ) -> base_component.BaseComponent:
@@ -345,24 +354,6 @@ def _schema_gen(
     copy.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(schema, copy)
     return ImportSchemaGen(schema_file=str(copy)).with_id(SCHEMA_GEN)
-
-
-def _infra_validator(tag: str, examples: types.BaseChannel, model: types.BaseChannel) -> tfx_components.InfraValidator:
-    return tfx_components.InfraValidator(
-        model=model,
-        examples=examples,
-        serving_spec=infra_validator_pb2.ServingSpec(
-            tensorflow_serving=infra_validator_pb2.TensorFlowServing(tags=[tag]),
-            local_docker=infra_validator_pb2.LocalDockerConfig(),
-        ),
-        request_spec=infra_validator_pb2.RequestSpec(
-            tensorflow_serving=infra_validator_pb2.TensorFlowServingRequestSpec(
-                signature_names=[signatures.SERVING_DEFAULT]
-            ),
-            split_name=EVAL,
-            num_examples=8,
-        ),
-    )
 
 
 def _recipe(config: RunConfig) -> Recipe:
