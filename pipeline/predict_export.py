@@ -35,6 +35,7 @@ class ExportedModel:
             self._tf = tf
             try:
                 self._description = Description.loads(runtimes.description(path))
+                self._pixels = self._reader()
                 self._run = runtimes.opened(path)
             except Exception as error:  # each runtime has its own
                 raise BadInputError(
@@ -48,14 +49,18 @@ class ExportedModel:
         Raises:
           tf.errors.InvalidArgumentError: if the image cannot be decoded.
         """
-        return list(self._description.classes), self._run(self._pixels(encoded))
+        pixels = self._pixels(self._tf.constant([encoded]))[0].numpy()
+        return list(self._description.classes), self._run(pixels)
 
-    def _pixels(self, encoded: bytes) -> Any:
-        """The image as the pipeline decodes, turns and resizes it, float32 [height, width, 3]."""
+    def _reader(self) -> Any:
+        """Decodes, turns and resizes as the pipeline does: string [batch] to float32 [batch, height, width, 3]."""
         from modules.data import decoding
 
-        found = self._description
-        pixels = decoding.decode_and_resize(
-            self._tf.constant([encoded]), found.image_size, found.aspect, found.interpolation, found.max_pixels
-        )
-        return pixels[0].numpy()
+        def read(encoded: Any) -> Any:
+            found = self._description
+            return decoding.decode_and_resize(
+                encoded, found.image_size, found.aspect, found.interpolation, found.max_pixels
+            )
+
+        # As one graph, so that an error has the message that a SavedModel's has.
+        return self._tf.function(read, input_signature=[self._tf.TensorSpec([None], self._tf.string)], autograph=False)

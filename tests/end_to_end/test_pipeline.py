@@ -351,9 +351,9 @@ def test_exports_are_judged_and_pushed_with_the_model(exported, regraft, colours
     assert manifest["exports"]["litert-int8"]["file"] == "model_int8.tflite"
     assert "model_int8.tflite" in (version / "assets.extra" / "model_card.md").read_text(encoding="utf-8")
     photo = colours / "magenta" / "3.png"
-    by_saved_model = json.loads(regraft("predict", version, photo).output)
+    by_saved_model = json.loads(regraft("predict", version, photo).stdout)
     export = version / "assets.extra" / "exports" / "model_int8.tflite"
-    answer = json.loads(regraft("predict", export, photo).output)
+    answer = json.loads(regraft("predict", export, photo).stdout)
     assert answer["label"] == "magenta" and answer.keys() == by_saved_model.keys()
     assert answer["probabilities"] == pytest.approx(by_saved_model["probabilities"], abs=0.1)
 

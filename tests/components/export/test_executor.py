@@ -17,6 +17,7 @@ from tfx.utils import path_utils
 from components import artifacts
 from components.evaluator import export_gate
 from components.export import calibration, executor
+from config.errors import BadInputError
 from config.export import ExportConfig
 from modules.data import decoding
 from modules.exporting import export_files
@@ -83,6 +84,9 @@ def test_the_files_answer_about_photos_as_the_saved_model_does(stage, tmp_path):
         assert by_litert["probabilities"] == pytest.approx(expected, abs=1e-5)
         by_int8 = predict.opened(folder / "model_int8.tflite").predict(str(photo))
         assert by_int8["probabilities"] == pytest.approx(expected, abs=0.05)
+    photo.write_text("no image")
+    with pytest.raises(BadInputError, match=r"cannot decode it \(Unknown image file format"):
+        predict.opened(folder / "model.tflite").predict(str(photo))
 
 
 def test_calibration_takes_the_images_with_the_lowest_keys_as_the_model_sees_them(stage):
