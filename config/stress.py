@@ -16,9 +16,9 @@ class StressConfig(Section):
     images: int = Field(160, ge=20, le=100_000)
     """How many test images are corrupted, spread over the classes as the test split is; all of them if it has fewer; 20
     to 100,000; default 160. docs/gate.md says which regression how many images detect."""
-    severity: int = Field(2, ge=1, le=5)
-    """How strong the corruptions are; 1 to 5, as in ImageNet-C; default 2. docs/benchmarks.md has what each does to two
-    data sets."""
+    severity: int = Field(3, ge=1, le=5)
+    """How strong the corruptions are; 1 to 5, as in ImageNet-C; default 3. Weaker ones change few answers; see
+    docs/benchmarks.md."""
     max_fall: Share | None = None
     """How far the accuracy under any one corruption may be below that on the same images without it; 0 to 1; default:
     no bound."""
