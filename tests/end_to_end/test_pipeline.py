@@ -39,6 +39,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
         "serving_check",
         "pushed",
         "refused_by",
+        "novelty",
         "blessed_anyway",
         "stages",
     }

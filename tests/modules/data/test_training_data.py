@@ -45,7 +45,9 @@ def test_the_model_trained_on_features_serves_images_alike(
     best = [record["eval_loss"] for record in history if not record["rolled_back"]][-1]
     signatures = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
     examples = tf.constant(raw_examples(example_files, "eval"))
-    probabilities = signatures["serving_default"](examples)["probabilities"].numpy()
+    answers = signatures["serving_default"](examples)
+    assert 0 < answers["novelty"].numpy().max() <= 0.501, "the distance is of the features that are served"
+    probabilities = answers["probabilities"].numpy()
     labels = signatures["true_labels"](examples)["label"].numpy()
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
     np.testing.assert_allclose(loss, best, rtol=2e-3)

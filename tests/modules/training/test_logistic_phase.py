@@ -48,7 +48,9 @@ def test_the_served_model_answers_as_the_fit_did(transform_output, example_files
     assert whole["cut"] == "block_features" and len(whole["shape"]) == 1 and whole["shape"][0] > 3000
     signatures = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
     examples = tf.constant(raw_examples(example_files, "eval"))
-    probabilities = signatures["serving_default"](examples)["probabilities"].numpy()
+    answers = signatures["serving_default"](examples)
+    assert 0 < answers["novelty"].numpy().max() <= 0.501, "the distance is of the features that are served"
+    probabilities = answers["probabilities"].numpy()
     labels = signatures["true_labels"](examples)["label"].numpy()
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
     np.testing.assert_allclose(loss, record["eval_loss"], rtol=1e-3, atol=1e-5)
