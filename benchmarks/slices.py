@@ -214,8 +214,8 @@ def _shortcut_row(simulations: int, images: int, classes: int, effect: str) -> s
         for bound in _BOUNDS:
             reported[bound] += any(one.lower >= bound for one in found)
         first = ["0" if name == "0" else "other" for name in names]
-        alone = shortcuts.find(_only(train), first[:cut], _only(held_out), first[cut:], -1.0)
         if (labels[cut:] == 0).any():
+            alone = shortcuts.find(_only(train), first[:cut], _only(held_out), first[cut:], 0.0)
             own += [one.accuracy for one in alone]
             trees.append(_tree(train["brightness"], labels[:cut], held_out["brightness"], labels[cut:]))
     cells = " | ".join(f"{reported[bound] / simulations:.0%}" for bound in _BOUNDS)
