@@ -19,7 +19,7 @@ def photos(tmp_path_factory):
 
 
 def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photos, regraft, tmp_path):
-    gate = {"min_test_examples": 1, "on_missing_class": "warn"}
+    gate = {"min_test_examples": 1, "on_missing_class": "warn", "min_accuracy": 0.0}
     config = workspace.configure(photos, name="checked", gate=gate, data={"splits": {"train": 1, "eval": 1, "test": 1}})
     checked = workspace.run(config, "--json", str(tmp_path / "found.json"), command="check")
     assert checked.exit_code == 0, checked.output
