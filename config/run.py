@@ -106,6 +106,7 @@ class RunConfig(ClassifierConfig):
             )
         return self
 
+    @pydantic.model_validator(mode="after")
     def _gate_names_exports_that_are_made(self) -> RunConfig:
         made = self.export.formats if self.export else []
         for field, name in self.gate.exports.named_formats():

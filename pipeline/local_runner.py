@@ -369,10 +369,10 @@ def _check_production(directory: str) -> None:
 def _check_model(session: Session, classes: list[str]) -> None:
     """Refuses a backbone, head or training that cannot be built, before any stage runs."""
     from modules import preflight
-    from modules.exporting import onnx_file
+    from modules.exporting import packages
 
     try:
-        onnx_file.raise_if_missing(session.config.export.formats if session.config.export else [])
+        packages.raise_if_missing(session.config.export.formats if session.config.export else [])
         preflight.check(session.config.classifier, classes)
     except BadInputError as error:
         raise BadInputError(f"{session.config_path}: {error}") from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from config.errors import BadInputError, one_line
 from config.export import ONNX
-from modules.exporting import onnx_file, runtimes
+from modules.exporting import packages, runtimes
 from modules.exporting.description import Description
 from pipeline import console
 
@@ -27,7 +27,7 @@ class ExportedModel:
           BadInputError: if it cannot be opened, Regraft did not write it, or packages are not installed.
         """
         if path.suffix == ".onnx":
-            onnx_file.raise_if_missing([ONNX])
+            packages.raise_if_missing([ONNX])
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         with console.redirected(Path(os.devnull)):  # TensorFlow logs a lot at its start
             import tensorflow as tf

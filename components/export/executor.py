@@ -20,7 +20,7 @@ from config.backbone import ImageInput
 from config.data import TRAIN
 from config.export import LITERT, LITERT_INT8, ONNX, ExportConfig, Format
 from modules.data import transform_graph
-from modules.exporting import export_files, litert, onnx_file, pixels_function
+from modules.exporting import export_files, litert, onnx_file, packages, pixels_function
 from modules.exporting.description import Description
 from modules.files import atomic_write
 
@@ -47,7 +47,7 @@ class Executor(base_executor.BaseExecutor):
           ExportError: if the model cannot be converted to a format, or a format's packages are not installed.
         """
         config = ExportConfig.parse(exec_properties["config"])
-        onnx_file.raise_if_missing(config.formats)
+        packages.raise_if_missing(config.formats)
         image_input = ImageInput.parse(exec_properties["image_input"])
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(input_dict["transform_graph"]))
         classes = transform_graph.class_names(graph)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from config.errors import one_line
-from modules.exporting.pixels_function import ExportError
+from modules.exporting.errors import ExportError
 
 DESCRIPTION = "regraft.json"
 _LABELS = "labels.txt"

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
 from typing import Any
 
 from config.errors import one_line
-from config.export import ONNX, Format
-from modules.exporting.pixels_function import PIXELS, ExportError
+from config.export import ONNX
+from modules.exporting import packages
+from modules.exporting.errors import ExportError
+from modules.exporting.pixels_function import PIXELS
 
-_PACKAGES = ("onnx", "onnxruntime", "tf2onnx")
 _OPSET = 17  # of 2022: all that these models need, and every runtime of the last years reads it
 PROBABILITIES = "probabilities"  # the output's name
 DESCRIPTION = "regraft"  # the key of the description among the file's metadata
-
-
-def raise_if_missing(formats: Sequence[Format]) -> None:
-    """Raises ExportError if onnx is among the formats and its packages are not installed."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None] if ONNX in formats else []
-    if missing:
-        raise ExportError(
-            f"export.formats: onnx needs {' and '.join(missing)}, which is not installed; pip install regraft[onnx], "
-            "or leave this format out"
-        )
 
 
 def converted(constants: Any, description: str) -> bytes:
@@ -36,7 +25,7 @@ def converted(constants: Any, description: str) -> bytes:
     Raises:
       ExportError: if ONNX lacks an operation of the model, or its packages are not installed.
     """
-    raise_if_missing([ONNX])
+    packages.raise_if_missing([ONNX])
     import onnx
     import tf2onnx
 

@@ -7,15 +7,11 @@ from typing import Any
 import tensorflow as tf
 from tensorflow.python.framework import convert_to_constants
 
-from config.errors import BadInputError
 from modules.data.normalization import PREPROCESSING
+from modules.exporting.errors import ExportError
 from modules.serving import signatures
 
 PIXELS = "pixels"  # the input's name
-
-
-class ExportError(BadInputError):
-    """A model cannot be written in a format."""
 
 
 def frozen(saved_model: str, preprocessing: str, batch: int | None) -> Any:

@@ -19,6 +19,8 @@ _MOST_COMPONENTS = 256
 _EXTRA = 16  # random directions, and passes over the data, with which the components are found; see `_components`
 _PASSES = 4
 _SHRINKAGE = 0.5  # of the covariance, towards the mean variance; docs/benchmarks.md compares others
+# Of a feature, relative to its size: kept activations are float16, those of the served model are not.
+_ROUNDING = 2.0**-11
 _FOLDS = 5
 _SMALLEST = 1e-12
 
@@ -134,6 +136,6 @@ def _shrunk(within: np.ndarray, left: np.ndarray, features: int) -> tuple[np.nda
     """
     images, components = within.shape
     covariance, rest = within.T @ within / images, float(left.mean()) / max(features - components, 1)
-    target = _SHRINKAGE * (np.trace(covariance) + float(left.mean())) / features
+    target = _SHRINKAGE * (np.trace(covariance) + float(left.mean())) / features + _ROUNDING**2 / features
     shrunk = (1 - _SHRINKAGE) * covariance + target * np.eye(components)
     return shrunk, max((1 - _SHRINKAGE) * rest + target, _SMALLEST)

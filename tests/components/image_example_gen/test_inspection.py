@@ -51,7 +51,7 @@ def test_exif_rotation_is_applied():
         ("Apple", "iPhone 12", "Apple iPhone 12"),
         ("Canon", "Canon EOS 80D", "Canon EOS 80D"),
         ("NIKON CORPORATION", "NIKON D90", "NIKON D90"),
-        ("Ä\x07cme  ", "Cam\0rest", "cme Cam"),
+        ("A\x07cme  ", "Cam\0rest", "Acme Cam"),
         ("", "", ""),
         (None, None, ""),
     ],

@@ -11,8 +11,9 @@ from components.evaluator import export_checks
 from components.evaluator.export_checks import ExportAnswers
 from config.gate import GateConfig
 from modules.data.normalization import PREPROCESSING
-from modules.exporting import litert, onnx_file, pixels_function, runtimes
+from modules.exporting import litert, onnx_file, packages, pixels_function, runtimes
 from modules.exporting.description import Description
+from modules.exporting.errors import ExportError
 from modules.serving import temperature
 
 CLASSES = ["cyan", "magenta", "yellow"]
@@ -45,7 +46,8 @@ def model() -> keras.Model:
     plain.fit(PREPROCESSING[PREPROCESSED](pixels.astype(np.float32)), labels, epochs=8, verbose=0)
     one_hot = tf.one_hot(labels, 3)
     images = PREPROCESSING[PREPROCESSED](pixels.astype(np.float32))
-    return temperature.scaled(plain, tf.data.Dataset.from_tensor_slices((images, one_hot)).batch(32))
+    scaled, _ = temperature.scaled(plain, tf.data.Dataset.from_tensor_slices((images, one_hot)).batch(32))
+    return scaled
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +111,7 @@ def test_an_int8_export_takes_bytes_and_one_that_collapsed_is_refused(model, con
     assert judged("litert-int8", answered(content, pixels, tmp_path), reference, labels) == set()
     in_the_wrong_range = [[image[np.newaxis] / np.float32(255)] for image in photos(30, seed=3)[0]]
     monkeypatch.setattr(litert, "_calibration", lambda pixels: in_the_wrong_range)
-    with pytest.raises(pixels_function.ExportError, match=r"the input has the scale 0\.0039"):
+    with pytest.raises(ExportError, match=r"the input has the scale 0\.0039"):
         litert.quantized(constants, pixels)
     monkeypatch.setattr(litert, "_check_input", lambda content: None)
     collapsed = litert.quantized(constants, pixels)
@@ -141,13 +143,13 @@ def test_a_file_says_what_a_client_must_know(saved_model, constants, tmp_path):
 
 
 def test_a_missing_package_is_named_before_anything_is_converted(monkeypatch):
-    monkeypatch.setattr(onnx_file.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else name)
-    onnx_file.raise_if_missing(["litert"])
-    with pytest.raises(pixels_function.ExportError, match=r"^export\.formats: onnx needs tf2onnx.*pip install"):
-        onnx_file.raise_if_missing(["litert", "onnx"])
+    monkeypatch.setattr(packages.importlib.util, "find_spec", lambda name: None if name == "tf2onnx" else name)
+    packages.raise_if_missing(["litert"])
+    with pytest.raises(ExportError, match=r"^export\.formats: onnx needs tf2onnx.*pip install"):
+        packages.raise_if_missing(["litert", "onnx"])
 
 
 def test_a_model_without_the_function_is_refused(tmp_path):
     tf.saved_model.save(tf.Module(), str(tmp_path / "other"))
-    with pytest.raises(pixels_function.ExportError, match="has no function classify; train it again"):
+    with pytest.raises(ExportError, match="has no function classify; train it again"):
         pixels_function.frozen(str(tmp_path / "other"), "raw", 1)

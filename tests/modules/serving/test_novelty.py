@@ -78,14 +78,14 @@ def test_features_that_are_no_numbers_are_refused():
 def runs(transform_output, example_files, tmp_path_factory):
     """One training, served with the section, and the Keras model that is served without it; and the split eval."""
     folder = tmp_path_factory.mktemp("novelty")
-    config = classifier_config(training={"flip_averaging": True, "fine_tune": None, "temperature_scaling": True})
+    config = classifier_config(training={"flip_averaging": True, "fine_tune": None, "calibration": "auto"})
     run = TrainingRun(fn_args_of(transform_output, example_files, folder / "with", config))
     trained = run.fit()
     run.export(trained)
     monkeypatch = pytest.MonkeyPatch()
     monkeypatch.setattr(heat_maps, "of", lambda *_, **__: None)  # they take seconds, and do not matter here
     run.config = config.model_copy(update={"novelty": None})
-    without, _ = run._served(trained)
+    without, *_ = run._served(trained.classifier)
     monkeypatch.undo()
     return tf.saved_model.load(str(folder / "with" / "Format-Serving")), without, run.data.images[1]
 
