@@ -56,7 +56,7 @@ def saved_model(model, tmp_path_factory) -> str:
     module, folder = tf.Module(), str(tmp_path_factory.mktemp("saved"))
     module.values = [variable.value for variable in model.variables]
     module.classify = tf.function(
-        lambda image: model(image, training=False),
+        lambda image: {"probabilities": model(image, training=False)},
         input_signature=[tf.TensorSpec([None, 32, 32, 3], tf.float32)],
         autograph=False,
     )
