@@ -8,7 +8,6 @@ probe runs no backbone. It takes those of the backbone's last block.
 from __future__ import annotations
 
 import dataclasses
-import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -23,8 +22,6 @@ from config.gate import GateConfig
 from modules.training import logistic
 from modules.training.logistic import Examples, Options
 
-_log = logging.getLogger("regraft.evaluator")
-
 MOST_IMAGES = 20_000  # of the training split that the probe is fitted on, so that it takes a minute at most
 
 
@@ -38,8 +35,6 @@ def added(verdict: Verdict, gate: GateConfig, features: str | None, evaluation: 
       evaluation: folder of the ModelEvaluation artifact, with the predictions.
     """
     figures = measure(features, evaluation, verdict.confidence) if features and verdict.examples else None
-    if figures is not None:
-        _log.info("  linear probe: accuracy %.4f", figures.accuracy)
     if gate.must_beat_probe:
         upper = figures.difference.upper if figures else None
         verdict = verdict.with_checks([Check.of(Metric.PROBE_DIFFERENCE, upper, AT_LEAST, 0.0, OVERALL, "upper")])
