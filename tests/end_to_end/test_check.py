@@ -32,7 +32,7 @@ def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photo
         r"^\d+ test images: the lowest accuracy that passes, .*, would have the bounds ", checked.output, re.MULTILINE
     )
     assert re.search(
-        r"^warning: brightness alone tells a class from all others: (cyan|magenta|yellow) with 100%, ",
+        r"^warning: brightness alone tells a class from all others: (cyan|magenta|yellow) with 100% \(balanced ",
         checked.output,
         re.MULTILINE,
     )
