@@ -82,8 +82,8 @@ def _refused(images: int, runs: int, checks: int) -> float:
     for seed in range(runs):
         now, before = _drawn(images, seed)
         pairs = list(zip(now.corrupted.T, before.corrupted.T, strict=True))
-        is_worse = any(judgement.paired(old, new, sure).upper < 0 for new, old in pairs)
-        falls_more = any(judgement.paired(new, now.clean, sure).lower > max(falls) for new, _ in pairs)
+        is_worse = any(confidence.paired(old, new, sure).upper < 0 for new, old in pairs)
+        falls_more = any(confidence.paired(new, now.clean, sure).lower > max(falls) for new, _ in pairs)
         fall = judgement.mean_estimate(now.clean - now.corrupted.mean(axis=1), sure)
         change = judgement.mean_estimate(now.corrupted.mean(axis=1) - before.corrupted.mean(axis=1), sure)
         refused += is_worse or falls_more or fall.lower > float(np.mean(falls)) or change.upper < 0
@@ -119,10 +119,26 @@ def _images_needed(change: float, differs: float, sure: float) -> int:
     return math.ceil((sum(spread) / change) ** 2)
 
 
+def _labels(files: Sequence[str]) -> dict[str, str]:
+    """Key of each image to the name of its class."""
+    import tensorflow as tf
+
+    from modules.data import features
+
+    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (features.KEY, features.LABEL)}
+    batches = tf.data.TFRecordDataset(list(files), "GZIP").batch(256).map(lambda one: tf.io.parse_example(one, spec))
+    return {
+        key.decode(): label.decode()
+        for batch in batches.as_numpy_iterator()
+        for key, label in zip(batch[features.KEY], batch[features.LABEL], strict=True)
+    }
+
+
 def _severities(model: str, split: Path, images: int, severities: Sequence[int]) -> None:
     from components.evaluator.stress import measurement, sample  # loads TensorFlow
 
-    shown = sample.read(sorted(map(str, split.glob("*.gz"))), images)
+    files = sorted(map(str, split.glob("*.gz")))
+    shown = sample.read(files, _labels(files), images)
     served = [measurement.Served(model, "the model")]
     print(f"| severity | {' | '.join(CORRUPTIONS)} | mean | none | CPU seconds |\n|{'---:|' * (len(CORRUPTIONS) + 4)}")
     with tempfile.TemporaryDirectory() as scratch:

@@ -80,7 +80,7 @@ def read(report_uri: str, splits: Collection[str], most: int | None = None) -> F
       most: images that are read at least, if there are so many; whole files are left out then. None: all.
 
     Raises:
-      FileNotFoundError: if the report has none; Regraft 0.6 and before kept none.
+      FileNotFoundError: if the report has none; Regraft 0.4 and before kept none.
     """
     folder = os.path.join(report_uri, FOLDER)
     names = tf.io.gfile.listdir(folder) if tf.io.gfile.isdir(folder) else []

@@ -78,7 +78,7 @@ def serving_check_lines(check: Mapping[str, Any]) -> Iterator[str]:
             first_ms = 1000 * (measured["first_answer_seconds"] - measured["load_seconds"])
             ready += f", of which {measured['warm_up_seconds']:.1f} s warm-up"
             ready += f"; the first answer takes {first_ms:,.0f} ms"
-        size = f"; files {measured['model_mib']:,.1f} MiB" if "model_mib" in measured else ""  # runs of 0.5: none
+        size = f"; files {measured['model_mib']:,.1f} MiB" if "model_mib" in measured else ""  # runs of 0.4: none
         yield (
             f"serving check: the model {ready}; one image takes "
             f"{measured['p50_ms']:.3g} ms (p50), {measured['p99_ms']:.3g} ms (p99); "

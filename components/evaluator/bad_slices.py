@@ -37,21 +37,22 @@ def search(
       splits: that were evaluated.
       confidence: 1 minus the probability that a slice is named although none is bad.
     """
-    labels, right = _labels(answers), _right(answers)
+    indices = answers.label_indices
+    labels = np.where(indices < 0, len(answers.classes), indices)  # a class that the candidate does not know, too
     parts, groups = Parts(), Parts()
     if report_uri is not None:
         facts = fact_table.read(report_uri, splits)
-        parts = _in_order(slice_candidates.of_facts(facts), facts.keys, answers.keys)
+        parts = _in_order(slice_candidates.of_facts(facts), answers.rows_in(facts.keys))
     if features_uri is not None:
         found = image_features.read(features_uri)
         read = [found.splits[split] for split in splits]
         keys = [key for split in read for key in split.keys]
         last_block = [split.vectors[:, -found.blocks[-1] :] for split in read]
         vectors = np.concatenate(last_block) if len(last_block) > 1 else last_block[0]
-        groups = _in_order(slice_candidates.of_clusters(vectors), keys, answers.keys)
+        groups = _in_order(slice_candidates.of_clusters(vectors), answers.rows_in(keys))
     candidates = {**parts, **groups}
-    probabilities = find(candidates, right, labels, 1 - confidence)
-    slices = _described(candidates, probabilities, right, labels, answers.paths)
+    probabilities = find(candidates, answers.right, labels, 1 - confidence)
+    slices = _described(candidates, probabilities, answers.right, labels, answers.paths)
     return Search(slices, len(candidates), len(groups))
 
 
@@ -80,22 +81,9 @@ def _difference(part: np.ndarray, right: np.ndarray, labels: np.ndarray) -> floa
     return 0.0 if expected is None else expected - float(right[part].mean())
 
 
-def _labels(answers: Predictions) -> np.ndarray:
-    """int64 [images]: index of each label; the number of classes for one that the candidate does not know."""
-    index = {name: number for number, name in enumerate(answers.classes)}
-    return np.array([index.get(label, len(index)) for label in answers.labels], np.int64)
-
-
-def _right(answers: Predictions) -> np.ndarray:
-    """Bool [images]. An answer that has no number for a class is wrong."""
-    return (answers.candidate.argmax(axis=1) == _labels(answers)) & np.isfinite(answers.candidate).all(axis=1)
-
-
-def _in_order(parts: Parts, keys: Sequence[str], wanted: Sequence[str]) -> Parts:
-    """The parts, with the images in the order of other keys."""
-    row = {key: number for number, key in enumerate(keys)}
-    order = np.array([row[key] for key in wanted], np.int64)
-    return {name: part[order] for name, part in parts.items()}
+def _in_order(parts: Parts, rows: np.ndarray) -> Parts:
+    """The parts, with the images in another order."""
+    return {name: part[rows] for name, part in parts.items()}
 
 
 def _described(

@@ -7,11 +7,42 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import scipy.optimize
 import scipy.stats
 
+from components.evaluator.estimates import Estimate
+
 POWER = 0.8  # probability of detecting a difference that exists; the convention of Cohen, 1988
 _EDGE = 1e-9  # distance from -1 and 1, where the score has no deviation, at which the search for a bound ends
+
+
+def share(right: np.ndarray, confidence: float) -> Estimate:
+    """A share of images, with Wilson's bounds.
+
+    Args:
+      right: bool [images], at least one.
+      confidence: of each bound.
+    """
+    count, images = int(right.sum()), len(right)
+    return Estimate(count / images, *share_bounds(count, images, confidence))
+
+
+def paired(first: np.ndarray, second: np.ndarray, confidence: float) -> Estimate:
+    """The second's share of recognised images minus the first's, with Tango's bounds.
+
+    Args:
+      first: bool [images], at least one.
+      second: bool [images], the same images.
+      confidence: of each bound.
+    """
+    gained, lost = discordant(first, second)
+    return Estimate((gained - lost) / len(first), *change_bounds(gained, lost, len(first), confidence))
+
+
+def discordant(first: np.ndarray, second: np.ndarray) -> tuple[int, int]:
+    """How many images only the second recognises, and how many only the first; bool [images] each."""
+    return int((second & ~first).sum()), int((first & ~second).sum())
 
 
 def share_bounds(successes: int, trials: int, confidence: float) -> tuple[float, float]:

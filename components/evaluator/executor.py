@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
-import tensorflow as tf
 from tfx import types
 from tfx.components.evaluator import executor as tfx_executor
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import io_utils, json_utils, path_utils, proto_utils
+from tfx.utils import json_utils, path_utils, proto_utils
 
-from components import example_counts, run_parameters
+from components import example_counts, example_files, run_parameters
 from components.baseline_model import properties
 from components.evaluator import (
     bad_slices,
@@ -84,16 +82,17 @@ class Executor(tfx_executor.Executor):
             found = dataclasses.replace(found, baseline=baseline.get_int_custom_property(properties.VERSION) or None)
             if classes[_BASELINE] != classes[_MODEL]:
                 found = dataclasses.replace(found, largest_difference=None)
-        found = measurement.added(found, gate, _models(input_dict), _files(examples, splits), evaluation)
+        answers = predictions.read(evaluation)
+        files = [path for split in splits for path in example_files.of_split(examples, split)]
+        found = measurement.added(found, gate, _models(input_dict), files, answers, evaluation)
         report, image_features = (_uri(input_dict, key) for key in ("report", "image_features"))
-        found = linear_probe.added(found, gate, image_features, evaluation)
+        found = linear_probe.added(found, gate, image_features, answers)
         if input_dict.get(export_gate.EXPORTS):
-            found = export_gate.judged(found, input_dict, splits, evaluation, blessing, gate)
+            found = export_gate.judged(found, input_dict, splits, answers, blessing, gate)
         if not found.blessed:
             blessings.withdraw(artifact_utils.get_single_instance(output_dict["blessing"]))
         verdict.write(found, blessing)
         if gate.find_bad_slices and found.examples:
-            answers = predictions.read(evaluation)
             search = bad_slices.search(answers, report, image_features, splits, gate.confidence)
             slice_findings.write(search, blessing)
 
@@ -106,12 +105,6 @@ def _models(input_dict: dict[str, list[types.Artifact]]) -> measurement.Models:
         if key in input_dict
     }
     return measurement.Models(paths[_MODEL], paths.get(_BASELINE))
-
-
-def _files(examples: types.Artifact, splits: Sequence[str]) -> list[str]:
-    """TFRecords of the evaluated splits."""
-    patterns = [io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)) for split in splits]
-    return sorted(path for pattern in patterns for path in tf.io.gfile.glob(pattern))
 
 
 def gate_of(exec_properties: dict[str, Any]) -> GateConfig:

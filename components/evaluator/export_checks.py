@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from components.evaluator import confidence
+from components.evaluator import confidence, predictions
 from components.evaluator.metric_names import Metric
 from components.evaluator.verdict import AT_LEAST, AT_MOST, Check
 from config.export import INTEGER_FORMATS, Format
-from config.gate import GateConfig, JudgedBy
+from config.gate import GateConfig
 from modules.files import atomic_write
 
 FILE = "exports.json"
-_FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
 
 
 @dataclass(frozen=True)
@@ -116,15 +115,18 @@ def _finite(value: float) -> float | None:
 
 def _compared(probabilities: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> _Compared:
     """An answer that is not a number is neither right nor in agreement with anything."""
-    valid = np.all((probabilities >= -_FLOAT32_ERROR) & (probabilities <= 1 + _FLOAT32_ERROR), axis=1)
+    valid = predictions.valid(probabilities)
     answered, expected = probabilities.argmax(axis=1), reference.argmax(axis=1)
     return _Compared(valid, valid & (answered == labels), valid & (answered == expected), expected == labels)
 
 
 def _checks(name: Format, figures: ExportFigures, compared: _Compared | None, gate: GateConfig) -> list[Check]:
     bounds, judge, slice_ = gate.exports, gate.judge, f"export={name}"
-    accuracy = _judged_accuracy(compared, judge.accuracy, gate.confidence)
-    change = _judged_change(compared, judge.regression, gate.confidence)
+    accuracy, change = None, None
+    if compared is not None:
+        accuracy = confidence.share(compared.right, gate.confidence).judged_by(judge.accuracy)
+        paired = confidence.paired(compared.reference_right, compared.right, gate.confidence)
+        change = paired.judged_by(judge.regression)
     checks = [
         Check.of(Metric.VALID, figures.valid, AT_LEAST, 1.0, slice_),
         Check.of(Metric.ACCURACY, accuracy, AT_LEAST, gate.min_accuracy, slice_, judge.accuracy),
@@ -139,31 +141,6 @@ def _checks(name: Format, figures: ExportFigures, compared: _Compared | None, ga
     if (longest := bounds.p50_ms_of(name)) is not None:
         checks.append(Check.of(Metric.P50_MS, figures.p50_ms, AT_MOST, longest, slice_))
     return [dataclasses.replace(one, reason=figures.reason) if one.value is None else one for one in checks]
-
-
-def _judged_accuracy(compared: _Compared | None, judge: JudgedBy, confident: float) -> float | None:
-    if compared is None:
-        return None
-    right, images = int(compared.right.sum()), len(compared.right)
-    low, high = confidence.share_bounds(right, images, confident)
-    return {"value": right / images, "lower": low, "upper": high}[judge]
-
-
-def _judged_change(compared: _Compared | None, judge: JudgedBy, confident: float) -> float | None:
-    """Of the paired difference to the SavedModel."""
-    if compared is None:
-        return None
-    gained = int((compared.right & ~compared.reference_right).sum())
-    lost = int((compared.reference_right & ~compared.right).sum())
-    images = len(compared.right)
-    low, high = confidence.change_bounds(gained, lost, images, confident)
-    return {"value": (gained - lost) / images, "lower": low, "upper": high}[judge]
-
-
-def label_indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
-    """Index of each label's class, int64 [images]; -1 for none of the classes."""
-    index = {name: number for number, name in enumerate(classes)}
-    return np.array([index.get(label, -1) for label in labels], np.int64)
 
 
 def write(folder: str | Path, figures: Mapping[Format, ExportFigures]) -> None:

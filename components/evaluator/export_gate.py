@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +12,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import types
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
-from components import example_counts
-from components.evaluator import export_checks, export_runs, predictions
+from components import example_counts, example_files
+from components.evaluator import export_checks, export_runs
 from components.evaluator.export_checks import ExportAnswers
 from components.evaluator.predictions import Predictions
 from components.evaluator.verdict import Verdict
@@ -32,7 +32,7 @@ def judged(
     found: Verdict,
     input_dict: dict[str, list[types.Artifact]],
     splits: Sequence[str],
-    evaluation: str,
+    reference: Predictions,
     blessing: str,
     gate: GateConfig,
 ) -> Verdict:
@@ -42,25 +42,23 @@ def judged(
       found: the verdict on the SavedModel.
       input_dict: Evaluator's, with `exports` and `transform_graph`.
       splits: those that are evaluated.
-      evaluation: folder of the ModelEvaluation artifact, with the SavedModel's probabilities.
+      reference: the SavedModel's answers to these images.
       blessing: folder of the ModelBlessing artifact.
       gate: the bounds.
 
     Raises:
       IncompleteExamplesError: if a split has not all examples that were written.
-      ExportProcessEndedError: if the process of an export was ended from outside.
+      EndedFromOutsideError: if the process of an export was ended from outside.
     """
     folder = Path(artifact_utils.get_single_uri(input_dict[EXPORTS]))
     index = export_files.read_index(folder)
     images = _TestImages(input_dict, splits)
     paths = [folder / record["file"] for record in index["formats"].values()]
     answers = dict(zip(index["formats"], export_runs.run(paths, images), strict=True))
-    reference = predictions.read(evaluation)
-    labels = export_checks.label_indices(reference.labels, reference.classes)
     figures, checks = {}, []
     for name, given_answers in answers.items():
         ordered = _in_order_of(reference, images.keys, given_answers)
-        figures[name], further = export_checks.judged(name, ordered, reference.candidate, labels, gate)
+        figures[name], further = export_checks.judged(name, ordered, reference.candidate, reference.label_indices, gate)
         checks += further
         _log.info("  %s: %s", name, _described(figures[name]))
     export_checks.write(blessing, figures)
@@ -82,8 +80,7 @@ class _TestImages:
         self.keys = []
         for split in self._splits:
             before = len(self.keys)
-            pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri([self._examples], split))
-            files = sorted(tf.io.gfile.glob(pattern))
+            files = example_files.of_split(self._examples, split)
             for serialized in tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH):
                 found = read(serialized)
                 self.keys += [key.decode() for key in found[features.KEY].numpy().tolist()]
@@ -95,9 +92,7 @@ def _in_order_of(reference: Predictions, keys: Sequence[str], answers: ExportAns
     """The answers in the order of the SavedModel's, whose rows have the order of their keys."""
     if answers.probabilities is None or len(answers.probabilities) != len(keys):
         return answers
-    row = {key: number for number, key in enumerate(keys)}
-    order = np.array([row[key] for key in reference.keys], np.int64)
-    return ExportAnswers(answers.size, answers.probabilities[order], answers.p50_ms)
+    return dataclasses.replace(answers, probabilities=answers.probabilities[reference.rows_in(keys)])
 
 
 def _described(figures: export_checks.ExportFigures) -> str:

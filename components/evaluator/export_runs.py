@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,18 +13,12 @@ from typing import IO
 
 import numpy as np
 
+from components import ended_process
 from components.evaluator.export_checks import ExportAnswers
-from config import interruption
 from config.errors import one_line
 from modules.exporting import runtimes
 
 _TIMEOUT_SECONDS = 600  # after the last image: what is left is to time some answers
-# What the shell or the kernel sends says nothing about an export; SIGSEGV and SIGABRT, for instance, do.
-_BY_SOMEBODY = {-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGKILL}
-
-
-class ExportProcessEndedError(RuntimeError):
-    """The process that runs an export was ended from outside."""
 
 
 class _Process:
@@ -60,12 +53,7 @@ class _Process:
         except subprocess.TimeoutExpired:
             self.end()
             return ExportAnswers(size, None, reason=f"it took more than {_TIMEOUT_SECONDS} s to time its answers")
-        if code in _BY_SOMEBODY:
-            interruption.check()
-            raise ExportProcessEndedError(
-                f"the process that runs {self._path.name} was ended by {signal.Signals(-code).name}, so the export was "
-                "not judged; if memory ran out, end other programs; then start the run again"
-            )
+        ended_process.check(code, f"the process that runs {self._path.name}", "the export")
         if code:
             printed = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             reason = one_line(printed[-1] if printed else "it printed no error")
@@ -87,7 +75,7 @@ def run(paths: Iterable[Path], batches: Iterable[np.ndarray]) -> list[ExportAnsw
       batches: float32 [images, height, width, 3] each, RGB in [0, 255], resized as the model takes them.
 
     Raises:
-      ExportProcessEndedError: if a process was ended from outside.
+      EndedFromOutsideError: if a process was ended from outside.
     """
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
         processes = []

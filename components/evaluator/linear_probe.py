@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from components.evaluator import confidence, predictions
+from components.evaluator import confidence
 from components.evaluator.metric_names import Metric
+from components.evaluator.predictions import Predictions
 from components.evaluator.verdict import AT_LEAST, OVERALL, Change, Check, ProbeFigures, Verdict
 from components.label_check import image_features
 from components.label_check.image_features import Split
@@ -25,28 +26,28 @@ from modules.training.logistic import Examples, Options
 MOST_IMAGES = 20_000  # of the training split that the probe is fitted on, so that it takes a minute at most
 
 
-def added(verdict: Verdict, gate: GateConfig, features: str | None, evaluation: str) -> Verdict:
+def added(verdict: Verdict, gate: GateConfig, features: str | None, judged: Predictions) -> Verdict:
     """The verdict with the figures of the probe, and the check that `gate.must_beat_probe` asks for.
 
     Args:
       verdict: on the candidate.
       gate: of the configuration.
       features: folder of LabelCheck's artifact `image_features`; None without LabelCheck.
-      evaluation: folder of the ModelEvaluation artifact, with the predictions.
+      judged: the candidate's answers to the test images.
     """
-    figures = measure(features, evaluation, verdict.confidence) if features and verdict.examples else None
+    figures = measure(features, judged, verdict.confidence) if features and verdict.examples else None
     if gate.must_beat_probe:
         upper = figures.difference.upper if figures else None
         verdict = verdict.with_checks([Check.of(Metric.PROBE_DIFFERENCE, upper, AT_LEAST, 0.0, OVERALL, "upper")])
     return dataclasses.replace(verdict, probe=figures)
 
 
-def measure(features: str, evaluation: str, sure: float) -> ProbeFigures | None:
+def measure(features: str, judged: Predictions, sure: float) -> ProbeFigures | None:
     """Fits the probe on train, and compares it with the candidate on test.
 
     Args:
       features: folder of the artifact `image_features`.
-      evaluation: folder of the ModelEvaluation artifact.
+      judged: the candidate's answers to the test images.
       sure: confidence of the bounds.
 
     Returns:
@@ -62,16 +63,14 @@ def measure(features: str, evaluation: str, sure: float) -> ProbeFigures | None:
     fitted = logistic.fit(_examples(train, index, found.blocks[-1], MOST_IMAGES), known, Options(len(classes)))
     logits = test.vectors[:, -found.blocks[-1] :].astype(np.float32) @ fitted.kernel + fitted.bias
     answers = np.array(classes, object)[logits.argmax(axis=1)]
-    judged = predictions.read(evaluation)
-    right = dict(zip(test.keys, answers == np.array(test.labels, object), strict=True))
-    own = np.array([right[key] for key in judged.keys])
+    own = (answers == np.array(test.labels, object))[judged.rows_in(test.keys)]
     return ProbeFigures(
         accuracy=float(own.mean()),
         train_images=min(len(train.keys), MOST_IMAGES),
         features=found.blocks[-1],
         penalty=fitted.penalty,
         chosen_by=fitted.chosen_by,
-        difference=_difference(own, _recognized(judged), sure),
+        difference=_difference(own, judged.right, sure),
     )
 
 
@@ -82,16 +81,8 @@ def _examples(split: Split, index: Mapping[str, int], width: int, most: int | No
     return Examples(split.vectors[rows, -width:].astype(np.float32)[:, np.newaxis], labels)
 
 
-def _recognized(judged: predictions.Predictions) -> np.ndarray:
-    """Bool [images]: whether the candidate's most probable class is the label; an answer that is no number is wrong."""
-    answers = np.array(judged.classes, object)[judged.candidate.argmax(axis=1)]
-    right: np.ndarray = (answers == np.array(judged.labels, object)) & np.isfinite(judged.candidate).all(axis=1)
-    return right
-
-
 def _difference(probe: np.ndarray, candidate: np.ndarray, sure: float) -> Change:
     """The candidate's share of recognised images minus the probe's."""
-    gained, lost, images = int((candidate & ~probe).sum()), int((probe & ~candidate).sum()), len(probe)
-    lower, upper = confidence.change_bounds(gained, lost, images, sure)
+    found, (gained, lost) = confidence.paired(probe, candidate, sure), confidence.discordant(probe, candidate)
     probability = confidence.change_probability(gained, lost)
-    return Change((gained - lost) / images, lower, upper, probability, (gained + lost) / images)
+    return Change(found.value, found.lower, found.upper, probability, (gained + lost) / len(probe))

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 from tfx import types
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
-from components import example_counts
+from components import example_counts, example_files
 from config.errors import BadInputError, one_line
 from modules.data import features
 from modules.serving import class_names as class_names_of
@@ -47,9 +46,8 @@ def check_no_overlap(examples: types.Artifact, evaluated: Sequence[str]) -> None
 
 
 def _keys(examples: types.Artifact, split: str) -> set[bytes]:
-    pattern = io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split))
     spec = {features.KEY: tf.io.FixedLenFeature([], tf.string)}
-    records = tf.data.TFRecordDataset(tf.io.gfile.glob(pattern), "GZIP").batch(256)
+    records = tf.data.TFRecordDataset(example_files.of_split(examples, split), "GZIP").batch(256)
     parsed = records.map(lambda serialized: tf.io.parse_example(serialized, spec)[features.KEY])
     return {key for batch in parsed.as_numpy_iterator() for key in batch.tolist()}
 

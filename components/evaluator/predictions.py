@@ -19,15 +19,18 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 PREFIX, SUFFIX = "predictions", ".parquet"
 FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
+NO_CLASS = -1  # in place of a class index
 KEY, PATH, LABEL, CANDIDATE, BASELINE = "key", "path", "label", "candidate", "baseline"
 NOVELTY = "novelty"
 _CLASSES, _BASELINE_CLASSES = b"classes", b"baseline_classes"
@@ -56,6 +59,43 @@ class Predictions:
     candidate: np.ndarray
     baseline: np.ndarray | None
     novelty: np.ndarray | None = None
+
+    @cached_property
+    def label_indices(self) -> np.ndarray:
+        """int64 [images]: index of each label among the candidate's classes; -1 for none of them."""
+        return label_indices(self.labels, self.classes)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Bool [images]: whether the candidate recognises the image."""
+        return recognized(self.candidate, self.label_indices)
+
+    def rows_in(self, keys: Sequence[str]) -> np.ndarray:
+        """int64 [images]: where each of these images is among other keys, which have all of them."""
+        row = {key: number for number, key in enumerate(keys)}
+        return np.array([row[key] for key in self.keys], np.int64)
+
+
+def label_indices(labels: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Index of each label among some classes, int64 [images]; -1 for none of them."""
+    index = {name: number for number, name in enumerate(classes)}
+    return np.array([index.get(label, NO_CLASS) for label in labels], np.int64)
+
+
+def valid(probabilities: np.ndarray) -> np.ndarray:
+    """Bool [images]: whether all of an image's probabilities are numbers from 0 to 1; they are [images, classes]."""
+    found: np.ndarray = np.all((probabilities >= -FLOAT32_ERROR) & (probabilities <= 1 + FLOAT32_ERROR), axis=1)
+    return found  # NaN is neither at least 0 nor at most 1
+
+
+def recognized(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Bool [images]: whether the most probable class is the label. An answer that is no number is wrong.
+
+    Args:
+      probabilities: [images, classes].
+      labels: int64 [images], see `label_indices`.
+    """
+    return valid(probabilities) & (probabilities.argmax(axis=1) == labels)
 
 
 def schema(classes: Sequence[str], baseline_classes: Sequence[str] | None) -> pa.Schema:
@@ -131,11 +171,16 @@ def _table(path: str) -> pa.Table:
     import pyarrow.parquet as pq
 
     if "://" not in path:
-        return pq.ParquetFile(path).read()
+        return _content(pq.ParquetFile(path))
     import tensorflow as tf
 
     with tf.io.gfile.GFile(path, "rb") as file:
-        return pq.ParquetFile(pa.BufferReader(file.read())).read()
+        return _content(pq.ParquetFile(pa.BufferReader(file.read())))
+
+
+def _content(file: pq.ParquetFile) -> pa.Table:
+    """The rows. Beam writes a file without row groups for an empty split, which Arrow refuses to read."""
+    return file.read() if file.num_row_groups else file.schema_arrow.empty_table()
 
 
 def _matrix(column: pa.ChunkedArray, classes: Sequence[str]) -> np.ndarray:

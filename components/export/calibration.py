@@ -9,10 +9,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx import types
-from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
-from components import example_counts
+from components import example_counts, example_files
 from modules.data import features, transform_graph
 
 _BATCH = 16
@@ -33,13 +31,13 @@ def pixels(examples: types.Artifact, split: str, graph: tft.TFTransformOutput, c
     Raises:
       IncompleteExamplesError: if the split has not all examples that were written.
     """
-    files = tf.io.gfile.glob(io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)))
+    files = example_files.of_split(examples, split)
     found = 0
 
     def keyed() -> Iterator[tuple[bytes, bytes]]:
         nonlocal found
         spec = {features.KEY: tf.io.FixedLenFeature([], tf.string)}
-        for batch in tf.data.TFRecordDataset(sorted(files), "GZIP").batch(256):
+        for batch in tf.data.TFRecordDataset(files, "GZIP").batch(256):
             keys = tf.io.parse_example(batch, spec)[features.KEY]
             found += len(keys)
             yield from zip(keys.numpy(), batch.numpy(), strict=True)

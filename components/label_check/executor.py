@@ -12,9 +12,8 @@ import tensorflow_transform as tft
 from tfx import types
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
-from tfx.utils import io_utils
 
-from components import example_counts, progress
+from components import example_counts, example_files, progress
 from components.image_example_gen import report
 from components.label_check import checking, image_features, results
 from components.label_check.results import Kind
@@ -50,10 +49,7 @@ class Executor(base_executor.BaseExecutor):
         kept = artifact_utils.get_single_uri(input_dict["features"]) if input_dict.get("features") else None
         vectors_uri = artifact_utils.get_single_uri(output_dict["image_features"])
         splits: list[str] = json.loads(exec_properties["splits"])
-        files = {
-            split: tf.io.gfile.glob(io_utils.all_files_pattern(artifact_utils.get_split_uri([examples], split)))
-            for split in splits
-        }
+        files = {split: example_files.of_split(examples, split) for split in splits}
         total = sum(example_counts.recorded(examples).get(split, 0) for split in splits)
         vectors = Vectors(Recipe.parse(exec_properties["recipe"]), graph, kept)
         folder = os.path.join(vectors_uri, ".progress")

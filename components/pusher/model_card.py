@@ -206,7 +206,8 @@ def _limitations(facts: Facts, manifest: Mapping[str, Any]) -> Iterator[str]:
         yield f"The model failed these checks, and was pushed all the same: {', '.join(override['failed'])}."
     yield (
         "The figures hold for images like those of the split test. Nothing was measured on images of other kinds, or "
-        "of other things than these classes: the model answers with one of its classes there too."
+        "of other things than these classes: the model names one of its classes there too, and whether its novelty "
+        "finds such images was not measured."
     )
     yield from facts.warnings
     if facts.verdict.probe and facts.verdict.probe.is_better:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -17,9 +16,8 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components import code_digest
+from components import code_digest, ended_process
 from components.serving_check import comparison, findings, probe
-from config import interruption
 from config.errors import one_line
 from config.serving import ServingCheckConfig
 from modules.serving import reference_predictions
@@ -27,12 +25,6 @@ from modules.serving import reference_predictions
 _log = logging.getLogger("regraft.serving_check")
 
 _TIMEOUT_SECONDS = 600
-# What the shell or the kernel sends says nothing about the candidate; SIGSEGV and SIGABRT, for instance, do.
-_BY_SOMEBODY = {-signal.SIGINT, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGKILL}
-
-
-class ServingProcessEndedError(RuntimeError):
-    """The process that serves the candidate was ended from outside."""
 
 
 class Executor(base_executor.BaseExecutor):
@@ -76,12 +68,7 @@ def _check(model: str, reference: Path, config: ServingCheckConfig) -> dict[str,
             )
         except subprocess.TimeoutExpired:
             return {"refusals": [f"the serving process took more than {_TIMEOUT_SECONDS} s"], "measured": {}}
-        if done.returncode in _BY_SOMEBODY:
-            interruption.check()
-            raise ServingProcessEndedError(
-                f"the serving process was ended by {signal.Signals(-done.returncode).name}, so the candidate was not "
-                "judged; if memory ran out, end other programs; then start the run again"
-            )
+        ended_process.check(done.returncode, "the serving process", "the candidate")
         if done.returncode:
             reason = one_line((done.stderr.strip().splitlines() or ["it printed no error"])[-1])
             refusal = f"the serving process ended with exit code {done.returncode}: {reason}"

@@ -8,9 +8,8 @@ from functools import cached_property
 
 import numpy as np
 
-from components.evaluator.predictions import FLOAT32_ERROR, Predictions
-
-_WRONG = -1  # in place of a class index: the image's class is not one that the model knows
+from components.evaluator import predictions
+from components.evaluator.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,7 @@ def of(predictions: Predictions) -> Predicted:
 
 
 def _answers(labels: Sequence[str], classes: Sequence[str], probabilities: np.ndarray) -> Answers:
-    indices = {name: index for index, name in enumerate(classes)}
-    known = np.array([indices.get(label, _WRONG) for label in labels], np.int64)
-    valid = np.all((probabilities >= -FLOAT32_ERROR) & (probabilities <= 1 + FLOAT32_ERROR), axis=1)  # not NaN
+    known, valid = predictions.label_indices(labels, classes), predictions.valid(probabilities)
     numbers = np.where(valid[:, None], probabilities, np.float32(0))
     # An answer that is not a number is no answer: it is wrong, whatever the class.
-    return Answers(classes, np.where(valid, known, _WRONG), numbers)
+    return Answers(classes, np.where(valid, known, predictions.NO_CLASS), numbers)

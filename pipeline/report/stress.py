@@ -38,7 +38,7 @@ def collect(run: ReportedRun) -> Stress | None:
     if verdict is None or verdict.stress is None:
         return None
     folder = run.uri(EVALUATOR, "evaluation")
-    kept = figures.pictures(folder) if folder else {}
+    kept = figures.pictures(folder, verdict.stress) if folder else {}
     return Stress(
         verdict.stress, stress_table.warning(verdict.stress) or "", pictures.of_all(kept.items(), pictures.large)
     )

@@ -1,1 +1,1 @@
-"""The stress test: how well models answer corrupted test images. The executor calls `stress_test.added`."""
+"""The stress test: how well models answer corrupted test images. The executor calls `measurement.added`."""

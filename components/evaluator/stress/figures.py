@@ -7,24 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from config.gate import JudgedBy
+from components.evaluator.estimates import Estimate
 
 MEAN = "mean"  # in place of a corruption's name: the average over all corruptions
 CLEAN = "clean"  # the picture without corruption
 PICTURE = "stress-{}.png"  # file of one test image under a corruption, beside the metrics
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A difference of two accuracies on the same images, and its one-sided confidence bounds; each in [-1, 1]."""
-
-    value: float
-    lower: float
-    upper: float
-
-    def judged_by(self, judged: JudgedBy) -> float:
-        """The difference itself, or one of its bounds."""
-        return {"value": self.value, "lower": self.lower, "upper": self.upper}[judged]
 
 
 @dataclass(frozen=True)
@@ -90,15 +77,16 @@ def parse(content: Mapping[str, Any] | None) -> StressFigures | None:
     return StressFigures(**{**content, "corruptions": rows, "mean": _row(content["mean"])})
 
 
-def pictures(folder: str) -> dict[str, bytes]:
-    """One test image without corruption (`clean`) and under each, as PNG; empty if the folder has no such files.
+def pictures(folder: str, figures: StressFigures) -> dict[str, bytes]:
+    """One test image without corruption (`clean`) and under each, as PNG; those whose files are gone are left out.
 
     Args:
       folder: of the ModelEvaluation artifact.
+      figures: whose corruptions give the order.
     """
-    before, after = PICTURE.split("{}")
-    paths = sorted(Path(folder).glob(PICTURE.format("*")), key=lambda path: path.stat().st_mtime_ns)
-    return {path.name.removeprefix(before).removesuffix(after): path.read_bytes() for path in paths}
+    names = [CLEAN, *(row.corruption for row in figures.corruptions)]
+    paths = {name: Path(folder, PICTURE.format(name)) for name in names}
+    return {name: path.read_bytes() for name, path in paths.items() if path.is_file()}
 
 
 def _row(content: Mapping[str, Any]) -> CorruptionFigures:

@@ -16,8 +16,9 @@ import scipy.optimize
 import scipy.stats
 
 from components.evaluator import confidence
+from components.evaluator.estimates import Estimate
 from components.evaluator.metric_names import Metric
-from components.evaluator.stress.figures import MEAN, CorruptionFigures, Estimate, StressFigures
+from components.evaluator.stress.figures import MEAN, CorruptionFigures, StressFigures
 from components.evaluator.verdict import AT_LEAST, AT_MOST, STRESS, Check
 from config.gate import GateConfig, JudgedBy
 
@@ -115,18 +116,6 @@ def mean_estimate(differences: np.ndarray, sure: float) -> Estimate:
     return Estimate(value, max(-1.0, value - error), min(1.0, value + error))
 
 
-def paired(first: np.ndarray, second: np.ndarray, sure: float) -> Estimate:
-    """The second's share of recognised images minus the first's, with Tango's bounds.
-
-    Args:
-      first: bool [images].
-      second: bool [images], the same images.
-      sure: confidence of each bound.
-    """
-    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
-    return Estimate((gained - lost) / len(first), *confidence.change_bounds(gained, lost, len(first), sure))
-
-
 def smallest_change(differs: float, images: int, sure: float) -> float:
     """The smallest change of an accuracy that so many images detect in 4 of 5 cases; 1 if they detect none.
 
@@ -153,11 +142,11 @@ def _confidence_of_each(gate: GateConfig, corruptions: int, compare: bool) -> fl
 
 def _row(candidate: Answers, baseline: Answers | None, index: int, name: str, sure: float) -> CorruptionFigures:
     now = candidate.corrupted[:, index]
-    fall = paired(now, candidate.clean, sure)
+    fall = confidence.paired(now, candidate.clean, sure)
     if baseline is None:
         return CorruptionFigures(name, _share(now), fall)
     before = baseline.corrupted[:, index]
-    return CorruptionFigures(name, _share(now), fall, _share(before), paired(before, now, sure))
+    return CorruptionFigures(name, _share(now), fall, _share(before), confidence.paired(before, now, sure))
 
 
 def _mean(candidate: Answers, baseline: Answers | None, sure: float) -> CorruptionFigures:

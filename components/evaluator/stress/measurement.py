@@ -15,7 +15,9 @@ import numpy as np
 import PIL.Image
 import tensorflow as tf
 
+from components.evaluator import predictions
 from components.evaluator.preconditions import EvaluationError
+from components.evaluator.predictions import Predictions
 from components.evaluator.stress import corruptions, judgement, sample
 from components.evaluator.stress import figures as figures_of
 from components.evaluator.stress.corruptions import CORRUPTIONS
@@ -47,7 +49,9 @@ class Models:
     baseline: str | None
 
 
-def added(verdict: Verdict, gate: GateConfig, models: Models, files: Sequence[str], evaluation: str) -> Verdict:
+def added(
+    verdict: Verdict, gate: GateConfig, models: Models, files: Sequence[str], judged: Predictions, evaluation: str
+) -> Verdict:
     """The verdict with the figures and the checks of the stress test; as it is without a section `gate.stress`.
 
     Args:
@@ -55,6 +59,7 @@ def added(verdict: Verdict, gate: GateConfig, models: Models, files: Sequence[st
       gate: of the configuration.
       models: the candidate and the baseline.
       files: TFRecords of the test images.
+      judged: the candidate's answers to them, with their keys and labels.
       evaluation: folder of the ModelEvaluation artifact; it gets the pictures of one image.
 
     Raises:
@@ -63,7 +68,7 @@ def added(verdict: Verdict, gate: GateConfig, models: Models, files: Sequence[st
     if gate.stress is None:
         return verdict
     names = list(CORRUPTIONS)
-    shown = sample.read(files, gate.stress.images)
+    shown = sample.read(files, dict(zip(judged.keys, judged.labels, strict=True)), gate.stress.images)
     paths = {"the candidate": models.candidate, "the model in production": models.baseline}
     served = [Served(path, name) for name, path in paths.items() if path]
     answered = answers(served, shown, gate.stress.severity, Path(evaluation))
@@ -84,17 +89,16 @@ class Served:
                 "model with it"
             )
         self._serve = self._model.signatures[signatures.SERVE_IMAGES]
-        self._classes = np.array(class_names.read(self._model), object)
+        self._classes = class_names.read(self._model)
 
     def recognizes(self, encoded: Sequence[bytes], labels: Sequence[str]) -> np.ndarray:
         """Bool [images]: whether the most probable class is the label; an answer that is no number is wrong."""
-        right = []
+        right, indices = [], predictions.label_indices(labels, self._classes)
         for start in range(0, len(encoded), _BATCH):
             interruption.check()
             part = tf.constant(encoded[start : start + _BATCH])
             probabilities = self._serve(**{signatures.IMAGES: part})[signatures.PROBABILITIES].numpy()
-            answered = self._classes[probabilities.argmax(axis=1)] == np.array(labels[start : start + _BATCH], object)
-            right.append(answered & np.isfinite(probabilities).all(axis=1))
+            right.append(predictions.recognized(probabilities, indices[start : start + _BATCH]))
         return np.concatenate(right)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -33,32 +33,23 @@ class Image:
         return int(self.key[:16], 16)
 
 
-def read(files: Sequence[str], images: int) -> list[Image]:
+def read(files: Sequence[str], labels: Mapping[str, str], images: int) -> list[Image]:
     """Reads the sample; only its images are in memory.
 
     Args:
       files: TFRecords of raw examples, compressed with gzip.
+      labels: key of each image to the name of its class.
       images: how many; all if there are fewer.
 
     Returns:
       in the order of their keys.
     """
-    spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (features.KEY, features.LABEL)}
-    labels: dict[str, str] = {}
-    for serialized in _batches(files):
-        parsed = tf.io.parse_example(serialized, spec)
-        for key, label in zip(parsed[features.KEY].numpy(), parsed[features.LABEL].numpy(), strict=True):
-            labels[key.decode("ascii")] = label.decode("utf-8")
     wanted = sample_keys.chosen(labels, images)
     found: dict[str, Image] = {}
     spec = {name: tf.io.FixedLenFeature([], tf.string) for name in (features.KEY, features.ENCODED)}
-    for serialized in _batches(files):
+    for serialized in tf.data.TFRecordDataset(list(files), "GZIP").batch(_BATCH):
         parsed = tf.io.parse_example(serialized, spec)
         for key, encoded in zip(parsed[features.KEY].numpy(), parsed[features.ENCODED].numpy(), strict=True):
             if (name := key.decode("ascii")) in wanted:
                 found[name] = Image(name, labels[name], encoded)
     return [found[key] for key in sorted(found)]
-
-
-def _batches(files: Sequence[str]) -> tf.data.Dataset:
-    return tf.data.TFRecordDataset(list(files), "GZIP").batch(_BATCH)

@@ -115,8 +115,8 @@ def test_an_answer_without_a_number_is_wrong(report):
     _, answers = report
     broken = answers.candidate.copy()
     broken[:, 1] = np.nan
-    of_nothing = bad_slices._right(Predictions(["cat", "dog"], None, answers.keys, [], answers.labels, broken, None))
-    assert not of_nothing.any()
+    of_nothing = Predictions(["cat", "dog"], None, answers.keys, [], answers.labels, broken, None)
+    assert not of_nothing.right.any()
 
 
 def test_groups_in_words_have_names_of_images():

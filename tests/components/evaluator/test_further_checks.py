@@ -79,7 +79,7 @@ def test_a_model_that_is_fragile_under_blur_is_refused_for_that(keeper):
         ("stress_change", f"stress={name}") for name in ("blur", "motion_blur", "mean")
     }
     assert (verdict.stress.images, verdict.stress.accuracy) == (20, 1)
-    assert set(pictures(str(keeper.folder / "1" / "evaluation"))) == {
+    assert set(pictures(str(keeper.folder / "1" / "evaluation"), verdict.stress)) == {
         "clean",
         *(r.corruption for r in verdict.stress.corruptions),
     }

@@ -13,6 +13,8 @@ from gatekeeping import CLASSES, Gatekeeper, Scripted, answers, photos
 
 from components.evaluator import predictions
 from components.evaluator.verdict import Verdict
+from pipeline import calibration
+from pipeline.report import predicted
 
 TEST = photos(100)  # more than one batch of TFMA
 SHIFTED = dict(zip(CLASSES, (*CLASSES[1:], CLASSES[0]), strict=True))
@@ -93,6 +95,15 @@ def test_without_a_baseline_there_are_none_of_its_predictions(tmp_path):
     kept = predictions.read(str(tmp_path / "1" / "evaluation"))
     assert kept.baseline is None and kept.baseline_classes is None
     np.testing.assert_array_equal(kept.candidate, np.float32([[np.nan, 0.5, 0.5]] * 9))
+
+
+def test_predictions_of_an_empty_split_are_read_as_none(tmp_path):
+    """Beam leaves a file without row groups then."""
+    with pq.ParquetWriter(tmp_path / "predictions-0.parquet", predictions.schema(CLASSES, None)):
+        pass
+    empty = predictions.read(str(tmp_path))
+    assert (list(empty.classes), empty.keys, empty.candidate.shape) == (list(CLASSES), [], (0, len(CLASSES)))
+    assert len(empty.right) == 0 and calibration.of_answers(predicted.of(empty).candidate, 2.0).error == 0
 
 
 def test_an_evaluation_of_an_older_version_has_no_predictions(tmp_path):

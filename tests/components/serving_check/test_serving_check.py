@@ -14,7 +14,7 @@ from gatekeeping import CLASSES, Scripted, photos
 from tfx.types import channel, standard_artifacts
 from tfx.utils import path_utils
 
-from components import code_digest
+from components import code_digest, ended_process
 from components.serving_check import comparison, executor, findings, probe
 from components.serving_check.component import ServingCheck
 from config.serving import ServingCheckConfig
@@ -272,7 +272,7 @@ def test_another_tag_of_tf_serving_does_not_run_the_stage_again():
 def test_a_serving_process_that_somebody_ended_is_no_refusal(monkeypatch, tmp_path, number):
     ended = subprocess.CompletedProcess([], -number, "", "")
     monkeypatch.setattr(executor.subprocess, "run", lambda *_, **__: ended)
-    with pytest.raises(executor.ServingProcessEndedError, match=number.name):
+    with pytest.raises(ended_process.EndedFromOutsideError, match=number.name):
         executor._check("model", tmp_path / "reference.json", ServingCheckConfig())
 
 
