@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from config.gate import JudgedBy
+if TYPE_CHECKING:
+    from config.gate import JudgedBy
 
 
 @dataclass(frozen=True)

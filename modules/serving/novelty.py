@@ -143,7 +143,7 @@ def fit(train: Features, evaluation: Features, rate: float, seed: int) -> tuple[
 def _report(threshold: Threshold) -> None:
     if threshold.guaranteed:
         _log.info(
-            "  novelty: the threshold rejects at most %.3g%% of images like the %d of eval",
+            "  novelty: the threshold is set to reject at most %.3g%% of images like the %d of eval, on average",
             *(100 * threshold.rate, threshold.eval_images),
         )
     else:

@@ -55,7 +55,7 @@ def test_a_changed_head_trains_again_on_the_same_kept_activations(workspace, col
     ("file", "changed"),
     [
         ("components/image_example_gen/split_assignment.py", {"ImageExampleGen"}),
-        ("modules/data/decoding.py", {"ImageExampleGen", "Transform"}),
+        ("modules/data/decoding.py", {"ImageExampleGen", "Transform", "Evaluator"}),
         ("modules/trunk.py", {"TrunkFeatures", "LabelCheck", "Trainer"}),
         ("components/serving_directory.py", {"ExampleValidator", "BaselineModel", "Pusher"}),
         ("pipeline/summary.py", set()),

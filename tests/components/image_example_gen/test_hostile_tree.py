@@ -280,7 +280,10 @@ def test_nothing_temporary_is_left(once):
     folders = {path.parent.name for path in (once.folder / "examples").rglob("*") if path.is_file()}
     assert folders == {"Split-train", "Split-eval", "Split-test"}
     rows = {f"{name}.jsonl" for name in ("quarantine", "duplicates", "near_duplicates", "little_content")}
-    assert {path.name for path in (once.folder / "report").iterdir()} == rows | {"counts.json", "thumbnails"}
+    assert {path.name for path in (once.folder / "report").iterdir()} == rows | {
+        *("counts.json", "shortcuts.json"),
+        *("facts", "thumbnails"),
+    }
 
 
 PNGS = [encode(picture(seed, (8, 8))) for seed in range(24)]
