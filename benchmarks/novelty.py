@@ -137,11 +137,10 @@ def _scores(trial: Trial) -> Iterator[tuple[str, Score]]:
     subset = units[np.random.default_rng(0).permutation(len(units))[:_LARGEST_SUBSET]]
     yield "neighbour 1", lambda a: _neighbour(a.features, subset, 1)
     yield "neighbour 10", lambda a: _neighbour(a.features, subset, 10)
+    yield "Mahalanobis, raw features", _mahalanobis(answers.features, labels, lambda features: features)
+    yield "Mahalanobis", _mahalanobis(answers.features, labels, novelty_distance.unit)
     chosen = novelty_distance.fit(answers.features, labels, 0)
-    alone = novelty_distance.fit(answers.features, np.zeros_like(labels), 0)
-    yield "relative Mahalanobis", lambda a: chosen.of(a.features) ** 2 - alone.of(a.features) ** 2
-    yield "Mahalanobis, raw features", _raw_mahalanobis(answers.features, labels)
-    yield "**Mahalanobis**", lambda a: chosen.of(a.features)
+    yield "**relative Mahalanobis**", lambda a: chosen.of(a.features)
 
 
 def _neighbour(features: np.ndarray, subset: np.ndarray, count: int) -> np.ndarray:
@@ -150,8 +149,9 @@ def _neighbour(features: np.ndarray, subset: np.ndarray, count: int) -> np.ndarr
     return -similarities[:, -count]
 
 
-def _raw_mahalanobis(features: np.ndarray, labels: np.ndarray) -> Score:
-    """The same as modules/serving/novelty_distance.py, without the division by the length."""
+def _mahalanobis(features: np.ndarray, labels: np.ndarray, scaled: Callable[[np.ndarray], np.ndarray]) -> Score:
+    """The squared distance to the nearest class, with one covariance for all, shrunk as in novelty_distance.py."""
+    features = scaled(features)
     means = np.stack([features[labels == label].mean(axis=0) for label in np.unique(labels)])
     within = features - means[labels]
     covariance = np.cov(within.T, bias=True)
@@ -160,7 +160,7 @@ def _raw_mahalanobis(features: np.ndarray, labels: np.ndarray) -> Score:
     centres = means @ whitening
 
     def score(answers: Answers) -> np.ndarray:
-        whitened = answers.features @ whitening
+        whitened = scaled(answers.features) @ whitening
         return np.min([((whitened - centre) ** 2).sum(axis=1) for centre in centres], axis=0)
 
     return score

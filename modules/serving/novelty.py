@@ -1,7 +1,8 @@
 """The output `novelty` of the served model: how unlike the training images an image is, from 0 to 1.
 
-It is d / (d + t), where d is the distance of the image's features to those of the training images
-(novelty_distance.py), and t the threshold (novelty_threshold.py). So it is THRESHOLD where d is t.
+It rises with the distance of the image's features to those of the training images (novelty_distance.py). It is 0.5 where
+the distance is the threshold (novelty_threshold.py), and 0.25 at the median of eval. In general it is
+(1 + x / (1 + |x|)) / 2, with x = (distance - threshold) / (threshold - median of eval).
 """
 
 from __future__ import annotations
@@ -48,18 +49,18 @@ class Source:
 class NoveltyScore(keras.layers.Layer):
     """float32 [batch, features] to float32 [batch] in [0, 1]; NaN if a feature is one."""
 
-    def __init__(self, distance: Distance, threshold: float):
+    def __init__(self, distance: Distance, threshold: Threshold):
         """Takes the arrays as weights that nothing trains.
 
         Args:
           distance: fitted to the training images.
-          threshold: the distance at which the score is THRESHOLD, above 0.
+          threshold: where the score is THRESHOLD.
         """
         super().__init__(name="novelty", dtype="float32", trainable=False)
         self._distance, self._threshold = distance, threshold
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        names = ("centre", "components", "whitening", "means")
+        names = ("centre", "components", "whitening", "means", "overall")
         self._arrays = {name: self._constant(name, getattr(self._distance, name)) for name in names}
 
     def _constant(self, name: str, value: np.ndarray) -> keras.Variable:
@@ -77,9 +78,10 @@ class NoveltyScore(keras.layers.Layer):
             whitened, ops.transpose(arrays["means"])
         )
         nearest = ops.sum(ops.square(whitened), axis=1) + ops.min(from_means, axis=1)
-        squares = ops.maximum(left, 0.0) / self._distance.rest + ops.maximum(nearest, 0.0)
-        distance = ops.sqrt(squares / width)
-        return distance / (distance + self._threshold)
+        from_all = ops.sum(ops.square(ops.matmul(projected, arrays["overall"])), axis=1)
+        distance = (ops.maximum(left, 0.0) * self._distance.rest + nearest - from_all) / width
+        beyond = (distance - self._threshold.distance) / self._threshold.margin
+        return 0.5 + 0.5 * ops.softsign(beyond)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (input_shape[0],)
@@ -114,7 +116,7 @@ def added(
     novelty_threshold.write(threshold, model_run)
     features = novelty_features.pooled(built.model.get_layer("inference_mode").output, config.head)
     last = novelty_features.width(built.backbone, config.head)
-    score = NoveltyScore(distance, threshold.distance)(features[:, -last:])
+    score = NoveltyScore(distance, threshold)(features[:, -last:])
     return keras.Model(served.input, [served.output, score], name=served.name)
 
 

@@ -1,4 +1,8 @@
-"""How far an image's features are from those of the training images: the Mahalanobis distance to the nearest class.
+"""How far an image's features are from those of the training images: the relative Mahalanobis distance.
+
+It is the squared Mahalanobis distance to the nearest class minus that to all training images as one class (Ren et al.,
+https://arxiv.org/abs/2106.09022). So what makes images differ that has nothing to do with the classes counts little. It
+is negative for an image that one class explains better than all of them together.
 
 Lee et al., https://arxiv.org/abs/1807.03888: each class has a mean, and all share one covariance. Here the features are
 divided by their length first (Müller & Hein, https://arxiv.org/abs/2505.18032). They are projected onto the principal
@@ -34,27 +38,29 @@ class Distance:
       components: float32 [features, components], orthonormal columns.
       whitening: float32 [components, components]; the product has the identity as covariance within classes.
       means: float32 [classes, components], of the whitened classes.
-      rest: the variance of each direction that is no component, above 0.
+      overall: float32 [components, components]; the product has the identity as covariance of all images.
+      rest: the weight of the squared length of what is no component.
     """
 
     centre: np.ndarray
     components: np.ndarray
     whitening: np.ndarray
     means: np.ndarray
+    overall: np.ndarray
     rest: float
 
     def of(self, features: np.ndarray) -> np.ndarray:
-        """The distances of images, float64 [images], 0 or more.
+        """The distances of images, float64 [images], of either sign; divided by the number of features.
 
         Args:
           features: float32 [images, features].
         """
         centred = unit(features) - self.centre
         projected = centred @ self.components
-        left = np.maximum((centred**2).sum(axis=1) - (projected**2).sum(axis=1), 0) / self.rest
-        whitened = projected @ self.whitening
-        nearest = scipy.spatial.distance.cdist(whitened, self.means, "sqeuclidean").min(axis=1)
-        return np.sqrt((left + nearest) / len(self.centre)).astype(np.float64)
+        left = np.maximum((centred**2).sum(axis=1) - (projected**2).sum(axis=1), 0) * self.rest
+        nearest = scipy.spatial.distance.cdist(projected @ self.whitening, self.means, "sqeuclidean").min(axis=1)
+        from_all = ((projected @ self.overall) ** 2).sum(axis=1)
+        return ((left + nearest - from_all) / len(self.centre)).astype(np.float64)
 
 
 def unit(features: np.ndarray) -> np.ndarray:
@@ -79,12 +85,11 @@ def fit(features: np.ndarray, labels: np.ndarray, seed: int) -> Distance:
     sums = np.zeros((len(classes), components.shape[1]))
     np.add.at(sums, index, projected)
     means = sums / np.bincount(index)[:, np.newaxis]
-    within = projected - means[index]
     left = np.maximum((centred**2).sum(axis=1) - (projected**2).sum(axis=1), 0)
-    covariance, rest = _shrunk(within, left, centred.shape[1])
-    variances, axes = np.linalg.eigh(covariance)
-    whitening = (axes / np.sqrt(np.maximum(variances, _SMALLEST))).astype(np.float32)
-    return Distance(centre, components, whitening, (means @ whitening).astype(np.float32), rest)
+    whitening, rest = _whitening(projected - means[index], left, centred.shape[1])
+    overall, overall_rest = _whitening(projected, left, centred.shape[1])
+    rest = 1 / rest - 1 / overall_rest
+    return Distance(centre, components, whitening, (means @ whitening).astype(np.float32), overall, rest)
 
 
 def held_out(features: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
@@ -108,7 +113,7 @@ def _count(shape: tuple[int, ...], classes: int) -> int:
     """How many components fit into the images, and into MOST_BYTES."""
     images, features = shape
     count = min(_MOST_COMPONENTS, images - 1, features)
-    while count > 1 and 4 * (features * (count + 1) + count * (count + classes)) > MOST_BYTES:
+    while count > 1 and 4 * (features * (count + 1) + count * (2 * count + classes)) > MOST_BYTES:
         count -= 1
     return max(count, 1)
 
@@ -126,16 +131,21 @@ def _components(centred: np.ndarray, count: int, seed: int) -> np.ndarray:
     return np.ascontiguousarray((found @ axes.T)[:, :count], np.float32)
 
 
-def _shrunk(within: np.ndarray, left: np.ndarray, features: int) -> tuple[np.ndarray, float]:
-    """The covariance of the components within classes, and the variance of each other direction, both shrunk.
+def _whitening(projected: np.ndarray, left: np.ndarray, features: int) -> tuple[np.ndarray, float]:
+    """What gives the components their identity as covariance, and the variance of each other direction, both shrunk.
 
     Args:
-      within: [images, components], minus the means of the classes.
+      projected: [images, components], minus a mean.
       left: [images], squared lengths of what is left of the images beside the components.
       features: directions in all.
+
+    Returns:
+      float32 [components, components], and a number above 0.
     """
-    images, components = within.shape
-    covariance, rest = within.T @ within / images, float(left.mean()) / max(features - components, 1)
+    images, components = projected.shape
+    covariance, rest = projected.T @ projected / images, float(left.mean()) / max(features - components, 1)
     target = _SHRINKAGE * (np.trace(covariance) + float(left.mean())) / features + _ROUNDING**2 / features
     shrunk = (1 - _SHRINKAGE) * covariance + target * np.eye(components)
-    return shrunk, max((1 - _SHRINKAGE) * rest + target, _SMALLEST)
+    variances, axes = np.linalg.eigh(shrunk)
+    whitening = (axes / np.sqrt(np.maximum(variances, _SMALLEST))).astype(np.float32)
+    return whitening, max((1 - _SHRINKAGE) * rest + target, _SMALLEST)

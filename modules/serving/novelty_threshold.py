@@ -4,8 +4,8 @@ The threshold is that of split conformal prediction (Bates et al., https://arxiv
 eval images, the distance of rank ceil((n + 1) * (1 - rate)). A new image like those of eval is then beyond it with a
 probability of at most `rate`, on average over draws of eval, whatever the distribution. With fewer than 1/rate - 1
 images there is no such rank. Then distances of training images help, each measured as if the image had not been fitted.
-Training has drawn them closer than new images are, so they are scaled to the median of eval's distances. This is an
-estimate without a guarantee.
+Training may have drawn them closer than new images are, so they are moved to the median of eval's distances, and
+stretched if the middle half of eval's is wider. This is an estimate without a guarantee.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ THRESHOLD = 0.5  # of the output `novelty`: an image is in scope up to it
 FILE = "novelty.json"
 EVAL: Literal["eval"] = "eval"
 EVAL_AND_TRAIN: Literal["eval and train"] = "eval and train"
-_SMALLEST_DISTANCE = 1e-6
+_SMALLEST_MARGIN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Threshold:
     """Where the output `novelty` is THRESHOLD.
 
     Attributes:
-      distance: above 0.
+      distance: of either sign.
+      margin: how much farther it is than the median of eval's distances, above 0.
       rate: the share of images like those of eval that may be beyond it, above 0, below 1.
       chosen_by: whose distances it is from.
       eval_images: how many images of eval there are.
@@ -41,6 +42,7 @@ class Threshold:
     """
 
     distance: float
+    margin: float
     rate: float
     chosen_by: Literal["eval", "eval and train"]
     eval_images: int
@@ -51,7 +53,7 @@ def choose(eval_distances: np.ndarray, train_distances: np.ndarray, rate: float)
     """Sets the threshold.
 
     Args:
-      eval_distances: float [images], 0 or more; one image or more.
+      eval_distances: float [images]; one image or more.
       train_distances: float [images], of training images as if they had not been fitted; used if eval is too small.
       rate: see Threshold.
 
@@ -64,13 +66,21 @@ def choose(eval_distances: np.ndarray, train_distances: np.ndarray, rate: float)
     guaranteed = conformal_rank(images, rate) <= images
     found = conformal_quantile(eval_distances, rate)
     if not guaranteed:
-        median = float(np.median(train_distances))
-        scale = float(np.median(eval_distances)) / median if median > 0 else 1.0
-        found = max(found, conformal_quantile(scale * train_distances, rate))
+        found = max(found, conformal_quantile(_like(train_distances, eval_distances), rate))
     if not math.isfinite(found):
         raise ValueError("the distances of the training images are not finite numbers")
     chosen_by = EVAL if guaranteed else EVAL_AND_TRAIN
-    return Threshold(max(found, _SMALLEST_DISTANCE), rate, chosen_by, images, guaranteed)
+    margin = max(found - float(np.median(eval_distances)), _SMALLEST_MARGIN)
+    return Threshold(found, margin, rate, chosen_by, images, guaranteed)
+
+
+def _like(distances: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Distances with the median of others, and their interquartile range if that is larger."""
+    (low, median, high), (low_other, middle, high_other) = (
+        np.quantile(ones, [0.25, 0.5, 0.75]) for ones in (distances, others)
+    )
+    stretch = (high_other - low_other) / (high - low) if high > low else 1.0
+    return middle + max(1.0, stretch) * (distances - median)
 
 
 def conformal_rank(images: int, rate: float) -> int:

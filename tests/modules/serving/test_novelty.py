@@ -24,26 +24,35 @@ def drawn(images: int, features: int, seed: int = 0) -> Features:
     return Features(values.astype(np.float32), labels)
 
 
-def test_with_all_components_it_is_the_mahalanobis_distance_with_a_shrunk_covariance():
+def test_with_all_components_it_is_the_relative_mahalanobis_distance_with_shrunk_covariances():
     train, other = drawn(200, 6), drawn(20, 6, seed=1)
     values = novelty_distance.unit(train.values.astype(np.float64))
     means = np.stack([values[train.labels == label].mean(axis=0) for label in range(CLASSES)])
-    covariance = np.cov((values - means[train.labels]).T, bias=True)
-    shrunk = 0.5 * covariance + 0.5 * np.trace(covariance) / 6 * np.eye(6)
-    differences = novelty_distance.unit(other.values)[:, None] - means
-    squares = np.einsum("icj,jk,ick->ic", differences, np.linalg.inv(shrunk), differences)
+
+    def squares(centres, within):
+        covariance = np.cov(within.T, bias=True)
+        shrunk = 0.5 * covariance + 0.5 * np.trace(covariance) / 6 * np.eye(6)
+        differences = novelty_distance.unit(other.values)[:, None] - centres
+        return np.einsum("icj,jk,ick->ic", differences, np.linalg.inv(shrunk), differences).min(axis=1)
+
+    centre = values.mean(axis=0, keepdims=True)
+    wanted = (squares(means, values - means[train.labels]) - squares(centre, values - centre)) / 6
+    assert wanted.min() < 0 < wanted.max()
     found = novelty_distance.fit(train.values, train.labels, 0).of(other.values)
-    np.testing.assert_allclose(found, np.sqrt(squares.min(axis=1) / 6), rtol=1e-4)
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
 
 
 def test_the_layer_computes_the_distance_against_the_threshold():
     train, other = drawn(60, 300), drawn(20, 300, seed=1)
     distance = novelty_distance.fit(train.values, train.labels, 0)
     found = distance.of(other.values)
-    score = novelty.NoveltyScore(distance, float(np.median(found)))(other.values).numpy()
-    np.testing.assert_allclose(score, found / (found + np.median(found)), rtol=1e-4)
+    threshold = novelty_threshold.choose(found, np.empty(0), 0.2)
+    score = novelty.NoveltyScore(distance, threshold)(other.values).numpy()
+    beyond = (found - threshold.distance) / (threshold.distance - np.median(found))
+    np.testing.assert_allclose(score, (1 + beyond / (1 + np.abs(beyond))) / 2, atol=1e-4)
+    assert score.min() > 0 and score.max() < 1 and np.median(score) == pytest.approx(0.25, abs=1e-4)
     with_nan = np.where(np.arange(300) == 7, np.nan, other.values[:1]).astype(np.float32)
-    assert not novelty.NoveltyScore(distance, 1.0)(with_nan).numpy()[0] <= novelty_threshold.THRESHOLD
+    assert not novelty.NoveltyScore(distance, threshold)(with_nan).numpy()[0] <= novelty_threshold.THRESHOLD
 
 
 def test_images_of_no_class_are_farther_and_those_of_the_classes_are_rejected_at_the_rate():
@@ -63,7 +72,7 @@ def test_images_of_no_class_are_farther_and_those_of_the_classes_are_rejected_at
 def test_many_features_and_classes_stay_below_the_limit_of_the_served_model():
     features, labels = np.random.default_rng(0).random((600, 4096), np.float32), np.arange(600) % 300
     fitted = novelty_distance.fit(features, labels, 0)
-    arrays = (fitted.centre, fitted.components, fitted.whitening, fitted.means)
+    arrays = (fitted.centre, fitted.components, fitted.whitening, fitted.means, fitted.overall)
     assert 4e6 < sum(array.nbytes for array in arrays) <= novelty_distance.MOST_BYTES
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from modules.serving import novelty_threshold
 
@@ -36,6 +38,18 @@ def test_a_small_eval_split_takes_distances_of_training_images_and_says_that_not
     with_train = rejected(30, 0.01, 100, train_images=1000, closer=1.5)
     alone = rejected(30, 0.01, 100, train_images=5)
     assert with_train < 0.02 < alone, "training images are closer, and there are more of them"
+
+
+@settings(max_examples=50)
+@given(shift=st.floats(-100, 100), factor=st.floats(0.01, 100), count=st.integers(1, 60))
+def test_the_threshold_moves_and_stretches_with_the_distances(shift, factor, count):
+    """Distances may be negative, and have no natural zero."""
+    rng = np.random.default_rng(count)
+    evaluation, train = rng.chisquare(8, count), rng.chisquare(8, 200) / 2
+    plain = novelty_threshold.choose(evaluation, train, 0.02)
+    moved = novelty_threshold.choose(factor * evaluation + shift, factor * train + shift, 0.02)
+    assert moved.distance == pytest.approx(factor * plain.distance + shift, rel=1e-6, abs=1e-6)
+    assert moved.margin == pytest.approx(factor * plain.margin, rel=1e-6, abs=2e-6)
 
 
 def test_distances_that_are_no_numbers_are_refused():
