@@ -1,7 +1,7 @@
 """The output `novelty` of the served model: how unlike the training images an image is, from 0 to 1.
 
-It rises with the distance of the image's features to those of the training images (novelty_distance.py). It is 0.5 where
-the distance is the threshold (novelty_threshold.py), and 0.25 at the median of eval. In general it is
+It rises with the distance of the image's features to those of the training images (novelty_distance.py). It is 0.5
+where the distance is the threshold (novelty_threshold.py), and 0.25 at the median of eval. In general it is
 (1 + x / (1 + |x|)) / 2, with x = (distance - threshold) / (threshold - median of eval).
 """
 
