@@ -3,6 +3,7 @@
     python -m benchmarks.novelty far                                   # noise, text, photos of the other data set
     python -m benchmarks.novelty near --held-out cat truck --seeds 2   # a class of CIFAR-10 that training lacks
     python -m benchmarks.novelty near --kind fast                      # a logistic head on the frozen backbone
+    python -m benchmarks.novelty cost                                  # bytes, and time for an image
 
 For each training and each kind of unknown images, a row has the area under the ROC curve of each score, and the shares
 of known test images and of unknown ones that the chosen score rejects with the threshold set on eval.
@@ -11,6 +12,7 @@ of known test images and of unknown ones that the chosen score rejects with the 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +20,14 @@ from pathlib import Path
 import numpy as np
 import scipy.special
 import scipy.stats
+import tensorflow as tf
 
 from benchmarks import novelty_models, subsets
 from benchmarks.novelty_models import Answers, Trained, Trunk, show
 from benchmarks.subsets import Draw, Split
 from config.data import EVAL, TEST, TRAIN
 from config.novelty import NoveltyConfig
-from modules.serving import novelty, novelty_distance
+from modules.serving import novelty, novelty_distance, novelty_threshold
 from modules.serving.novelty_features import Features
 
 _LIGHTS, _CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
@@ -51,7 +54,7 @@ class Trial:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("case", choices=["far", "near"])
+    parser.add_argument("case", choices=["far", "near", "cost"])
     parser.add_argument("--kind", choices=list(novelty_models.CONFIGS), default=novelty_models.FINE_TUNED)
     parser.add_argument("--held-out", nargs="+", help="classes that are left out, one by one; default: each")
     parser.add_argument("--seeds", type=int, default=1, help="draws of training images; default 1")
@@ -59,6 +62,8 @@ def main() -> None:
     parser.add_argument("--test-images", type=int, default=1000, help="of CIFAR-10; default 1000")
     parser.add_argument("--unknown", type=int, default=300, help="far images of each kind; default 300")
     options = parser.parse_args()
+    if options.case == "cost":
+        return _show_cost()
     names, rows = list[str](), list[list[float]]()
     for trial in _trials(options):
         scores = dict(_scores(trial))
@@ -72,6 +77,37 @@ def main() -> None:
             rows.append([*areas, float(rejects(trial.test[0]).mean()), float(rejects(answers).mean())])
             show(_row(trial.name, unknown, rows[-1]))
     show(_row("mean", "", np.mean(rows, axis=0).tolist()))
+
+
+def _show_cost() -> None:
+    """Of the score alone, in one compiled call: the median of 300, in milliseconds."""
+    show("| features | classes | MB | fit, s | batch 1, ms | batch 32, ms |\n|---|---|---|---|---|---|")
+    rng = np.random.default_rng(0)
+    for features, classes in [(1280, 3), (1280, 100), (2048, 1000)]:
+        values = rng.random((10_000, features), np.float32)
+        start = time.perf_counter()
+        labels = np.arange(len(values)) % classes
+        distance = novelty_distance.fit(values, labels, 0)
+        seconds = time.perf_counter() - start
+        threshold = novelty_threshold.choose(distance.of(values[:500]), np.empty(0), 0.01)
+        score = novelty.NoveltyScore(distance, threshold)
+        run = tf.function(lambda batch, score=score: score(batch))
+        times = [_milliseconds(run, values[:images]) for images in (1, 32)]
+        cells = [features, classes, f"{_bytes(distance) / 1e6:.1f}", f"{seconds:.1f}", *(f"{ms:.2f}" for ms in times)]
+        show(f"| {' | '.join(map(str, cells))} |")
+
+
+def _bytes(distance: novelty_distance.Distance) -> int:
+    return sum(value.nbytes for value in vars(distance).values() if isinstance(value, np.ndarray))
+
+
+def _milliseconds(run: Callable[[tf.Tensor], tf.Tensor], values: np.ndarray) -> float:
+    batch, times = tf.constant(values), []
+    for _ in range(310):
+        start = time.perf_counter()
+        run(batch).numpy()
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[10:]))
 
 
 def _row(name: str, unknown: str, values: list[float]) -> str:
