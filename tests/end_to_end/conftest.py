@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import time
@@ -102,6 +103,21 @@ class Workspace:
         os.kill(process.pid, number)
         process.join()
         return self.ended(process.exitcode, terminal, config)
+
+    def copied(self, run: Run, path: Path, *versions: str) -> Workspace:
+        """Another workspace: a copy of all that this run and later ones left, with only these versions in production.
+
+        Args:
+          run: of this workspace.
+          path: of the new workspace.
+          *versions: names of folders in `serving`.
+        """
+        folder = path / "workspace" / run.folder.name
+        shutil.copytree(run.folder, folder)
+        for child in (folder / "serving").iterdir():
+            if child.name not in versions:
+                shutil.rmtree(child) if child.is_dir() else child.unlink()
+        return Workspace(path, self.backbone)
 
     def ended(self, exit_code: int, terminal: Path, config: Path) -> Run:
         folder = self.path / "workspace" / yaml.safe_load(config.read_text(encoding="utf-8"))["name"]

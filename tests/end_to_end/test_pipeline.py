@@ -104,12 +104,8 @@ def test_a_copied_and_damaged_workspace_heals_itself_and_pushes_nothing_new(
     workspace, colours, first_run, tmp_path, regraft
 ):
     """The copy has lost the test split and a part of the model. Both are made again, and all else is as it was."""
-    copy = type(workspace)(tmp_path, workspace.backbone)
     folder, pushed = tmp_path / "workspace" / "colours", Path(first_run.summary["pushed"]).name
-    shutil.copytree(first_run.folder, folder)
-    for other in (folder / "serving").glob("*"):  # other tests push too
-        if other.name != pushed:
-            shutil.rmtree(other) if other.is_dir() else other.unlink()
+    copy = workspace.copied(first_run, tmp_path, pushed)  # other tests push too
     for examples in (folder / "artifacts/ImageExampleGen/examples").iterdir():
         shutil.rmtree(examples / "Split-test")
     for variables in (folder / "artifacts/Trainer/model").rglob("variables.data*"):
@@ -225,9 +221,12 @@ def test_a_model_that_was_rolled_back_is_not_pushed_again_until_it_is_promoted(w
     assert promoted.output.splitlines()[-1] == f"nothing new to push: this model is {serving}/{int(back) + 1}"
 
 
-def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(workspace, colours, first_run, regraft):
+def test_a_refused_model_is_pushed_for_a_reason_and_that_is_remembered(
+    workspace, colours, first_run, tmp_path, regraft
+):
     untrained = {"head": {"epochs": 1, "learning_rate": 1e-9}, "fine_tune": None, "seed": 1}
-    config = workspace.configure(colours, name="forced", training=untrained, gate={"min_accuracy": 0.999})
+    workspace = workspace.copied(first_run, tmp_path)  # no version yet; the stages before Trainer are in the cache
+    config = workspace.configure(colours, training=untrained, gate={"min_accuracy": 0.999})
     refused = workspace.run(config)
     assert (refused.exit_code, refused.versions, refused.summary["blessed_anyway"]) == (3, [], None)
     forced = workspace.run(config, "--bless-anyway", "the old one burns")

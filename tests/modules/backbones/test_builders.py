@@ -1,3 +1,4 @@
+import functools
 import random
 import runpy
 from pathlib import Path
@@ -6,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras.src.applications import imagenet_utils
 
 from config import backbone_table
 from config.backbone_table import BACKBONES
@@ -76,19 +78,19 @@ def test_every_backbone_builds_small_runs_forward_is_cut_in_two_and_described(na
     assert np.isfinite(features).all()
     assert GENERATE["backbone_line"](row, model) in PAGE.read_text().splitlines(), "stale: run `make docs`"
     if is_first_of_family:
-        check_random_weights_are_always_the_same(name, model)
-        assert builders.build(name, row.min_image_size, "none").output_shape[-1] == features.shape[-1]
+        check_random_weights_are_always_the_same(model, row)
     for layers in (40, 8, 0.5, 0.8, "all", None) if is_first_of_family else (40,):
         check_cut(model, image, features, layers)
     keras.backend.clear_session()
 
 
-def check_random_weights_are_always_the_same(name, model) -> None:
-    """Whatever a process has drawn before, and without a trace in what it draws next."""
+def check_random_weights_are_always_the_same(model, row) -> None:
+    """Whatever a process has drawn before, without a trace in what it draws next, and at any image size."""
     keras.utils.set_random_seed(41)
     state = random.getstate()
-    again = builders.build(name, GENERATE["SIZE"], "none")
+    again = builders.build(row.name, row.min_image_size, "none")
     assert random.getstate() == state
+    assert again.output_shape[-1] == model.output_shape[-1]
     assert trunk.digest(again) == trunk.digest(model)
 
 
@@ -109,23 +111,44 @@ def check_cut(backbone, image, features, layers) -> None:
     np.testing.assert_array_equal(second(first(image, training=False), training=False), features)
 
 
-def test_the_native_sizes_are_the_librarys_own():
+class InputShapeError(Exception):
+    """Ends the building of a model of the library; its argument is the shape of the model's input."""
+
+
+def test_the_native_sizes_are_the_librarys_own(monkeypatch):
     """Where the library's own default differs, our table would resize to what the weights never saw."""
+    original = imagenet_utils.obtain_input_shape
+
+    def obtain_input_shape(*arguments, **options):
+        raise InputShapeError(original(*arguments, **options))
+
+    monkeypatch.setattr(imagenet_utils, "obtain_input_shape", obtain_input_shape)
     for name in ("MobileNetV2", "EfficientNetB3", "EfficientNetV2B1", "NASNetMobile", "InceptionV3", "DenseNet121"):
-        default = getattr(keras.applications, name)(weights=None, include_top=True).input_shape[1]
+        with pytest.raises(InputShapeError) as caught:
+            getattr(keras.applications, name)(weights=None, include_top=True)
+        default = caught.value.args[0][0]
         assert default in (None, backbone_table.get(name).image_size), name
-    keras.backend.clear_session()
+
+
+@pytest.fixture(scope="module")
+def donor_of():
+    """Gives a model of the library with random weights; each is built once."""
+
+    @functools.cache
+    def build(name: str, top: bool) -> keras.Model:
+        return getattr(keras.applications, name)(input_shape=(96, 96, 3), include_top=top, weights=None)
+
+    return build
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".keras", ".h5"])
 @pytest.mark.parametrize("top", [True, False])
 @pytest.mark.parametrize("name", ["MobileNetV2", "InceptionV3", "ConvNeXtTiny"])
-def test_a_file_of_the_librarys_model_gives_the_backbone_its_weights(tmp_path, name, top, suffix):
-    size = 96
-    donor = getattr(keras.applications, name)(input_shape=(size, size, 3), include_top=top, weights=None)
+def test_a_file_of_the_librarys_model_gives_the_backbone_its_weights(donor_of, tmp_path, name, top, suffix):
+    donor = donor_of(name, top)
     path = tmp_path / f"donor{suffix}"
     donor.save_weights(path) if suffix == ".weights.h5" else donor.save(path)
-    loaded = builders.build(name, size, str(path))
+    loaded = builders.build(name, 96, str(path))
     assert len(loaded.weights) > 50
     for ours, theirs in zip(loaded.weights, donor.weights, strict=False):
         np.testing.assert_array_equal(ours, theirs)
@@ -152,12 +175,14 @@ def test_a_backbone_nested_in_a_fine_tuned_classifier_is_found(tmp_path, suffix)
     keras.backend.clear_session()
 
 
-def test_a_file_that_does_not_fit_is_refused_layer_by_layer(tmp_path):
+def test_a_file_that_does_not_fit_is_refused_layer_by_layer(tmp_path, monkeypatch):
     """Keras itself only warns, and leaves what the file lacks at random."""
+    whole = keras.applications.MobileNetV2((96, 96, 3), include_top=False, weights=None)
     others = {
         "dense": keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="only")]),
         "narrow": keras.applications.MobileNetV2((64, 64, 3), alpha=0.35, include_top=False, weights=None),
     }
+    monkeypatch.setattr(keras.applications, "MobileNetV2", lambda **_: whole)  # built once, not for each file
     for name, other in others.items():
         for suffix in (".weights.h5", ".h5", ".keras"):
             path = tmp_path / f"{name}{suffix}"
