@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from components.baseline_model import properties
-from components.evaluator import verdict
+from components.evaluator import slice_findings, verdict
 from components.pusher import properties as pusher
 from config.errors import ExitCode, listed
 from kubeflow import executor_io
-from pipeline import slice_summary, verdict_table
+from pipeline import verdict_table
 
 
 def main(arguments: Sequence[str]) -> ExitCode:
@@ -29,8 +29,7 @@ def main(arguments: Sequence[str]) -> ExitCode:
     baseline, pushed = (_only(artifacts, key).get("metadata", {}) for key in ("baseline_model", "pushed_model"))
     blessing = executor_io.local_path(_only(artifacts, "blessing")["uri"])
     found = verdict.load(blessing)
-    verdict_table.show(found, _version(baseline), sys.stdout)
-    slice_summary.show(blessing, sys.stdout)
+    verdict_table.show(found, _version(baseline), slice_findings.read(blessing), sys.stdout)
     if same := pushed.get(pusher.SAME_ANSWERS):
         print(f"nothing new to push: the candidate gives the same answers as version {int(same)}")
         return ExitCode.OK

@@ -13,13 +13,15 @@ from typing import Any, TextIO
 import rich.box
 import rich.table
 
+from components.evaluator import slice_findings
 from components.evaluator import verdict as verdicts
+from components.evaluator.slice_findings import Search
 from components.pusher import properties
 from components.serving_check import findings
 from components.serving_directory import ServingDirectory, ServingError
 from config.errors import BadInputError
 from config.stages import CANDIDATE, EVALUATOR, PUSHER, SERVING_CHECK
-from pipeline import console, open_metadata, run_metadata, verdict_table, versions
+from pipeline import console, open_metadata, run_metadata, slice_summary, verdict_table, verdict_warnings, versions
 from pipeline.run_metadata import RunRecord, StageRecord
 from pipeline.workspace import RunFolder
 
@@ -40,6 +42,7 @@ class PastRun:
       outcome: how the run ended, in words.
       is_deleted: whether there was a verdict, and its file was deleted or damaged.
       since: what was done with the version that it pushed, in words, see `versions.since_push`.
+      bad_slices: where the candidate is clearly worse; None if nothing was searched, or the file is gone.
     """
 
     number: int
@@ -50,6 +53,7 @@ class PastRun:
     outcome: str
     is_deleted: bool = False
     since: tuple[str, ...] = ()
+    bad_slices: Search | None = None
 
 
 def past_runs(folder: str | Path) -> list[PastRun]:
@@ -144,11 +148,15 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
         started = run.started.isoformat(timespec="milliseconds")
         about = {"run": run.number, "started": started, "outcome": run.outcome}
         judged = {**verdicts.as_json(run.verdict), "baseline": run.baseline}  # verdicts of 0.4.0 do not have it
-        content = {**about, **judged, "serving_check": run.serving_check}
+        more = {
+            "bad_slices": slice_summary.as_json(run.bad_slices),
+            "warnings": list(verdict_warnings.of(run.verdict, run.bad_slices)),
+        }
+        content = {**about, **judged, **more, "serving_check": run.serving_check}
         print(json.dumps(content, indent=2), file=terminal)
         return
     print(f"run {run.number}, started {run.started:%Y-%m-%d %H:%M:%S} UTC: {run.outcome}", file=terminal)
-    verdict_table.show(run.verdict, run.baseline, terminal)
+    verdict_table.show(run.verdict, run.baseline, run.bad_slices, terminal)
     for line in verdict_table.serving_check_lines(run.serving_check) if run.serving_check else ():
         print(line, file=terminal)
 
@@ -163,7 +171,8 @@ def _past_run(number: int, run: RunRecord, is_running: bool) -> PastRun:
         baseline = run_metadata.baseline_version(stages)
     is_deleted = EVALUATOR in stages and found is None
     outcome = _outcome(run, found, is_running)
-    return PastRun(number, run.started, found, baseline, _serving_check(stages), outcome, is_deleted)
+    checked, search = _serving_check(stages), _bad_slices(stages)
+    return PastRun(number, run.started, found, baseline, checked, outcome, is_deleted, bad_slices=search)
 
 
 def _since_push(run: RunRecord, folder: RunFolder) -> tuple[str, ...]:
@@ -194,6 +203,15 @@ def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
         return None
     try:
         return findings.read(stages[SERVING_CHECK].outputs["infra_blessing"].uri)
+    except _UNREADABLE:
+        return None
+
+
+def _bad_slices(stages: dict[str, StageRecord]) -> Search | None:
+    if EVALUATOR not in stages:
+        return None
+    try:
+        return slice_findings.read(stages[EVALUATOR].outputs["blessing"].uri)
     except _UNREADABLE:
         return None
 

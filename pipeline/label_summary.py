@@ -75,6 +75,15 @@ def lines(summary: LabelSummary | None) -> Iterator[str]:
         yield f"suspect images: {', '.join(numbers)}; {display_path(summary.file)} lists them"
     if totals.not_judged:
         yield f"labels of {listed(totals.not_judged)} were not judged: too few images"
+    for warning in warnings(summary):
+        yield f"warning: {warning}"
+
+
+def warnings(summary: LabelSummary | None) -> Iterator[str]:
+    """What a reader of the accuracy ought to know about the labels of test."""
+    if summary is None:
+        return
+    totals = summary.totals
     count, images = totals.in_test, totals.images.get(TEST, 0)
     if count and images:
         subject = "1 test image has" if count == 1 else f"{count} test images have"
@@ -82,7 +91,7 @@ def lines(summary: LabelSummary | None) -> Iterator[str]:
         shown = named[:_NAMED]
         more = f", and {count - len(shown)} more" if count > len(shown) else ""
         yield (
-            f"warning: {subject} a label that may be wrong, so the accuracy on test may be off by up to "
+            f"{subject} a label that may be wrong, so the accuracy on test may be off by up to "
             f"{count / images:.1%}: {', '.join(shown)}{more}; look at them, and correct the labels (regraft relabel)"
         )
 

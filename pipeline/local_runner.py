@@ -146,9 +146,9 @@ def judge(config_path: str, workspace: str, model: str) -> ExitCode:
     """
 
     def work(session: Session) -> ExitCode:
-        from components.evaluator import verdict
+        from components.evaluator import slice_findings, verdict
         from modules.serving import signatures
-        from pipeline import pipeline, run_metadata, slice_summary, verdict_table
+        from pipeline import pipeline, run_metadata, verdict_table
 
         candidate = predict.version_folder(Path(model))
         predict.check_signatures(candidate, signatures.OF_A_CANDIDATE)
@@ -162,9 +162,9 @@ def judge(config_path: str, workspace: str, model: str) -> ExitCode:
                 session.folder.connection(),
             )
         )
-        found = verdict.load(runner.records[EVALUATOR].outputs["blessing"].uri)
-        verdict_table.show(found, run_metadata.baseline_version(runner.records), session.terminal)
-        slice_summary.show(runner.records[EVALUATOR].outputs["blessing"].uri, session.terminal)
+        blessing = runner.records[EVALUATOR].outputs["blessing"].uri
+        found, search = verdict.load(blessing), slice_findings.read(blessing)
+        verdict_table.show(found, run_metadata.baseline_version(runner.records), search, session.terminal)
         answer = "blessed" if found.blessed else "refused"
         reasons = f": {listed(verdict_table.refusals(found), 3)}" if not found.blessed else ""
         print(f"{display_path(candidate)} would be {answer}; nothing was pushed{reasons}", file=session.terminal)

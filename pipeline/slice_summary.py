@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any
 
-from components.evaluator import slice_findings
 from components.evaluator.slice_findings import GROUP, BadSlice, Search
 from config import image_facts
 from modules.files import printable
@@ -20,23 +18,6 @@ def as_json(search: Search | None) -> dict[str, Any] | None:
         return None
     found = [{**dataclasses.asdict(one), "paths": list(map(printable, one.paths))} for one in search.slices]
     return {"candidates": search.candidates, "groups": search.groups, "slices": found}
-
-
-def lines(search: Search | None) -> Iterator[str]:
-    """One warning for each slice that was found."""
-    for one in search.slices if search else ():
-        yield f"warning: {sentence(one)}"
-
-
-def show(blessing: str, terminal: TextIO) -> None:
-    """Prints the warnings of a model that was only judged.
-
-    Args:
-      blessing: folder of the ModelBlessing artifact.
-      terminal: where to print.
-    """
-    for line in lines(slice_findings.read(blessing)):
-        print(line, file=terminal)
 
 
 def sentence(found: BadSlice) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import rich.box
 import rich.table
 
@@ -12,15 +10,13 @@ from components.evaluator.stress.figures import CorruptionFigures, StressFigures
 from components.evaluator.verdict import ProbeFigures
 
 
-def probe_lines(probe: ProbeFigures) -> Iterator[str]:
-    """The probe's accuracy, and a warning if the candidate is worse."""
+def probe_line(probe: ProbeFigures) -> str:
+    """The probe's accuracy, and the candidate's difference to it."""
     difference = probe.difference
-    yield (
+    return (
         f"linear probe: accuracy {probe.accuracy:.2%} (logistic regression on {probe.features} pooled features); the "
         f"candidate differs by {difference.value:+.2%} (bounds {difference.lower:+.1%} and {difference.upper:+.1%})"
     )
-    if probe.is_better:
-        yield f"warning: {probe.warning}"
 
 
 def table(stress: StressFigures, baseline: int | None) -> rich.table.Table:

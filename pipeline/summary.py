@@ -34,6 +34,7 @@ from pipeline import (
     run_metadata,
     slice_summary,
     verdict_table,
+    verdict_warnings,
 )
 from pipeline.data_summary import DataSummary
 from pipeline.label_summary import LabelSummary
@@ -108,7 +109,7 @@ def _as_json(summary: Summary) -> dict[str, Any]:
         "pipeline": summary.pipeline,
         "config": summary.config,
         "data": data_summary.as_json(summary.data),
-        "warnings": summary.data.warnings,
+        "warnings": list(_warnings(summary)),
         "label_check": label_summary.as_json(summary.labels),
         "bad_slices": slice_summary.as_json(summary.bad_slices),
         "training": _training(summary.training),
@@ -140,6 +141,13 @@ def _as_json(summary: Summary) -> dict[str, Any]:
     }
 
 
+def _warnings(summary: Summary) -> Iterator[str]:
+    """All warnings of the result, in the order in which they are printed."""
+    yield from summary.data.warnings
+    yield from verdict_warnings.of(summary.verdict, summary.bad_slices)
+    yield from label_summary.warnings(summary.labels)
+
+
 def _training(history: Mapping[str, Any]) -> dict[str, Any]:
     """The history without the figures of each epoch."""
     phases = [
@@ -169,10 +177,9 @@ def print_summary(summary: Summary, terminal: TextIO, report: str) -> None:
     if tuned := summary.training["tuned"]:
         print(f"tuned: {values.described(tuned)}", file=terminal)
     data_summary.print_warnings(summary.data, terminal)
-    verdict_table.show(summary.verdict, summary.baseline, terminal)
+    verdict_table.show(summary.verdict, summary.baseline, summary.bad_slices, terminal)
     calibrated = [str(summary.calibration)] if summary.calibration else []
-    more = (slice_summary.lines(summary.bad_slices), label_summary.lines(summary.labels))
-    for line in itertools.chain(_novelty_lines(summary), calibrated, *more):
+    for line in itertools.chain(_novelty_lines(summary), calibrated, label_summary.lines(summary.labels)):
         print(line, file=terminal)
     for line in verdict_table.serving_check_lines(summary.serving_check):
         print(line, file=terminal)

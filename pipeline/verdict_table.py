@@ -11,19 +11,21 @@ import rich.table
 
 from components.evaluator import confidence
 from components.evaluator.metric_names import Metric
+from components.evaluator.slice_findings import Search
 from components.evaluator.verdict import OVERALL, STRESS, Check, Verdict
-from pipeline import console, stress_table
+from pipeline import console, stress_table, verdict_warnings
 
 _MOST_ROWS = 20  # of checks that passed on slices; those that failed are all shown
 _JUDGED = {"value": "", "lower": ", lower bound", "upper": ", upper bound"}
 
 
-def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
-    """Prints a verdict.
+def show(verdict: Verdict, baseline: int | None, search: Search | None, terminal: TextIO) -> None:
+    """Prints a verdict and its warnings.
 
     Args:
       verdict: on a candidate.
       baseline: the version it was compared with; None if there was none.
+      search: where the candidate is clearly worse; None if nothing was searched.
       terminal: where to print.
     """
     printer = console.tables(terminal)
@@ -32,8 +34,6 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
     if stress := verdict.stress:
         print(stress_table.introduction(stress), file=terminal)
         printer.print(stress_table.table(stress, baseline))
-        if too_few := stress_table.warning(stress):
-            print(f"warning: {too_few}", file=terminal)
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD)
     for heading in ("check", "slice"):
         table.add_column(heading)
@@ -48,6 +48,8 @@ def show(verdict: Verdict, baseline: int | None, terminal: TextIO) -> None:
     printer.print(table)
     if left_out := len(checks) - len(rows):
         print(f"{left_out} more checks of slices passed", file=terminal)
+    for warning in verdict_warnings.of(verdict, search):
+        print(f"warning: {warning}", file=terminal)
 
 
 def refusals(verdict: Verdict, serving_check: Mapping[str, Any] | None = None) -> list[str]:
@@ -99,7 +101,7 @@ def _found(verdict: Verdict, baseline: int | None) -> Iterator[str]:
         f"{low:.1%} and {high:.1%})"
     )
     if verdict.probe:
-        yield from stress_table.probe_lines(verdict.probe)
+        yield stress_table.probe_line(verdict.probe)
     if verdict.change is None:
         return
     change = verdict.change

@@ -45,7 +45,9 @@ def test_a_check_counts_the_images_and_leaves_the_rest_to_a_run(workspace, photo
     assert set(found) == {"data", "warnings"}
     run = workspace.run(config)
     assert run.exit_code == 0, run.output
-    assert (found["data"], found["warnings"]) == (run.summary["data"], run.summary["warnings"])
+    assert found["data"] == run.summary["data"]
+    of_data = run.summary["warnings"][: len(found["warnings"])]  # those of the model follow
+    assert found["warnings"] == of_data
     first_stages = dict(list(run.cached.items())[:4])
     assert first_stages == dict.fromkeys(stages, True), "the run takes what was checked from the cache"
     listed = regraft("history", run.folder).output

@@ -103,9 +103,9 @@ def test_facts_and_answers_are_joined_by_key_and_the_finding_survives_its_file(r
     assert slice_findings.read(tmp_path) is None
     slice_findings.write(found, tmp_path)
     assert slice_findings.read(tmp_path) == found
-    (line,) = slice_summary.lines(found)
+    line = slice_summary.sentence(one)
     assert line.startswith(
-        f"warning: {one.images} test images with brightness very dark (mostly the same as those with format PNG): ac"
+        f"{one.images} test images with brightness very dark (mostly the same as those with format PNG): ac"
     )
     assert "against 100% on other images of the same classes" in line
     assert slice_summary.as_json(found)["slices"][0]["paths"][0].endswith(" �.jpg")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import drawing
@@ -19,7 +20,7 @@ from components.label_check import image_features
 from components.version_files import CARD
 from config.gate import GateConfig
 from modules.serving import signatures
-from pipeline import stress_table
+from pipeline import verdict_warnings
 
 TEST, TRAIN = photos(10), photos(4, start=5000)
 CHECKERS = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((8, 8)))[..., None]
@@ -141,4 +142,4 @@ def test_a_probe_only_warns_unless_it_must_be_beaten_and_one_that_is_missing_is_
     before = Verdict(True, 90, 0.7, (0.6, 0.8), None, 0.95, [], {})
     found = linear_probe.added(before, GateConfig(must_beat_probe=must_beat), "features", "evaluation")
     assert [check.value for check in found.checks] == failed and found.blessed is not bool(failed)
-    assert [line.startswith("warning: ") for line in stress_table.probe_lines(BETTER)] == [False, True]
+    assert list(verdict_warnings.of(dataclasses.replace(before, probe=BETTER), None)) == [BETTER.warning]

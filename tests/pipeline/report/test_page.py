@@ -218,7 +218,7 @@ def test_a_stress_test_and_a_probe_are_on_the_page_and_on_the_terminal(compared,
     kept.write_bytes(encode(np.zeros((20, 20, 3), np.uint8)))
     request.addfinalizer(kept.unlink)
     written, shown = page.render(run), io.StringIO()
-    verdict_table.show(verdict, 1, shown)
+    verdict_table.show(verdict, 1, None, shown)
     for row in tested.rows:
         assert f"{100 * row.accuracy:.1f}" in written
         assert f"{row.corruption.replace('_', ' ')} " in shown.getvalue() and f"{row.accuracy:.1%}" in shown.getvalue()
