@@ -133,7 +133,7 @@ def test_each_export_divides_the_logits_once_before_its_only_softmax(trained, sa
     folder = saved(temperature.scaled(trained.model, TEMPERATURE), str(tmp_path / "of_probabilities"))
     with_logarithm = litert.quantized(pixels_function.frozen(folder, PREPROCESSED, 1), photos(30, seed=3)[0])
     errors = [np.abs(answered(content, pixels, tmp_path) - scaled) for content in (in_8_bits, with_logarithm)]
-    assert errors[0].max() < 0.03 and errors[0].mean() < errors[1].mean()
+    assert errors[0].max() < 0.05 and errors[0].mean() < errors[1].mean()
 
 
 def test_an_int8_export_takes_bytes_and_one_that_collapsed_is_refused(model, constants, tmp_path, monkeypatch):
