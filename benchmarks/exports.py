@@ -7,7 +7,7 @@
 Backbones have random weights, and BatchNorm the statistics of the images. So the rows say what converts, how large the
 file is with the default head for three classes, and how far an export's probabilities are from the model's. With random
 weights the probabilities of the classes are close to each other, so that 8 bits change more labels than those of a
-trained model, which a run's gate measures. Times are medians of one image in one thread.
+trained model, which a run's gate measures. `python -m benchmarks.export_speed` measures times.
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ from modules import classifier
 from modules.data.normalization import PREPROCESSING
 from modules.exporting import export_files, litert, onnx_file, pixels_function, runtimes
 from modules.exporting.description import Description
+from modules.serving import signatures
 
 _CLASSES = ["cyan", "magenta", "yellow"]
 _SMALLEST = 96  # pixels; that of the backbone where it is larger
 _IMAGES = 20
 _CALIBRATION_IMAGES = 20
-_HEADINGS = ("backbone", "format", "MB", "largest difference", "same label", "ms", "times TensorFlow's", "seconds")
+_HEADINGS = ("backbone", "format", "MB", "largest difference", "same label", "CPU seconds")
 
 
 def main() -> None:
@@ -82,17 +83,17 @@ def _backbone_rows(name: str) -> Iterator[tuple[str, ...]]:
     with tempfile.TemporaryDirectory() as folder:
         saved_model = str(Path(folder, "saved_model"))
         _save(built.model, saved_model)
-        answer, milliseconds = _by_tensorflow(saved_model, preprocessing, pixels)
+        answer = _by_tensorflow(saved_model, preprocessing, pixels)
         for kind, convert in _converters(saved_model, preprocessing, pixels, description).items():
-            start = time.monotonic()
+            start = time.process_time()
             try:
                 content = convert()
             except BadInputError as error:
-                yield name, kind, f"not converted: {one_line(error)}", *("",) * 5
+                yield name, kind, f"not converted: {one_line(error)}", *("",) * 3
                 continue
             path = Path(folder, export_files.FILES[kind])
             path.write_bytes(content)
-            yield name, kind, *_compared(path, pixels, answer, milliseconds), f"{time.monotonic() - start:.0f}"
+            yield name, kind, *_compared(path, pixels, answer), f"{time.process_time() - start:.0f}"
 
 
 def _images(size: int) -> np.ndarray:
@@ -118,7 +119,11 @@ def _save(model: keras.Model, folder: str) -> None:
     module = tf.Module()
     module.values = [variable.value for variable in model.variables]
     images = tf.TensorSpec([None, *model.input.shape[1:]], tf.float32)
-    module.classify = tf.function(lambda image: model(image, training=False), input_signature=[images], autograph=False)
+    module.classify = tf.function(
+        lambda image: {signatures.PROBABILITIES: model(image, training=False)},
+        input_signature=[images],
+        autograph=False,
+    )
     tf.saved_model.save(module, folder)
 
 
@@ -136,29 +141,21 @@ def _converters(
     }
 
 
-def _by_tensorflow(saved_model: str, preprocessing: str, pixels: np.ndarray) -> tuple[np.ndarray, float]:
-    """The probabilities of the model in TensorFlow, float32 [images, classes], and milliseconds per image."""
+def _by_tensorflow(saved_model: str, preprocessing: str, pixels: np.ndarray) -> np.ndarray:
+    """The probabilities of the model in TensorFlow, float32 [images, classes]."""
     loaded = tf.saved_model.load(saved_model)
-    preprocess = PREPROCESSING[preprocessing]
-
-    def run(image: np.ndarray) -> np.ndarray:
-        probabilities: np.ndarray = loaded.classify(tf.constant(preprocess(image[np.newaxis]), tf.float32)).numpy()[0]
-        return probabilities
-
-    return np.array([run(image) for image in pixels]), runtimes.p50_ms(run, list(pixels[:16]))
+    preprocessed = tf.constant(PREPROCESSING[preprocessing](pixels), tf.float32)
+    return np.concatenate([loaded.classify(image[tf.newaxis])[signatures.PROBABILITIES] for image in preprocessed])
 
 
-def _compared(path: Path, pixels: np.ndarray, expected: np.ndarray, milliseconds: float) -> tuple[str, ...]:
+def _compared(path: Path, pixels: np.ndarray, expected: np.ndarray) -> tuple[str, ...]:
     run = runtimes.opened(path)
     answers = np.array([run(image) for image in pixels])
-    took = runtimes.p50_ms(run, list(pixels[:16]))
     agrees = np.isfinite(answers).all(axis=1) & (answers.argmax(axis=1) == expected.argmax(axis=1))
     return (
         f"{path.stat().st_size / 1e6:.1f}",
         f"{np.abs(answers - expected).max():.1e}",
         f"{agrees.mean():.1%}",
-        f"{took:.2f}",
-        f"{milliseconds / took:.1f}",
     )
 
 

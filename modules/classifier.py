@@ -12,6 +12,8 @@ from config.classifier import ClassifierConfig
 from modules import heads
 from modules.backbones import blocks, builders
 
+_IN_INFERENCE_MODE = "inference_mode"  # the layer that holds the backbone
+
 
 class InferenceMode(layers.Layer):
     """Runs a model in inference mode, also while the model that contains it is trained.
@@ -21,7 +23,7 @@ class InferenceMode(layers.Layer):
     """
 
     def __init__(self, model: keras.Model):
-        super().__init__(name="inference_mode")
+        super().__init__(name=_IN_INFERENCE_MODE)
         self.model = model
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
@@ -80,6 +82,18 @@ def join(backbone: keras.Model, head: keras.Model) -> keras.Model:
       a functional model from preprocessed images to the head's output.
     """
     return keras.Model(backbone.input, head(InferenceMode(backbone)(backbone.input)), name="classifier")
+
+
+def divided(built: Classifier, divisor: float) -> Classifier:
+    """The classifier with divided logits; it shares all layers but the last one with `built`, which stays as it is.
+
+    Args:
+      built: as `build` makes it.
+      divisor: above 0.
+    """
+    head = heads.divided(built.head, divisor)
+    features = built.model.get_layer(_IN_INFERENCE_MODE).output
+    return Classifier(keras.Model(built.model.input, head(features), name=built.model.name), built.backbone, head)
 
 
 def probabilities(answer: keras.KerasTensor, output: str) -> keras.KerasTensor:

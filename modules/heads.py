@@ -232,6 +232,23 @@ def logits(head: keras.Model, features: keras.KerasTensor) -> keras.KerasTensor:
     return answer
 
 
+def divided(head: keras.Model, divisor: float) -> keras.Model:
+    """The head with divided logits: the kernel and the bias of its last layer are divided, so it costs nothing.
+
+    Args:
+      head: as `build` makes it; it stays as it is.
+      divisor: above 0.
+
+    Returns:
+      a functional model with the same layers, but for the last one.
+    """
+    old = head.get_layer(_ANSWER)
+    layer = layers.Dense.from_config(old.get_config())
+    answer = layer(old.input)
+    layer.set_weights([value / divisor for value in old.get_weights()])
+    return keras.Model(head.input, answer, name=head.name)
+
+
 def smaller(features: tuple[int, ...], classes: int, parameters: int) -> dict[str, int]:
     """Heads with fewer parameters than `parameters` on the same features, and how many each has, smallest first."""
     channels = features[-1]

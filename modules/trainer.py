@@ -235,17 +235,26 @@ class TrainingRun:
         if training.precision != "float32" or training.replicas != 1:
             built = classifier.build(self.config, self.classes)
             built.model.set_weights(trained.model.get_weights())
-        answer = classifier.probabilities(built.model.output, self.config.head.output)
-        plain = keras.Model(built.model.input, answer, name="classifier")
+        plain = self._answering(built.model)
         one_hot = losses.Labels(len(self.classes), "softmax")
         batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
         sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
         served = flip_averaging.chosen(plain, training.flip_averaging, sample)
-        explain = heat_maps.of(built, mirrored=served is not plain)
-        divisor = 1.0
+        averaged, divisor = served is not plain, 1.0
         if training.calibration == "auto":
-            served, divisor = temperature.scaled(served, sample)
+            divisor = temperature.of(served, sample)
+            if averaged:
+                served = temperature.scaled(served, divisor)
+            else:
+                built = classifier.divided(built, divisor)
+                served = self._answering(built.model)
+        explain = heat_maps.of(built, averaged, factor=1.0 if averaged else divisor)
         if self.config.novelty:
             source = novelty.Source(self.data, self.trunk_layers, batches)
             served = novelty.added(served, trained, built, source, self.config, self.model_run)
         return served, explain, divisor
+
+    def _answering(self, model: keras.Model) -> keras.Model:
+        """The model with probabilities of all classes, whatever the head's output."""
+        answer = classifier.probabilities(model.output, self.config.head.output)
+        return keras.Model(model.input, answer, name="classifier")

@@ -369,11 +369,11 @@ def _check_production(directory: str) -> None:
 def _check_model(session: Session, classes: list[str]) -> None:
     """Refuses a backbone, head or training that cannot be built, before any stage runs."""
     from modules import preflight
-    from modules.exporting import packages
+    from pipeline import export_trial
 
     try:
-        packages.raise_if_missing(session.config.export.formats if session.config.export else [])
         preflight.check(session.config.classifier, classes)
+        export_trial.check(session.config, classes, session.folder.path)
     except BadInputError as error:
         raise BadInputError(f"{session.config_path}: {error}") from error
 

@@ -44,6 +44,7 @@ class RunFolder:
     | `reports/`        | the reports of all runs                                           |
     | `rejected.jsonl`  | the images that stopped the last run; none if they did not        |
     | `training/`       | the state of an unfinished training, or of an unfinished search   |
+    | `export_trial.txt`| which conversions were tried last, and passed                     |
     """
 
     def __init__(self, workspace: str | Path, pipeline_name: str):

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from config.errors import one_line
-from modules.exporting.errors import ExportError
+from modules.exporting.errors import ExportError, reason
 
 DESCRIPTION = "regraft.json"
 _LABELS = "labels.txt"
@@ -69,7 +68,7 @@ def _convert(name: str, converter: Any) -> bytes:
         content: bytes = converter.convert()
     except Exception as error:  # the converter raises what its passes raise
         raise ExportError(
-            f"export.formats: {name}: the model cannot be converted ({one_line(error)}); leave this format out, or "
+            f"export.formats: {name}: the model cannot be converted ({reason(error)}); leave this format out, or "
             "take another backbone or head"
         ) from error
     return content

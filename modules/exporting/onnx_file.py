@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from config.errors import one_line
 from config.export import ONNX
 from modules.exporting import packages
-from modules.exporting.errors import ExportError
+from modules.exporting.errors import ExportError, reason
 from modules.exporting.pixels_function import PIXELS
 
 _OPSET = 17  # of 2022: all that these models need, and every runtime of the last years reads it
@@ -43,7 +42,7 @@ def converted(constants: Any, description: str) -> bytes:
         content: bytes = model.SerializeToString(deterministic=True)
     except Exception as error:  # tf2onnx raises what its rewriters raise
         raise ExportError(
-            f"export.formats: onnx: the model cannot be converted ({one_line(error)}); leave this format out, or "
+            f"export.formats: onnx: the model cannot be converted ({reason(error)}); leave this format out, or "
             "take another backbone or head"
         ) from error
     return content

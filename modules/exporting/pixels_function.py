@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -37,7 +38,24 @@ def frozen(saved_model: str, preprocessing: str, batch: int | None) -> Any:
     if classify is None:
         raise ExportError(f"{saved_model}: the model has no function {signatures.CLASSIFY}; train it again")
     (image,), _ = classify.concrete_functions[0].structured_input_signature
-    pixels = tf.TensorSpec([batch, *image.shape[1:]], tf.float32, PIXELS)
+    return of(classify, image.shape[1:], preprocessing, batch)
+
+
+def of(
+    classify: Callable[[Any], Mapping[str, Any]], shape: Sequence[int], preprocessing: str, batch: int | None
+) -> Any:
+    """The graph of a function; see `frozen`.
+
+    Args:
+      classify: preprocessed images, float32 [batch, *shape], to `signatures.PROBABILITIES`.
+      shape: height, width and channels of an image.
+      preprocessing: a key of PREPROCESSING.
+      batch: number of images of each call; None: any.
+
+    Raises:
+      ExportError: if a value of the function cannot become a constant.
+    """
+    pixels = tf.TensorSpec([batch, *shape], tf.float32, PIXELS)
     function = tf.function(
         lambda pixels: classify(PREPROCESSING[preprocessing](pixels))[signatures.PROBABILITIES],
         input_signature=[pixels],

@@ -26,10 +26,10 @@ class LiteRT:
       shape: height, width and channels of an image.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, threads=1):
         import tensorflow as tf
 
-        self._interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=1)
+        self._interpreter = tf.lite.Interpreter(model_path=str(path), num_threads=threads)
         self._interpreter.allocate_tensors()
         (self._input,), (self._output,) = (
             self._interpreter.get_input_details(),
@@ -49,11 +49,11 @@ class LiteRT:
 class Onnx:
     """An .onnx file; see `LiteRT`."""
 
-    def __init__(self, path):
+    def __init__(self, path, threads=1):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.log_severity_level = 3
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         (found,) = self._session.get_inputs()
@@ -67,9 +67,9 @@ class Onnx:
         return self._session.get_modelmeta().custom_metadata_map[_DESCRIPTION_IN_ONNX]
 
 
-def opened(path):
+def opened(path, threads=1):
     """The model in a file, by the end of the file's name."""
-    return Onnx(path) if str(path).endswith(".onnx") else LiteRT(path)
+    return Onnx(path, threads) if str(path).endswith(".onnx") else LiteRT(path, threads)
 
 
 def description(path):

@@ -29,12 +29,13 @@ HeatMaps = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 _LOGIT_OF_NONE = -1e9  # takes a class out of a logsumexp
 
 
-def of(built: Classifier, mirrored: bool) -> HeatMaps | None:
+def of(built: Classifier, mirrored: bool, factor: float = 1.0) -> HeatMaps | None:
     """A function that makes heat maps.
 
     Args:
       built: the classifier, in float32.
       mirrored: whether what is served averages the answers to an image and its mirror image.
+      factor: what gives the logits as they were trained, if those of `built` are divided by a temperature.
 
     Returns:
       a function for a graph: preprocessed images, float32 [batch, height, width, 3], and the indices of the classes to
@@ -53,7 +54,7 @@ def of(built: Classifier, mirrored: bool) -> HeatMaps | None:
             images = tf.concat([images, tf.reverse(images, [2])], axis=0)
             indices = tf.tile(indices, [2])
         activations, features = taps(images, training=False)
-        contrast = _contrast(heads.logits(built.head, features), indices)
+        contrast = _contrast(factor * heads.logits(built.head, features), indices)
         (gradients,) = tf.gradients(contrast, [activations])  # of each image alone: no image depends on another
         if gradients is None:
             raise LookupError("the answer has no gradient at the feature map")

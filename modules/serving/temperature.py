@@ -22,20 +22,33 @@ _PRIOR_DEVIATION = 0.5
 _BOUNDS = (-2.0, 2.0)  # of the temperature's logarithm
 
 
-def scaled(classifier: keras.Model, evaluation: tf.data.Dataset) -> tuple[keras.Model, float]:
-    """The classifier with probabilities that fit a split, and the temperature that they took.
+def of(classifier: keras.Model, evaluation: tf.data.Dataset) -> float:
+    """The temperature with which a classifier's probabilities fit a split, above 0.
 
     Args:
       classifier: preprocessed images, float32 [batch, height, width, 3], to probabilities [batch, classes].
       evaluation: batches of such images of eval, and their labels, float32 [batch, classes].
-
-    Returns:
-      a functional model with the same input and output, and what divides its logits, above 0.
     """
     temperature = fitted(*answers(lambda images: classifier(images, training=False), evaluation))
     _log.info("  the logits are divided by %.3g, so that probabilities fit those of eval", temperature)
+    return temperature
+
+
+def scaled(classifier: keras.Model, temperature: float) -> keras.Model:
+    """A classifier whose logits are divided, where they are only known from its probabilities: those of an average.
+
+    If a head computes the logits, modules.classifier.divided is better: it adds no operation, and an 8-bit export knows
+    the probabilities, of which this takes the logarithm, only in steps of 1/256.
+
+    Args:
+      classifier: preprocessed images to probabilities [batch, classes].
+      temperature: what divides the logits, above 0.
+
+    Returns:
+      a functional model with the same input and output.
+    """
     logits = keras.ops.log(keras.ops.maximum(classifier.output, keras.config.epsilon())) / temperature
-    return keras.Model(classifier.input, keras.ops.softmax(logits), name=classifier.name), temperature
+    return keras.Model(classifier.input, keras.ops.softmax(logits), name=classifier.name)
 
 
 def answers(classify: Callable[[tf.Tensor], tf.Tensor], evaluation: tf.data.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -37,6 +37,22 @@ def test_any_output_becomes_probabilities_of_all_classes(output, answer):
     np.testing.assert_allclose(probabilities, [[0.25, 0.75]], atol=1e-6)
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "logits"])
+def test_divided_logits_are_a_power_of_the_probabilities_and_the_rest_is_shared(output):
+    image = keras.Input((8, 8, 3))
+    config = ClassifierConfig.model_validate({"head": {"kind": "dense", "output": output}})
+    built = classifier.on_backbone(keras.Model(image, keras.layers.Conv2D(4, 3)(image)), config, CLASSES[:2])
+    answers, weights = [], built.model.get_weights()
+    pixels = np.random.default_rng(0).uniform(-3, 3, (5, 8, 8, 3)).astype("f4")
+    for made in (built, classifier.divided(built, 2.5)):
+        answers.append(classifier.probabilities(made.model(pixels), output).numpy())
+    powers = answers[0] ** (1 / 2.5)
+    np.testing.assert_allclose(answers[1], powers / powers.sum(axis=1, keepdims=True), rtol=1e-5)
+    for kept, value in zip(built.model.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(kept, value)
+    assert made.backbone is built.backbone and made.model.output_names == built.model.output_names
+
+
 def test_the_field_of_a_backbone_that_can_not_be_built_is_named(tmp_path):
     (tmp_path / "net.keras").touch()
     backbone = {"keras_model": str(tmp_path / "net.keras"), "layer": "top", "preprocessing": "unit"}

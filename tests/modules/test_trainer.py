@@ -14,7 +14,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from training import Killed, classifier_config, run
 
 from modules.data import features, input_pipeline
-from modules.training import callbacks, tensorboard, training_state
+from modules.training import callbacks, history, tensorboard, training_state
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +229,22 @@ def test_what_is_configured_is_trained_and_served_in_float32(transform_output, e
         assert (tmp_path / "run" / "augmentation.png").is_file()
         rates = [epoch["learning_rate"] for epoch in history[0]["epochs"]]
         assert rates[0] == pytest.approx(1e-2, rel=0.01) and rates[-1] < rates[1] < rates[0]
+
+
+@pytest.mark.parametrize("output", ["softmax", "logits"])
+def test_the_served_logits_are_divided_once_by_the_temperature(transform_output, example_files, tmp_path, output):
+    """The probabilities are those of a training without it, to the power of one over the temperature."""
+    answers = {}
+    for calibration in ("none", "auto"):
+        training = {"fine_tune": None, "calibration": calibration}
+        run(transform_output, example_files, tmp_path / calibration, head={"output": output}, training=training)
+        served = tf.saved_model.load(str(tmp_path / calibration / "Format-Serving")).signatures["serving_default"]
+        records = tf.data.TFRecordDataset(tf.io.gfile.glob(example_files["eval"]), "GZIP")
+        answers[calibration] = served(tf.constant(list(records.as_numpy_iterator())))["probabilities"].numpy()
+    divisor = history.read(str(tmp_path / "auto" / "run"))["temperature"]
+    assert abs(np.log(divisor)) > 0.02
+    powers = answers["none"].astype(np.float64) ** (1 / divisor)
+    np.testing.assert_allclose(answers["auto"], powers / powers.sum(axis=1, keepdims=True), rtol=1e-3)
 
 
 def test_a_head_too_big_for_the_data_draws_a_warning(transform_output, example_files, tmp_path, caplog):

@@ -10,6 +10,9 @@ import tensorflow as tf
 from components.evaluator import export_checks
 from components.evaluator.export_checks import ExportAnswers
 from config.gate import GateConfig
+from config.head import HeadConfig
+from modules import classifier, heads
+from modules.classifier import Classifier
 from modules.data.normalization import PREPROCESSING
 from modules.exporting import litert, onnx_file, packages, pixels_function, runtimes
 from modules.exporting.description import Description
@@ -19,6 +22,7 @@ from modules.serving import temperature
 CLASSES = ["cyan", "magenta", "yellow"]
 DESCRIPTION = Description(CLASSES, 32, "crop", "bilinear", 10**6)
 PREPROCESSED = "tf"
+TEMPERATURE = 2.5
 
 
 def photos(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -31,29 +35,37 @@ def photos(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def model() -> keras.Model:
-    """Trained, with temperature scaling: preprocessed images to probabilities."""
+def trained() -> Classifier:
+    """Preprocessed images to probabilities, without temperature scaling."""
     keras.utils.set_random_seed(1)
     layers = keras.layers
     image = keras.Input((32, 32, 3))
     x = layers.Conv2D(8, 3, strides=2, padding="same")(image)
     x = layers.ReLU(6.0)(layers.BatchNormalization(momentum=0.5)(x))
     x = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, padding="same")(x))
-    answer = layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D()(x))
-    plain = keras.Model(image, answer)
+    backbone = keras.Model(image, x)
+    head = heads.build(HeadConfig(kind="dense"), (16, 16, 8), 3, seed=1)
+    plain = keras.Model(image, head(x))
     pixels, labels = photos(96, seed=0)
     plain.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
     plain.fit(PREPROCESSING[PREPROCESSED](pixels.astype(np.float32)), labels, epochs=8, verbose=0)
-    one_hot = tf.one_hot(labels, 3)
-    images = PREPROCESSING[PREPROCESSED](pixels.astype(np.float32))
-    scaled, _ = temperature.scaled(plain, tf.data.Dataset.from_tensor_slices((images, one_hot)).batch(32))
-    return scaled
+    return Classifier(classifier.join(backbone, head), backbone, head)
+
+
+@pytest.fixture(scope="module")
+def model(trained) -> keras.Model:
+    """The same with temperature scaling, as Trainer does it."""
+    return classifier.divided(trained, TEMPERATURE).model
 
 
 @pytest.fixture(scope="module")
 def saved_model(model, tmp_path_factory) -> str:
+    return saved(model, str(tmp_path_factory.mktemp("saved")))
+
+
+def saved(model: keras.Model, folder: str) -> str:
     """As modules/serving/signatures.py keeps it: the variables apart from the layers."""
-    module, folder = tf.Module(), str(tmp_path_factory.mktemp("saved"))
+    module = tf.Module()
     module.values = [variable.value for variable in model.variables]
     module.classify = tf.function(
         lambda image: {"probabilities": model(image, training=False)},
@@ -82,6 +94,10 @@ def answered(content: bytes, pixels: np.ndarray, folder, suffix: str = ".tflite"
     return np.array([run(image.astype(np.float32)) for image in pixels])
 
 
+def operations(content: bytes) -> list[str]:
+    return [operation["op_name"] for operation in tf.lite.Interpreter(model_content=content)._get_ops_details()]
+
+
 def judged(name: str, probabilities: np.ndarray, reference: np.ndarray, labels: np.ndarray) -> set[str]:
     """The checks that an export fails, with the gate's defaults."""
     _, checks = export_checks.judged(name, ExportAnswers(1, probabilities), reference, labels, GateConfig())
@@ -100,6 +116,24 @@ def test_float32_exports_give_the_models_probabilities(model, saved_model, const
     by_onnx = answered(onnx_file.converted(any_batch, DESCRIPTION.dumps()), pixels, tmp_path, ".onnx")
     np.testing.assert_allclose(by_onnx, reference, atol=1e-5)
     assert judged("litert", by_litert, reference, labels) == judged("onnx", by_onnx, reference, labels) == set()
+
+
+def test_each_export_divides_the_logits_once_before_its_only_softmax(trained, saved_model, constants, tmp_path):
+    """In 8 bits, a logarithm of probabilities would know them in steps of 1/256 only."""
+    pixels, _ = photos(60, seed=5)
+    powers = expected(trained.model, pixels) ** (1 / TEMPERATURE)
+    scaled = powers / powers.sum(axis=1, keepdims=True)
+    by_litert, in_8_bits = litert.converted(constants), litert.quantized(constants, photos(30, seed=3)[0])
+    np.testing.assert_allclose(answered(by_litert, pixels, tmp_path), scaled, atol=1e-5)
+    any_batch = pixels_function.frozen(saved_model, PREPROCESSED, None)
+    onnx = onnx_file.converted(any_batch, DESCRIPTION.dumps())
+    np.testing.assert_allclose(answered(onnx, pixels, tmp_path, ".onnx"), scaled, atol=1e-5)
+    for content in (by_litert, in_8_bits):
+        assert operations(content).count("SOFTMAX") == 1 and "LOG" not in operations(content)
+    folder = saved(temperature.scaled(trained.model, TEMPERATURE), str(tmp_path / "of_probabilities"))
+    with_logarithm = litert.quantized(pixels_function.frozen(folder, PREPROCESSED, 1), photos(30, seed=3)[0])
+    errors = [np.abs(answered(content, pixels, tmp_path) - scaled) for content in (in_8_bits, with_logarithm)]
+    assert errors[0].max() < 0.05 and errors[0].mean() < errors[1].mean()
 
 
 def test_an_int8_export_takes_bytes_and_one_that_collapsed_is_refused(model, constants, tmp_path, monkeypatch):

@@ -51,7 +51,8 @@ def test_the_scaled_classifier_keeps_its_classes_and_has_a_lower_loss():
     plain = model()
     before = plain(pixels).numpy()
     labels = np.eye(2, dtype="f4")[before.argmax(axis=1)]  # it is always right, so its answers are too timid
-    scaled, divisor = temperature.scaled(plain, tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(16))
+    divisor = temperature.of(plain, tf.data.Dataset.from_tensor_slices((pixels, labels)).batch(16))
+    scaled = temperature.scaled(plain, divisor)
     after = scaled(pixels).numpy()
     assert (after.argmax(axis=1) == before.argmax(axis=1)).all() and scaled.name == "classifier"
     powers = before ** (1 / divisor)
