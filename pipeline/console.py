@@ -34,7 +34,8 @@ def redirected(log: Path) -> Iterator[TextIO]:
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    handler = None
+    handler, reports = None, logging.getLogger("regraft")
+    level = reports.level
     try:
         with (
             open(log, "ab", buffering=0) as file,
@@ -43,11 +44,13 @@ def redirected(log: Path) -> Iterator[TextIO]:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
             handler = logging.StreamHandler(terminal)
-            _reports().addHandler(handler)
+            reports.addHandler(handler)
+            reports.setLevel(logging.INFO)
             yield terminal
     finally:
+        reports.setLevel(level)
         if handler:
-            _reports().removeHandler(handler)
+            reports.removeHandler(handler)
         sys.stdout.flush()
         sys.stderr.flush()
         for descriptor, original in zip((1, 2), kept, strict=True):
@@ -61,9 +64,3 @@ def log_everything() -> None:
 
     absl_logging.set_verbosity(absl_logging.INFO)
     absl_logging.use_absl_handler()
-
-
-def _reports() -> logging.Logger:
-    logger = logging.getLogger("regraft")
-    logger.setLevel(logging.INFO)
-    return logger

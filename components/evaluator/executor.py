@@ -80,9 +80,9 @@ class Executor(tfx_executor.Executor):
         if _BASELINE in classes:
             baseline = artifact_utils.get_single_instance(input_dict[_BASELINE])
             found = dataclasses.replace(found, baseline=baseline.get_int_custom_property(properties.VERSION) or None)
-            if classes[_BASELINE] != classes[_MODEL]:
-                found = dataclasses.replace(found, largest_difference=None)
         answers = predictions.read(evaluation)
+        if _BASELINE in classes and (classes[_BASELINE] != classes[_MODEL] or not answers.has_same_novelty):
+            found = dataclasses.replace(found, largest_difference=None)
         files = [path for split in splits for path in example_files.of_split(examples, split)]
         found = measurement.added(found, gate, _models(input_dict), files, answers, evaluation)
         report, image_features = (_uri(input_dict, key) for key in ("report", "image_features"))

@@ -84,6 +84,7 @@ def _table(extracts: dict[str, Any], schema: pa.Schema, candidate: str, baseline
         predictions.CANDIDATE: _probabilities(of_candidate),
         predictions.BASELINE: [None] * len(keys) if baseline is None else _probabilities(answers[baseline]),
         predictions.NOVELTY: _novelty(of_candidate, len(keys)),
+        predictions.BASELINE_NOVELTY: _novelty({} if baseline is None else answers[baseline], len(keys)),
     }
     return pa.table(rows, schema)
 

@@ -1,16 +1,17 @@
 """The probabilities of every test image, as Evaluator keeps them beside TFMA's metrics: Parquet files.
 
-| column      | type                  | value                                                                        |
-|-------------|-----------------------|------------------------------------------------------------------------------|
-| `key`       | string                | SHA-256 of the image's bytes, 64 lower-case hexadecimal digits               |
-| `path`      | binary                | path below the data folder; a file system allows bytes that are not UTF-8    |
-| `label`     | string                | the class name that the data gives the image                                 |
-| `candidate` | list of float32       | the candidate's probabilities, by index of its classes                       |
-| `baseline`  | list of float32, null | those of the model in production, by index of its classes; null without one  |
-| `novelty`   | float32, null         | how unlike its training images the candidate calls it, 0 to 1; null without  |
+| column             | type                  | value                                                                   |
+|--------------------|-----------------------|-------------------------------------------------------------------------|
+| `key`              | string                | SHA-256 of the image's bytes, 64 lower-case hexadecimal digits          |
+| `path`             | binary                | path below the data folder; its bytes need not be UTF-8                 |
+| `label`            | string                | the class name that the data gives the image                            |
+| `candidate`        | list of float32       | the candidate's probabilities, by index of its classes                  |
+| `baseline`         | list of float32, null | those of the model in production, by index of its classes; null without |
+| `novelty`          | float32, null         | how unlike its training images the candidate calls it, [0, 1]; or null  |
+| `baseline_novelty` | float32, null         | that of the model in production; null without                           |
 
-Files of Regraft 0.4 and before have no column `novelty`. The metadata of the schema has the class names of both models
-as JSON. The rows have no order. Every image is in one row of one file.
+Files of Regraft 0.4 and before have no column `novelty` and no `baseline_novelty`. The metadata of the schema has the
+class names of both models as JSON. The rows have no order. Every image is in one row of one file.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
 
 PREFIX, SUFFIX = "predictions", ".parquet"
 FLOAT32_ERROR = 1e-5  # largest rounding error of a probability
+NOVELTY_ERROR = 1e-4  # largest difference between two trainings that give the same model
 NO_CLASS = -1  # in place of a class index
 KEY, PATH, LABEL, CANDIDATE, BASELINE = "key", "path", "label", "candidate", "baseline"
-NOVELTY = "novelty"
+NOVELTY, BASELINE_NOVELTY = "novelty", "baseline_novelty"
 _CLASSES, _BASELINE_CLASSES = b"classes", b"baseline_classes"
 
 
@@ -49,6 +51,7 @@ class Predictions:
       candidate: float32 [images, classes], as the candidate answers: in [0, 1], but not a number if it is broken.
       baseline: float32 [images, baseline classes], those of the model in production; None without one.
       novelty: float32 [images], the candidate's output of this name; None if it has none.
+      baseline_novelty: that of the model in production; None without one, or if it has none.
     """
 
     classes: Sequence[str]
@@ -59,6 +62,14 @@ class Predictions:
     candidate: np.ndarray
     baseline: np.ndarray | None
     novelty: np.ndarray | None = None
+    baseline_novelty: np.ndarray | None = None
+
+    @property
+    def has_same_novelty(self) -> bool:
+        """Whether both models answer the same novelty up to rounding, or neither answers one."""
+        if self.novelty is None or self.baseline_novelty is None:
+            return self.novelty is self.baseline_novelty
+        return bool(np.allclose(self.novelty, self.baseline_novelty, rtol=0, atol=NOVELTY_ERROR))
 
     @cached_property
     def label_indices(self) -> np.ndarray:
@@ -114,6 +125,7 @@ def schema(classes: Sequence[str], baseline_classes: Sequence[str] | None) -> pa
             CANDIDATE: probabilities,
             BASELINE: probabilities,
             NOVELTY: pa.float32(),
+            BASELINE_NOVELTY: pa.float32(),
         },
         metadata,
     )
@@ -146,14 +158,15 @@ def read(evaluation_uri: str) -> Predictions:
         baseline=_matrix(table[BASELINE], json.loads(metadata[_BASELINE_CLASSES]))
         if _BASELINE_CLASSES in metadata
         else None,
-        novelty=_novelty(table),
+        novelty=_novelty(table, NOVELTY),
+        baseline_novelty=_novelty(table, BASELINE_NOVELTY),
     )
 
 
-def _novelty(table: pa.Table) -> np.ndarray | None:
-    if NOVELTY not in table.column_names or table[NOVELTY].null_count:
+def _novelty(table: pa.Table, column: str) -> np.ndarray | None:
+    if column not in table.column_names or table[column].null_count:
         return None
-    return table[NOVELTY].to_numpy()
+    return table[column].to_numpy()
 
 
 def _names(folder: str) -> list[str]:

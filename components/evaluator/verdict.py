@@ -177,7 +177,8 @@ class Verdict:
       per_class: class name to figures; a class without test images that was never predicted is left out.
       baseline: the version that is the baseline; None without one.
       largest_difference: of the logarithm of a probability between the candidate and the baseline, over all test images
-        and classes; None without a baseline, or if it has other classes or answers without a probability.
+        and classes; None without a baseline, or if it has other classes, another novelty, or answers
+        without a probability.
       stress: what the stress test measured; None without one.
       probe: a linear probe on the same images; None without LabelCheck.
       false_rejects: share of the test images that the candidate calls unlike its training images; None if it does not

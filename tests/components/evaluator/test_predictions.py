@@ -76,14 +76,14 @@ def test_the_files_can_be_read_by_any_parquet_reader(judged):
     files = sorted(evaluation.glob("predictions-*.parquet"))
     assert sum(pq.read_metadata(file).num_rows for file in files) == len(TEST)
     schema = pq.read_schema(files[0])
-    assert schema.names == ["key", "path", "label", "candidate", "baseline", "novelty"]
+    assert schema.names == ["key", "path", "label", "candidate", "baseline", "novelty", "baseline_novelty"]
     assert json.loads(schema.metadata[b"classes"]) == list(kept.classes)
 
 
 def test_files_without_the_column_of_the_novelty_are_read_as_those_of_a_model_without_it(judged, tmp_path):
     _, kept, evaluation = judged
     for file in evaluation.glob("predictions-*.parquet"):
-        pq.write_table(pq.read_table(file).drop_columns(["novelty"]), tmp_path / file.name)
+        pq.write_table(pq.read_table(file).drop_columns(["novelty", "baseline_novelty"]), tmp_path / file.name)
     older = predictions.read(str(tmp_path))
     assert older.novelty is None and kept.novelty is None
     np.testing.assert_array_equal(older.candidate, kept.candidate)

@@ -67,3 +67,14 @@ def test_a_sound_candidate_is_pushed_though_the_model_in_production_has_no_such_
 def test_an_excess_that_chance_explains_passes_where_that_is_asked(tmp_path):
     _, failed = judged(tmp_path, rejecting(6), {**BOUND, "judge": {"false_rejects": "lower"}}, production=rejecting(9))
     assert failed == set()
+
+
+@pytest.mark.parametrize(("before", "now", "is_same"), [(0.2, 0.2, True), (0.2, 0.3, False), (None, 0.2, False)])
+def test_a_candidate_with_another_novelty_is_news_although_its_probabilities_are_the_same(
+    tmp_path, before, now, is_same
+):
+    old, new = (
+        Scripted(answers(TEST)) if value is None else WithNovelty(np.full(len(TEST), value)) for value in (before, now)
+    )
+    verdict, failed = judged(tmp_path, new, {}, production=old)
+    assert not failed and (verdict.same_answers_as == 1) is is_same
