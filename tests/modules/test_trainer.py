@@ -239,7 +239,7 @@ def test_what_is_configured_is_trained_and_served_in_float32(transform_output, e
 def test_the_served_logits_are_divided_once_by_the_temperature(transform_output, example_files, tmp_path, monkeypatch):
     """The probabilities are those without it, to the power of one over the temperature."""
     monkeypatch.setattr(heat_maps, "of", lambda *_, **__: None)  # they take seconds, and do not matter here
-    config = classifier_config(novelty=None, training={"fine_tune": None})
+    config = classifier_config(training={"fine_tune": None}).model_copy(update={"novelty": None})
     training = TrainingRun(fn_args_of(transform_output, example_files, tmp_path, config))
     trained, (_, images) = training.fit(), training.data.images[1].raw(12)
     served = {}
