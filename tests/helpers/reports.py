@@ -150,6 +150,7 @@ class Script:
             predictions.CANDIDATE: list(candidate),
             predictions.BASELINE: [None] * self.images if baseline is None else list(baseline),
             predictions.NOVELTY: [None] * self.images,
+            predictions.BASELINE_NOVELTY: [None] * self.images,
         }
         schema = predictions.schema(list(self.classes), None if baseline is None else list(self.classes))
         folder = self.folder / "evaluation"
