@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import scipy.special
 
 from benchmarks import novelty_models, scores, subsets
+from benchmarks.novelty import CIFAR10, LIGHTS
 from benchmarks.novelty_models import Trunk, show
 from benchmarks.subsets import Draw, Split
 from config.data import EVAL, TEST, TRAIN
 from modules.serving import temperature
 
-_LIGHTS, _CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
 Logits = tuple[np.ndarray, np.ndarray]  # [images, classes], and the true classes [images]
 
 
@@ -36,23 +35,20 @@ def main() -> None:
     show("|---|---|---|---|---|---|---|")
     below = Trunk(options.kind)
     for seed in range(options.seeds):
-        draws = {"traffic lights": subsets.draw(_LIGHTS, Draw(seed))}
+        draws = {"traffic lights": subsets.draw(LIGHTS, Draw(seed))}
         for count in options.per_class:
-            drawn = subsets.draw(_CIFAR10, Draw(seed, count, test_images=options.test_images))
+            drawn = subsets.draw(CIFAR10, Draw(seed, count, test_images=options.test_images))
             draws[f"CIFAR-10, {count} per class"] = drawn
         for name, splits in draws.items():
             show(row(f"{name}, seed {seed}", *_trained(below, splits, seed)))
 
 
 def _trained(below: Trunk, splits: Mapping[str, Split], seed: int) -> Iterator[Logits]:
-    images = {
-        split: {name: novelty_models.read(files) for name, files in classes.items()}
-        for split, classes in splits.items()
-    }
+    images = novelty_models.read_splits(splits)
     trained = below.trained(images[TRAIN], images[EVAL], seed)
     for split in (EVAL, TEST):
-        answers = trained.answers([image for ones in images[split].values() for image in ones])
-        yield answers.logits, np.repeat(np.arange(len(images[split])), [len(ones) for ones in images[split].values()])
+        answers, labels = trained.labelled(images[split])
+        yield answers.logits, labels
 
 
 def row(name: str, evaluation: Logits, test: Logits) -> str:
@@ -66,12 +62,12 @@ def row(name: str, evaluation: Logits, test: Logits) -> str:
     logits, labels = evaluation
     fitted = temperature.fitted(scipy.special.softmax(logits, axis=1), np.eye(logits.shape[1])[labels])
     logits, labels = test
-    without, with_it = (scipy.special.softmax(logits / divisor, axis=1) for divisor in (1.0, fitted))
-    errors = [
-        scores.calibration_error(found.argmax(axis=1) == labels, found.max(axis=1)) for found in (without, with_it)
+    judged = [
+        scores.score(labels, scipy.special.softmax(logits / divisor, axis=1), [1.0] * logits.shape[1])
+        for divisor in (1.0, fitted)
     ]
-    losses = [-np.log(np.maximum(found[np.arange(len(labels)), labels], 1e-9)).mean() for found in (without, with_it)]
-    cells = [f"{value:.3f}" for value in (fitted, *errors, *losses)]
+    values = [fitted, *(one.calibration_error for one in judged), *(one.log_loss for one in judged)]
+    cells = [f"{value:.3f}" for value in values]
     return f"| {name} | {len(evaluation[1])} | {' | '.join(cells)} |"
 
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +23,6 @@ import tensorflow as tf
 from components.version_files import EXPORTS
 from modules.exporting import export_files, runtimes
 from modules.serving import signatures
-
-_WARM_UP, _TIMED = 3, 15  # answers of each model in each round
 
 
 def main() -> None:
@@ -43,7 +40,7 @@ def main() -> None:
         models[name] = runtimes.opened(folder / record["file"], options.threads)
     size = index["input"]["height"], index["input"]["width"]
     pixels = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.float32)
-    rounds = [{name: _milliseconds(model, pixels) for name, model in models.items()} for _ in range(options.rounds)]
+    rounds = [{name: runtimes.p50_ms(model, [pixels]) for name, model in models.items()} for _ in range(options.rounds)]
     sys.stdout.write("| model | median ms | speed, SavedModel = 1 | lowest and highest round |\n|---|---|---|---|\n")
     for name in models:
         ratios = sorted(times["SavedModel"] / times[name] for times in rounds)
@@ -61,15 +58,6 @@ def _saved_model(folder: str) -> Callable[[np.ndarray], object]:
         return classify(tf.constant(pixels[np.newaxis] / 127.5 - 1))[signatures.PROBABILITIES].numpy()
 
     return run
-
-
-def _milliseconds(model: Callable[[np.ndarray], object], pixels: np.ndarray) -> float:
-    seconds = []
-    for _ in range(_WARM_UP + _TIMED):
-        start = time.perf_counter()
-        model(pixels)
-        seconds.append(time.perf_counter() - start)
-    return 1000 * statistics.median(seconds[_WARM_UP:])
 
 
 if __name__ == "__main__":

@@ -23,14 +23,15 @@ import scipy.stats
 import tensorflow as tf
 
 from benchmarks import novelty_models, subsets
-from benchmarks.novelty_models import Answers, Trained, Trunk, show
+from benchmarks.novelty_models import Answers, Trunk, show
 from benchmarks.subsets import Draw, Split
 from config.data import EVAL, TEST, TRAIN
 from config.novelty import NoveltyConfig
+from modules.exporting import runtimes
 from modules.serving import novelty, novelty_distance, novelty_threshold
 from modules.serving.novelty_features import Features
 
-_LIGHTS, _CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
+LIGHTS, CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
 _LARGEST_SUBSET = 950  # training images for neighbours: 1,280 features each, 5 MB in float32
 Score = Callable[[Answers], np.ndarray]
 
@@ -80,7 +81,7 @@ def main() -> None:
 
 
 def _show_cost() -> None:
-    """Of the score alone, in one compiled call: the median of 300, in milliseconds."""
+    """Of the score alone, in one compiled call."""
     show("| features | classes | MB | fit, s | batch 1, ms | batch 32, ms |\n|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
     for features, classes in [(1280, 3), (1280, 100), (2048, 1000)]:
@@ -92,22 +93,13 @@ def _show_cost() -> None:
         threshold = novelty_threshold.choose(distance.of(values[:500]), np.empty(0), 0.01)
         score = novelty.NoveltyScore(distance, threshold)
         run = tf.function(lambda batch, score=score: score(batch))
-        times = [_milliseconds(run, values[:images]) for images in (1, 32)]
+        times = [runtimes.p50_ms(lambda batch, run=run: run(batch).numpy(), [values[:count]]) for count in (1, 32)]
         cells = [features, classes, f"{_bytes(distance) / 1e6:.1f}", f"{seconds:.1f}", *(f"{ms:.2f}" for ms in times)]
         show(f"| {' | '.join(map(str, cells))} |")
 
 
 def _bytes(distance: novelty_distance.Distance) -> int:
     return sum(value.nbytes for value in vars(distance).values() if isinstance(value, np.ndarray))
-
-
-def _milliseconds(run: Callable[[tf.Tensor], tf.Tensor], values: np.ndarray) -> float:
-    batch, times = tf.constant(values), []
-    for _ in range(310):
-        start = time.perf_counter()
-        run(batch).numpy()
-        times.append(time.perf_counter() - start)
-    return 1000 * float(np.median(times[10:]))
 
 
 def _row(name: str, unknown: str, values: list[float]) -> str:
@@ -124,7 +116,7 @@ def area(known: np.ndarray, unknown: np.ndarray) -> float:
 def _trials(options: argparse.Namespace) -> Iterator[Trial]:
     below = Trunk(options.kind)
     for seed in range(options.seeds):
-        drawn = subsets.draw(_CIFAR10, Draw(seed, options.per_class, test_images=options.test_images))
+        drawn = subsets.draw(CIFAR10, Draw(seed, options.per_class, test_images=options.test_images))
         if options.case == "near":
             for held_out in options.held_out or list(drawn[TEST]):
                 known = {
@@ -134,7 +126,7 @@ def _trials(options: argparse.Namespace) -> Iterator[Trial]:
                 unknown = {held_out: novelty_models.read(drawn[TEST][held_out])}
                 yield _trial(below, f"all but {held_out}, {seed}", known, unknown, seed)
             continue
-        lights = subsets.draw(_LIGHTS, Draw(seed))
+        lights = subsets.draw(LIGHTS, Draw(seed))
         count = options.unknown
         pictures = {"noise": novelty_models.noise(count), "text": novelty_models.text(count)}
         yield _trial(
@@ -151,17 +143,10 @@ def _some(split: Split, count: int) -> list[bytes]:
 
 
 def _trial(below: Trunk, name: str, known: Mapping[str, Split], unknown: Mapping[str, list[bytes]], seed: int) -> Trial:
-    images = {
-        split: {name: novelty_models.read(files) for name, files in classes.items()} for split, classes in known.items()
-    }
+    images = novelty_models.read_splits(known)
     trained = below.trained(images[TRAIN], images[EVAL], seed)
-    train, evaluation, test = (_answers(trained, images[split]) for split in (TRAIN, EVAL, TEST))
+    train, evaluation, test = (trained.labelled(images[split]) for split in (TRAIN, EVAL, TEST))
     return Trial(name, train, evaluation, test, {name: trained.answers(ones) for name, ones in unknown.items()})
-
-
-def _answers(trained: Trained, images: Mapping[str, list[bytes]]) -> tuple[Answers, np.ndarray]:
-    labels = np.concatenate([np.full(len(ones), index) for index, ones in enumerate(images.values())])
-    return trained.answers([image for ones in images.values() for image in ones]), labels
 
 
 def _scores(trial: Trial) -> Iterator[tuple[str, Score]]:

@@ -17,7 +17,7 @@ import PIL.Image
 import PIL.ImageDraw
 import tensorflow as tf
 
-from benchmarks.subsets import Files
+from benchmarks.subsets import Files, Split
 from config.classifier import ClassifierConfig
 from config.head import HeadConfig
 from modules import classifier, heads, trunk
@@ -92,6 +92,11 @@ def _png(image: PIL.Image.Image) -> bytes:
 def read(files: Files) -> list[bytes]:
     """The bytes of files."""
     return [file.read_bytes() for file in files]
+
+
+def read_splits(splits: Mapping[str, Split]) -> dict[str, dict[str, list[bytes]]]:
+    """The bytes of files, by split and class."""
+    return {split: {name: read(files) for name, files in classes.items()} for split, classes in splits.items()}
 
 
 class Trunk:
@@ -198,6 +203,11 @@ class Trained:
         model = keras.Model(tail.input, [pooled[:, -last:], heads.logits(built.head, features)])
         self._run = tf.function(lambda batch: model(batch, training=False), autograph=False, reduce_retracing=True)
         self._below = below
+
+    def labelled(self, images: Mapping[str, Sequence[bytes]]) -> tuple[Answers, np.ndarray]:
+        """Features and logits of images by class, and the indices of their classes, int64 [images]."""
+        labels = np.repeat(np.arange(len(images)), [len(ones) for ones in images.values()])
+        return self.answers([image for ones in images.values() for image in ones]), labels
 
     def answers(self, images: Sequence[bytes]) -> Answers:
         """Features and logits of images."""

@@ -132,7 +132,7 @@ def _components(centred: np.ndarray, count: int, seed: int) -> np.ndarray:
 
 
 def _whitening(projected: np.ndarray, left: np.ndarray, features: int) -> tuple[np.ndarray, float]:
-    """What gives the components their identity as covariance, and the variance of each other direction, both shrunk.
+    """What makes the covariance of the components the identity, and the variance of each other direction; both shrunk.
 
     Args:
       projected: [images, components], minus a mean.
