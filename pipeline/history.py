@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import rich.box
 import rich.table
@@ -26,6 +26,7 @@ from pipeline.run_metadata import RunRecord, StageRecord
 from pipeline.workspace import RunFolder
 
 _OF_PUSHER = ("config", "outside_state")  # parameters; the second is components.state_driver.STATE, without TFX
+_Found = TypeVar("_Found")
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError)  # deleted, not JSON, or with other fields
 
 
@@ -162,17 +163,24 @@ def explain(run: PastRun, as_json: bool, terminal: TextIO) -> None:
 
 
 def _past_run(number: int, run: RunRecord, is_running: bool) -> PastRun:
-    found, baseline, stages = None, None, run.stages
-    if EVALUATOR in stages:
-        try:
-            found = verdicts.load(stages[EVALUATOR].outputs["blessing"].uri)
-        except _UNREADABLE:
-            found = None
-        baseline = run_metadata.baseline_version(stages)
+    stages = run.stages
+    found = _left(stages, EVALUATOR, "blessing", verdicts.load)
+    search = _left(stages, EVALUATOR, "blessing", slice_findings.read)
+    checked = _left(stages, SERVING_CHECK, "infra_blessing", findings.read)
+    baseline = run_metadata.baseline_version(stages) if EVALUATOR in stages else None
     is_deleted = EVALUATOR in stages and found is None
     outcome = _outcome(run, found, is_running)
-    checked, search = _serving_check(stages), _bad_slices(stages)
     return PastRun(number, run.started, found, baseline, checked, outcome, is_deleted, bad_slices=search)
+
+
+def _left(stages: dict[str, StageRecord], stage: str, output: str, read: Callable[[str], _Found]) -> _Found | None:
+    """What a stage has written; None if it did not run, or the files are gone or unreadable."""
+    if stage not in stages:
+        return None
+    try:
+        return read(stages[stage].outputs[output].uri)
+    except _UNREADABLE:
+        return None
 
 
 def _since_push(run: RunRecord, folder: RunFolder) -> tuple[str, ...]:
@@ -196,24 +204,6 @@ def _since_push(run: RunRecord, folder: RunFolder) -> tuple[str, ...]:
         return tuple(versions.since_push(directory, int(pushed["pushed_version"].string_value)))
     except ServingError:  # `regraft versions list` says what is damaged
         return ()
-
-
-def _serving_check(stages: dict[str, StageRecord]) -> dict[str, Any] | None:
-    if SERVING_CHECK not in stages:
-        return None
-    try:
-        return findings.read(stages[SERVING_CHECK].outputs["infra_blessing"].uri)
-    except _UNREADABLE:
-        return None
-
-
-def _bad_slices(stages: dict[str, StageRecord]) -> Search | None:
-    if EVALUATOR not in stages:
-        return None
-    try:
-        return slice_findings.read(stages[EVALUATOR].outputs["blessing"].uri)
-    except _UNREADABLE:
-        return None
 
 
 def _outcome(run: RunRecord, verdict: verdicts.Verdict | None, is_running: bool) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from config.classifier import ClassifierConfig
 from config.export import LITERT, LITERT_INT8, ONNX, Format
 from modules import classifier
-from modules.exporting import litert, onnx_file, packages, pixels_function
+from modules.exporting import litert, onnx_file, pixels_function
 from modules.exporting.errors import ExportError
 from modules.serving import signatures
 
@@ -25,9 +25,8 @@ def check(config: ClassifierConfig, classes: Sequence[str], formats: Sequence[Fo
       formats: what Export will write.
 
     Raises:
-      ExportError: if a format lacks an operation of the classifier, or its packages are not installed.
+      ExportError: if a format lacks an operation of the classifier.
     """
-    packages.raise_if_missing(formats)
     built = classifier.build(config, classes)
     model = keras.Model(built.model.input, classifier.probabilities(built.model.output, config.head.output))
     name = f"backbone: {built.backbone.name} with head.kind {config.head.kind}"
