@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from modules.exporting import packages, trial
 from modules.files import atomic_write
 
 _FILE = "export_trial.txt"
+_log = logging.getLogger("regraft.runner")
 
 
 def check(config: RunConfig, classes: Sequence[str], folder: Path) -> None:
@@ -36,5 +38,6 @@ def check(config: RunConfig, classes: Sequence[str], folder: Path) -> None:
     passed = folder / _FILE
     if passed.is_file() and passed.read_text(encoding="utf-8") == key:
         return
+    _log.info("trying to convert the untrained classifier to %s", ", ".join(formats))
     trial.check(classifier, classes, formats)
     atomic_write(passed, key)
