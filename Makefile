@@ -16,7 +16,7 @@ IMAGE ?= regraft:$(ACCELERATOR)
 
 PYTEST = temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; TMPDIR=$$temporary $(PYTHON) -m pytest
 
-.PHONY: help run test test-fast test-image test-cluster test-beam test-changed kubeflow image lint format docs screenshots lock clean
+.PHONY: help run test test-fast test-image test-pods test-beam test-changed kubeflow image lint format docs screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 19
@@ -26,18 +26,18 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests but those of test-image, test-cluster and test-beam
-	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not cluster and not beam" $(ARGS)
+test: $(VENV)/ready ## run all tests but those of test-image, test-pods and test-beam
+	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not pods and not beam and not cluster" $(ARGS)
 
 test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
 	@$(PYTEST) -n 2 --no-loadscope-reorder --fast $(ARGS)
 
 test-image: ## build the image's environment as its Dockerfile says, and start every stage in it
-test-cluster: ## run the demo in pods, and have Kubeflow Pipelines' own code read packages; needs Go
+test-pods: ## run the demo in emulated pods, and have Kubeflow Pipelines' own code read packages; needs Go
 test-beam: ## run Beam stages on a real Flink and a real Spark; needs Java and Maven
 
 # ARGS may leave tests out, so nothing is recorded with them.
-test-image test-cluster test-beam: test-%: $(VENV)/ready
+test-image test-pods test-beam: test-%: $(VENV)/ready
 	@$(PYTEST) -m $* --no-skips $(ARGS)
 	@$(if $(ARGS),echo "tests/passed.json stays as it was: with ARGS nothing is recorded",$(PYTHON) tests/helpers/tiers.py passed $*)
 

@@ -61,4 +61,4 @@ def test_every_tier_has_files_and_tests(pytestconfig):
 
 def test_the_commands_name_of_a_tier_is_checked():
     done = subprocess.run([sys.executable, tiers.__file__, "passed", "other"], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (1, "usage: tiers.py changed, or tiers.py passed image | cluster | beam\n")
+    assert (done.returncode, done.stderr) == (1, "usage: tiers.py changed, or tiers.py passed image | pods | beam\n")

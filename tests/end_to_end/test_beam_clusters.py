@@ -14,7 +14,7 @@ import packages
 import pod
 import pytest
 import spark_server
-from cluster import SKIPPED, SUCCEEDED, Cluster
+from emulated_cluster import SKIPPED, SUCCEEDED, Cluster
 from ingesting import ingest
 from PIL import Image
 

@@ -1,6 +1,6 @@
 """Tests that run apart from the others, since they take minutes and depend on few files.
 
-They are those of `make test-image`, `test-cluster` and `test-beam`. tests/passed.json says with which files each passed
+They are those of `make test-image`, `test-pods` and `test-beam`. tests/passed.json says with which files each passed
 last. `make test-changed`, which CI runs, repeats a tier only if its files are others. Whoever changes such a file runs
 the tier, and commits the record with the change.
 
@@ -48,7 +48,7 @@ TIERS = {
             "tests/kubeflow/test_image.py",
         )
     ),
-    "cluster": Tier(
+    "pods": Tier(
         files=(
             "components/**/*.py",
             "config/kubeflow.py",
@@ -57,7 +57,7 @@ TIERS = {
             "kubeflow/*.py",
             "pipeline/*.py",
             "requirements.lock",
-            "tests/helpers/cluster.py",
+            "tests/helpers/emulated_cluster.py",
             "tests/helpers/fork_server.py",
             "tests/helpers/packages.py",
             "tests/helpers/pod*",
@@ -74,7 +74,7 @@ TIERS = {
             "tests/end_to_end/test_beam_clusters.py",
             "tests/end_to_end/test_worker_errors.py",
             "tests/helpers/beam_services.py",
-            "tests/helpers/cluster.py",
+            "tests/helpers/emulated_cluster.py",
             "tests/helpers/failing.py",
             "tests/helpers/flink_cluster.py",
             "tests/helpers/ingesting.py",

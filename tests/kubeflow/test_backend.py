@@ -15,7 +15,7 @@ import packages
 import pytest
 import yaml
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")]
+pytestmark = [pytest.mark.slow, pytest.mark.pods, pytest.mark.skipif(shutil.which("go") is None, reason="needs Go")]
 
 SOURCE = Path(__file__).parent / "backend"
 BUILT = Path(__file__).parents[2] / "build" / "kubeflow-backend"

@@ -40,7 +40,7 @@ def kubernetes(package: Package, task: str) -> Json:
 
 
 def test_the_server_can_read_it(package):
-    """The API server and Argo would refuse anything else; tests/helpers/cluster.py names their sources."""
+    """The API server and Argo would refuse anything else; tests/helpers/emulated_cluster.py names their sources."""
     spec = json_format.ParseDict(package.spec, pipeline_spec_pb2.PipelineSpec())
     assert spec.schema_version == "2.1.0"
     assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", spec.pipeline_info.name)

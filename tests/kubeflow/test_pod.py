@@ -30,7 +30,7 @@ print(json.dumps({
     "signals": [str(signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)],
     "log": [logging.root.level, len(logging.root.handlers)],
     "bytecode": sys.dont_write_bytecode,
-    "helpers": [name for name in ("pod", "cluster", "conftest", "warm_pod") if importlib.util.find_spec(name)],
+    "helpers": [name for name in ("pod", "emulated_cluster", "conftest", "warm_pod") if importlib.util.find_spec(name)],
     "helper_modules": [name for name in ("pod", "warm_pod", "fork_server") if name in sys.modules],
 }))
 """

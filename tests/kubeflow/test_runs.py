@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import pod
 import pytest
-from cluster import CACHED, FAILED, SKIPPED, SUCCEEDED, Cluster, Task
+from emulated_cluster import CACHED, FAILED, SKIPPED, SUCCEEDED, Cluster, Task
 
 from components.serving_directory import ServingDirectory
 from kubeflow import compile as compiler
 from modules.serving import reference_predictions
 
-pytestmark = [pytest.mark.slow, pytest.mark.cluster, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
+pytestmark = [pytest.mark.slow, pytest.mark.pods, pytest.mark.skipif(bool(pod.why_not()), reason=pod.why_not())]
 DEMO = pod.CODE / "data" / "traffic_lights.yaml"
 FEW_EPOCHS = {"head_epochs": 2, "fine_tune_epochs": 1}
 KILLED = -9
