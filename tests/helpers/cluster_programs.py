@@ -1,0 +1,232 @@
+"""The programs of a real cluster: built from their sources once, and kept in the user's cache folder.
+
+    python tests/helpers/cluster_programs.py    builds those that are missing; at first this takes 20 to 40 minutes
+
+Kubernetes, Kubeflow Pipelines with Argo, and CoreDNS come from the Go module proxy, pinned by tests/cluster/programs.
+etcd, containerd, runc, MariaDB and iptables come from Debian's or Ubuntu's archive, unpacked and not installed. The
+object store comes from the Python package index, pinned by tests/cluster/requirements.txt.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCES = Path(__file__).parents[1] / "cluster" / "programs"
+_REQUIREMENTS = SOURCES.with_name("requirements.txt")
+_DEBIAN = ("containerd", "containernetworking-plugins", "etcd-server", "iptables", "mariadb-server", "runc")
+_KUBERNETES_VERSION = "1.34.4"  # as in programs/kubernetes/go.mod; a program that is built by hand doesn't know it
+_PIPELINES, _ARGO = "github.com/kubeflow/pipelines", "github.com/argoproj/argo-workflows/v3"
+
+
+class MissingError(Exception):
+    """A program cannot be had on this machine. The message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Programs that are made together.
+
+    Attributes:
+      name: of the folder that holds them.
+      about: what they are, and how long it takes to make them.
+      key: what they are made from; other programs are made when it changes.
+      make: makes them in an empty folder.
+    """
+
+    name: str
+    about: str
+    key: Callable[[], str]
+    make: Callable[[Path], None]
+
+    @property
+    def folder(self) -> Path:
+        return cache_folder() / f"{self.name}-{hashlib.sha256(self.key().encode()).hexdigest()[:12]}"
+
+
+def cache_folder() -> Path:
+    """Where the programs are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "regraft" / "cluster"
+
+
+def why_not() -> str:
+    """Why the programs cannot be made on this machine; empty if they are there, or can be made."""
+    if all(group.folder.is_dir() for group in GROUPS):
+        return ""
+    missing = [program for program in ("go", "gcc", "apt-get", "dpkg") if shutil.which(program) is None]
+    return f"the cluster's programs cannot be built: {', '.join(missing)} not found" if missing else ""
+
+
+def folders() -> dict[str, Path]:
+    """The folder of each group; the programs that are missing are made.
+
+    Raises:
+      MissingError: if that fails; what is made in part is deleted.
+    """
+    if reason := why_not():
+        raise MissingError(reason)
+    for group in GROUPS:
+        if not group.folder.is_dir():
+            _make(group)
+    return {group.name: group.folder for group in GROUPS}
+
+
+def _make(group: Group) -> None:
+    print(f"making {group.about}", flush=True)
+    start = time.monotonic()
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f"{group.name}-", dir=cache_folder()) as temporary:
+        made = Path(temporary) / group.name
+        made.mkdir()
+        group.make(made)
+        for old in cache_folder().glob(f"{group.name}-{'?' * 12}"):
+            shutil.rmtree(old)
+        made.rename(group.folder)
+    print(f"  made in {time.monotonic() - start:.0f} s: {group.folder}", flush=True)
+
+
+def _run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, **(environment or {})}, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise MissingError(f"{' '.join(map(str, command[:4]))} … failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def _go_key(name: str, make: Callable[[Path], None]) -> Callable[[], str]:
+    """The module's files and how they are built, without comments."""
+
+    def key() -> str:
+        files = sorted(path for path in (SOURCES / name).rglob("*") if path.is_file())
+        how = (ast.dump(ast.parse(inspect.getsource(code))) for code in (_Go, make))
+        return "\n".join([*how, *(path.read_text(encoding="utf-8") for path in files)])
+
+    return key
+
+
+class _Go:
+    """Go, with a copy of a module's files. Its caches, which are gigabytes, are deleted, unless the user named them."""
+
+    def __init__(self, name: str, target: Path) -> None:
+        self.target = target
+        self.folder = target.parent / "source"
+        shutil.copytree(SOURCES / name, self.folder)
+        temporary = target.parent / "go"
+        (temporary / "tmp").mkdir(parents=True)
+        self._environment = {
+            "GOMODCACHE": str(temporary / "modules"),
+            "GOCACHE": str(temporary / "cache"),
+            **{name: os.environ[name] for name in ("GOMODCACHE", "GOCACHE") if name in os.environ},
+            "GOTMPDIR": str(temporary / "tmp"),
+            "GOTOOLCHAIN": "auto",
+            # Modules are read-only otherwise, and then their folder cannot be deleted.
+            "GOFLAGS": "-modcacherw -buildvcs=false -trimpath",
+            "CGO_ENABLED": "0",
+        }
+
+    def run(self, *arguments: str, **environment: str) -> str:
+        return _run(["go", *arguments], self.folder, {**self._environment, **environment}).strip()
+
+    def build(self, *packages: str, flags: str = "", tags: str = "netgo", **environment: str) -> None:
+        linker = f"-s -w {flags}".strip()
+        self.run("build", "-tags", tags, "-ldflags", linker, "-o", f"{self.target}{os.sep}", *packages, **environment)
+
+    def module(self, path: str) -> Path:
+        """The folder of a module's source."""
+        self.run("mod", "download", path)
+        return Path(self.run("list", "-m", "-f", "{{.Dir}}", path))
+
+
+def _make_kubernetes(target: Path) -> None:
+    major, minor, _ = _KUBERNETES_VERSION.split(".")
+    version = {"gitVersion": f"v{_KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    flags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in version.items())
+    _Go("kubernetes", target).build(".", "./kube-proxy", "./pause", flags=flags)
+
+
+def _make_dns(target: Path) -> None:
+    _Go("dns", target).build(".")
+
+
+def _make_pipelines(target: Path) -> None:
+    go = _Go("pipelines", target)
+    # A file of Argo's is a symbolic link, which archives of modules leave out. Files of other modules can be replaced
+    # only along with their module.
+    argo = target.parent / "argo"
+    shutil.copytree(go.module(_ARGO), argo)
+    signals = argo / "workflow" / "executor" / "os-specific"
+    shutil.copy(signals / "signal_darwin.go", signals / "signal_linux.go")
+    go.run("mod", "edit", f"-replace={_ARGO}={argo}")
+    code = f"{_PIPELINES}/backend/src"
+    go.build(
+        f"{code}/v2/cmd/driver",
+        f"{code}/v2/cmd/launcher-v2",
+        f"{code}/crd/controller/scheduledworkflow",
+        f"{code}/agent/persistence",
+        f"{_ARGO}/cmd/workflow-controller",
+        f"{_ARGO}/cmd/argoexec",
+    )
+    # SQLite is written in C. The server does not use it here, but cannot be built without it.
+    tags = "netgo,osusergo,sqlite_omit_load_extension"
+    go.build(f"{code}/apiserver", flags="-linkmode external -extldflags -static", tags=tags, CGO_ENABLED="1")
+    source = go.module(_PIPELINES)
+    shutil.copytree(source / "manifests" / "kustomize", target / "manifests")
+    shutil.copy(source / "backend" / "src" / "apiserver" / "config" / "config.json", target)
+
+
+def _debian_key() -> str:
+    release = platform.freedesktop_os_release()
+    return "\n".join([release["ID"], release.get("VERSION_ID", ""), *_DEBIAN])
+
+
+def _make_debian(target: Path) -> None:
+    archives = target.parent / "archives"
+    (archives / "partial").mkdir(parents=True)
+    download = ["apt-get", "install", "--download-only", "--yes", "--no-install-recommends"]
+    try:
+        _run([*download, "-o", f"Dir::Cache::archives={archives}", *_DEBIAN], target)
+    except MissingError:  # the lists of packages may be old, or missing
+        _run(["apt-get", "update"], target)
+        _run([*download, "-o", f"Dir::Cache::archives={archives}", *_DEBIAN], target)
+    for archive in sorted(archives.glob("*.deb")):
+        _run(["dpkg", "--extract", archive, target], target)
+    for name in ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore"):
+        (target / "usr" / "sbin" / name).symlink_to("xtables-nft-multi")  # an installation would make these links
+
+
+def _make_store(target: Path) -> None:
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    _run([*install, "--require-hashes", "--target", target, "--requirement", _REQUIREMENTS], target)
+
+
+GROUPS = (
+    Group("debian", "etcd, containerd, MariaDB: half a minute", _debian_key, _make_debian),
+    Group("store", "SeaweedFS: seconds", lambda: _REQUIREMENTS.read_text(encoding="utf-8"), _make_store),
+    Group("dns", "CoreDNS: about 3 minutes on two cores", _go_key("dns", _make_dns), _make_dns),
+    Group(
+        "pipelines",
+        "Kubeflow Pipelines and Argo: about 10 minutes",
+        _go_key("pipelines", _make_pipelines),
+        _make_pipelines,
+    ),
+    Group("kubernetes", "Kubernetes: 10 to 20 minutes", _go_key("kubernetes", _make_kubernetes), _make_kubernetes),
+)
+
+
+if __name__ == "__main__":
+    try:
+        folders()
+    except MissingError as error:
+        raise SystemExit(f"{error}") from None

@@ -1,0 +1,207 @@
+"""Linux namespaces of their own for many processes: whatever happens, all end together and leave nothing behind.
+
+A keeper, which is a process of its own, starts the namespaces' first process and waits until its own standard input
+ends: it ends however the test's process ends. Then the keeper kills the first process. The kernel kills all others with
+it, and removes their mounts and network devices. The keeper deletes what no namespace holds: control groups and files.
+
+    python tests/helpers/namespaces.py FOLDER    is the keeper
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_KINDS = ("pid", "mount", "net", "ipc", "uts")
+_CGROUPS = Path("/sys/fs/cgroup")
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def why_not() -> str:
+    """Why this machine allows no namespaces; empty if it does."""
+    if os.geteuid() != 0:
+        return "namespaces with control groups need root"
+    command = [
+        "unshare",
+        "--fork",
+        *(f"--{kind}" for kind in _KINDS),
+        "--mount-proc",
+        "mount",
+        "-t",
+        "tmpfs",
+        "none",
+        "/run",
+    ]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "this machine has no program unshare"
+    except subprocess.CalledProcessError as error:
+        return f"this machine allows no namespaces: {error.stderr.strip()}"
+    return ""
+
+
+class Namespaces:
+    """Processes in their own network, mount and process namespaces.
+
+    Attributes:
+      folder: for files; it is deleted at the end.
+      cgroup: path of their control group, below the root of each hierarchy.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Makes them, with an empty /run, and with writes to /var/lib and /var/log kept in `folder`.
+
+        Args:
+          folder: an existing one.
+        """
+        self.folder = folder
+        self._keeper = subprocess.Popen(
+            [sys.executable, __file__, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        first = self._keeper.stdout.readline().strip()
+        if not first:
+            raise RuntimeError(f"no namespaces: the keeper ended with {self._keeper.wait()}")
+        self._first = int(first)
+        self.cgroup = _cgroup(self._keeper.pid)
+
+    def command(self, command: Sequence[str | Path]) -> list[str]:
+        """The command that runs a command inside."""
+        return ["nsenter", "--target", str(self._first), *(f"--{kind}" for kind in _KINDS), "--", *map(str, command)]
+
+    def start(
+        self,
+        command: Sequence[str | Path],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> subprocess.Popen[bytes]:
+        """Starts a process inside.
+
+        Args:
+          command: its program and arguments.
+          log: its output is appended to this file.
+          environment: in addition to that of this process.
+          pass_fds: file descriptors that it inherits.
+        """
+        with log.open("ab") as output:
+            return subprocess.Popen(
+                self.command(command),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **(environment or {})},
+                pass_fds=pass_fds,
+                start_new_session=True,
+            )
+
+    def run(self, command: Sequence[str | Path], input: str | None = None) -> str:
+        """Runs a command inside, and gives its output.
+
+        Raises:
+          subprocess.CalledProcessError: if it fails.
+        """
+        return subprocess.run(self.command(command), input=input, check=True, capture_output=True, text=True).stdout
+
+    def close(self) -> None:
+        """Ends all processes; returns when nothing is left."""
+        self._keeper.stdin.close()
+        self._keeper.wait()
+
+
+def _cgroup(keeper: int) -> str:
+    return f"regraft-{keeper}"
+
+
+def _keep(folder: Path) -> None:
+    """The keeper's work."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    _remove_abandoned_cgroups()
+    for hierarchy in _hierarchies():
+        (hierarchy / _cgroup(os.getpid())).mkdir()
+    unshare = subprocess.Popen(
+        ["unshare", "--fork", "--kill-child", *(f"--{kind}" for kind in _KINDS), "--mount-proc", "--propagation",
+         "private", sys.executable, "-c", _FIRST, str(folder)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent,
+    )  # fmt: skip
+    try:
+        if unshare.stdout.readline():
+            children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text(encoding="ascii")
+            print(children.strip(), flush=True)
+            sys.stdin.read()
+    finally:
+        unshare.kill()
+        unshare.wait()
+        for hierarchy in _hierarchies():
+            _remove_cgroup(hierarchy / _cgroup(os.getpid()))
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# The first process: it makes the folders where Kubernetes writes outside its own, says so, and waits. It ignores
+# SIGCHLD, so the kernel collects the exit codes of orphans.
+_FIRST = """
+import os, signal, subprocess, sys
+folder = sys.argv[1]
+def mount(*arguments):
+    subprocess.run(["mount", "-t", *arguments], check=True)
+mount("tmpfs", "none", "/run")
+for place in ("lib", "log"):
+    upper, work = f"{folder}/var/{place}/upper", f"{folder}/var/{place}/work"
+    os.makedirs(upper)
+    os.makedirs(work)
+    mount("overlay", "none", "-o", f"lowerdir=/var/{place},upperdir={upper},workdir={work}", f"/var/{place}")
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+print("ready", flush=True)
+while True:
+    signal.pause()
+"""
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _hierarchies() -> list[Path]:
+    """The roots of the control groups' hierarchies: several in version 1, one in version 2."""
+    if (_CGROUPS / "cgroup.controllers").exists():
+        return [_CGROUPS]
+    return [path for path in _CGROUPS.iterdir() if path.is_dir() and os.path.ismount(path)]
+
+
+def _remove_abandoned_cgroups() -> None:
+    """Removes those of keepers that were killed."""
+    for hierarchy in _hierarchies():
+        for path in hierarchy.glob("regraft-*"):
+            if not Path(f"/proc/{path.name.rpartition('-')[2]}").exists():
+                _remove_cgroup(path)
+
+
+def _remove_cgroup(path: Path, patience: float = 10) -> None:
+    """Removes a control group with all below it, as soon as the kernel has ended their processes."""
+    end = time.monotonic() + patience
+    while path.exists():
+        for folder, _, _ in os.walk(path, topdown=False):
+            with contextlib.suppress(OSError):  # busy: the next round tries again
+                os.rmdir(folder)
+        if time.monotonic() > end:
+            print(f"{path}: still has processes, so it stays", file=sys.stderr)
+            return
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    _keep(Path(sys.argv[1]))
