@@ -125,15 +125,18 @@ class Node:
         """Waits until a command succeeds that asks a service; None: it has answered before."""
         if question is None:
             return
+        said: list[str] = []
 
         def answers() -> bool:
             if (code := self._processes[service].poll()) is not None:
                 raise StartError(f"{service} ended with {code}:\n{self._last_output(service)}")
             command = self.namespaces.command(question)
-            return subprocess.run(command, capture_output=True, env={**os.environ, **self._environment}).returncode == 0
+            done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **self._environment})
+            said.append(done.stderr)
+            return done.returncode == 0
 
         if not becomes_true(answers):
-            raise StartError(f"{service} doesn't answer:\n{self._last_output(service)}")
+            raise StartError(f"{service} doesn't answer: {said[-1]}\n{self._last_output(service)}")
 
     def _last_output(self, service: str) -> str:
         return (self.folder / "logs" / f"{service}.log").read_text(encoding="utf-8", errors="replace")[-3000:]

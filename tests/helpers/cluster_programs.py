@@ -25,7 +25,15 @@ from pathlib import Path
 
 SOURCES = Path(__file__).parents[1] / "cluster" / "programs"
 _REQUIREMENTS = SOURCES.with_name("requirements.txt")
-_DEBIAN = ("containerd", "containernetworking-plugins", "etcd-server", "iptables", "mariadb-server", "runc")
+_DEBIAN = (
+    "containerd",
+    "containernetworking-plugins",
+    "etcd-server",
+    "iptables",
+    "mariadb-client-core",
+    "mariadb-server-core",
+    "runc",
+)
 _KUBERNETES_VERSION = "1.34.4"  # as in programs/kubernetes/go.mod; a program that is built by hand doesn't know it
 _PIPELINES, _ARGO = "github.com/kubeflow/pipelines", "github.com/argoproj/argo-workflows/v3"
 
@@ -194,7 +202,8 @@ def _debian_key() -> str:
 def _make_debian(target: Path) -> None:
     archives = target.parent / "archives"
     (archives / "partial").mkdir(parents=True)
-    download = ["apt-get", "install", "--download-only", "--yes", "--no-install-recommends"]
+    # Those that are installed already are downloaded, too; what they depend on is found where it is installed.
+    download = ["apt-get", "install", "--download-only", "--reinstall", "--yes", "--no-install-recommends"]
     try:
         _run([*download, "-o", f"Dir::Cache::archives={archives}", *_DEBIAN], target)
     except MissingError:  # the lists of packages may be old, or missing

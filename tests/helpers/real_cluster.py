@@ -147,7 +147,11 @@ def _images(pipelines: Path, kubernetes: Path) -> Iterator[Image]:
     yield _program(f"gcr.io/ml-pipeline/argoexec:{argo}", pipelines / "argoexec", "/bin/argoexec", "argoexec")
     controller = pipelines / "workflow-controller"
     yield _program(
-        f"gcr.io/ml-pipeline/workflow-controller:{argo}", controller, "/bin/workflow-controller", "workflow-controller"
+        f"gcr.io/ml-pipeline/workflow-controller:{argo}",
+        controller,
+        "/bin/workflow-controller",
+        "workflow-controller",
+        user="8737",
     )
     agent = ("persistence", "--logtostderr=true", f"--namespace={KUBEFLOW}", "--numWorker=2")
     yield _program("gcr.io/ml-pipeline/persistenceagent:2.0.5", pipelines / "persistence", "/bin/persistence", *agent)
@@ -172,8 +176,8 @@ _FOLDERS = {"/tmp": 0o1777}
 _TEXTS = {"/etc/passwd": "root:x:0:0:root:/root:/sbin/nologin\n", "/etc/nsswitch.conf": "hosts: files dns\n"}
 
 
-def _program(name: str, file: Path, place: str, *command: str) -> Image:
-    config = {"Env": ["PATH=/bin"], **({"Entrypoint": list(command)} if command else {})}
+def _program(name: str, file: Path, place: str, *command: str, user: str = "0") -> Image:
+    config = {"Env": ["PATH=/bin"], "User": user, **({"Entrypoint": list(command)} if command else {})}
     return Image(names=(name,), files={place: file}, texts=_TEXTS, folders=_FOLDERS, config=config)
 
 
