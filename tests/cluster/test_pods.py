@@ -1,0 +1,129 @@
+"""Pods of stages on a real Kubernetes: with no rights, after a failure, and after a deletion."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cluster_node import becomes_true
+from conftest import DEMO, Demo
+from real_cluster import KUBEFLOW, RealCluster
+
+from components.image_example_gen import sources
+from config.data import IngestionConfig
+from kubeflow import compile as compiler
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+_RESTRICTED = "restricted"  # a level of Kubernetes' pod security standards
+
+
+@pytest.fixture(scope="module")
+def image(demo: Demo) -> str:
+    settings = compiler.load(str(DEMO)).kubeflow
+    assert settings
+    return settings.image
+
+
+def test_a_stage_runs_in_a_pod_without_rights(cluster: RealCluster, demo: Demo, image: str):
+    """As on OpenShift: any user number, a read-only root, no capabilities, and seccomp's filter."""
+    level = {"pod-security.kubernetes.io/enforce": _RESTRICTED}
+    state = "/tmp/state"
+    script = (
+        "set -e; id -u; grep CapEff /proc/self/status; grep Seccomp: /proc/self/status; "
+        "python -c 'import kubeflow.entrypoint, tensorflow; print(\"imported\")'; "
+        f"python -m kubeflow.external_state --data-path /data --data-state {state} --files-state /tmp/files; "
+        f"cat {state}"
+    )
+    limited = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsUser": 1_000_680_000,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    mounts = [{"name": "temporary", "mountPath": "/tmp"}, {"name": "photos", "mountPath": "/data", "readOnly": True}]
+    container = {
+        "name": "stage", "image": image, "command": ["sh", "-c", script], "securityContext": limited,
+        "volumeMounts": mounts,
+    }  # fmt: skip
+    photos = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "photos"}}
+    photos["spec"] = {
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadOnlyMany"], "hostPath": {"path": str(demo.photos)},
+        "claimRef": {"namespace": _RESTRICTED, "name": "photos"},
+    }  # fmt: skip
+    claim = {"storageClassName": "", "accessModes": ["ReadOnlyMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": _RESTRICTED, "labels": level}},
+        photos,
+        {**_object("v1", "PersistentVolumeClaim", "photos", _RESTRICTED), "spec": claim},
+        {
+            **_object("v1", "Pod", "stage", _RESTRICTED),
+            "spec": {
+                "restartPolicy": "Never",
+                "containers": [container],
+                "volumes": [
+                    {"name": "temporary", "emptyDir": {}},
+                    {"name": "photos", "persistentVolumeClaim": {"claimName": "photos"}},
+                ],
+            },
+        },
+    )
+    end = ("Succeeded", "Failed")
+    stage = ("pod", "stage", f"--namespace={_RESTRICTED}")
+    assert becomes_true(lambda: cluster.get(*stage)["status"]["phase"] in end)
+    user, capabilities, seccomp, *more = cluster.kubectl("logs", "stage", f"--namespace={_RESTRICTED}").splitlines()
+    assert cluster.get(*stage)["status"]["phase"] == "Succeeded", more
+    assert (user, capabilities.split()[1], seccomp.split()[1]) == ("1000680000", "0" * 16, "2")
+    assert more[0] == "imported"
+    assert more[-1] == sources.open_source(str(demo.photos), IngestionConfig()).state()
+
+
+def _object(version: str, kind: str, name: str, namespace: str = KUBEFLOW) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
+
+
+def workflow(name: str, image: str, script: str) -> dict[str, Any]:
+    """A workflow of one pod, with the retries that Kubeflow Pipelines from 2.5 writes for `retries: 1`."""
+    volume = [{"name": "regraft-data", "mountPath": "/data"}]
+    template = {
+        "name": "stage",
+        "retryStrategy": {"limit": 1, "backoff": {"duration": "1s"}},
+        "container": {"image": image, "command": ["sh", "-c", script], "volumeMounts": volume},
+    }
+    claim = {"name": "regraft-data", "persistentVolumeClaim": {"claimName": "regraft-data"}}
+    return {
+        **_object("argoproj.io/v1alpha1", "Workflow", name),
+        "spec": {
+            "entrypoint": "stage", "serviceAccountName": "pipeline-runner", "templates": [template], "volumes": [claim],
+        },
+    }  # fmt: skip
+
+
+def pods_of(cluster: RealCluster, name: str) -> list[dict[str, Any]]:
+    return cluster.get("pods", f"--selector=workflows.argoproj.io/workflow={name}")["items"]
+
+
+def phase(cluster: RealCluster, name: str) -> str:
+    return cluster.get("workflow", name).get("status", {}).get("phase", "")
+
+
+def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: RealCluster, image: str):
+    once = "test -e /data/tried && exit 0; touch /data/tried; exit 1"
+    cluster.apply(workflow("fails-once", image, once), workflow("deleted", image, "sleep 600"))
+
+    def runs() -> list[str]:
+        pods = pods_of(cluster, "deleted")
+        return [one["metadata"]["name"] for one in pods if one["status"]["phase"] == "Running"]
+
+    assert becomes_true(runs)
+    cluster.kubectl("delete", "pod", *runs(), "--grace-period=1")
+    for name in ("fails-once", "deleted"):
+        assert becomes_true(lambda name=name: phase(cluster, name) in ("Succeeded", "Failed", "Error")), name
+    assert phase(cluster, "fails-once") == "Succeeded"
+    assert sorted(one["status"]["phase"] for one in pods_of(cluster, "fails-once")) == ["Failed", "Succeeded"]
+    assert phase(cluster, "deleted") in ("Failed", "Error")
+    nodes = cluster.get("workflow", "deleted")["status"]["nodes"].values()
+    tries = [node for node in nodes if node["type"] == "Pod"]
+    assert len(tries) == 1, json.dumps(tries)
