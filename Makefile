@@ -16,7 +16,7 @@ IMAGE ?= regraft:$(ACCELERATOR)
 
 PYTEST = temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; TMPDIR=$$temporary $(PYTHON) -m pytest
 
-.PHONY: help run test test-fast test-image test-pods test-beam test-changed kubeflow image lint format docs screenshots lock clean
+.PHONY: help run test test-fast test-image test-pods test-beam test-changed test-cluster kubeflow image lint format docs screenshots lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 19
@@ -26,7 +26,7 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests but those of test-image, test-pods and test-beam
+test: $(VENV)/ready ## run all tests but those of test-image, test-pods, test-beam and test-cluster
 	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not pods and not beam and not cluster" $(ARGS)
 
 test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
@@ -40,6 +40,11 @@ test-beam: ## run Beam stages on a real Flink and a real Spark; needs Java and M
 test-image test-pods test-beam: test-%: $(VENV)/ready
 	@$(PYTEST) -m $* --no-skips $(ARGS)
 	@$(if $(ARGS),echo "tests/passed.json stays as it was: with ARGS nothing is recorded",$(PYTHON) tests/helpers/tiers.py passed $*)
+
+# Nothing is recorded, and CI doesn't run it: it needs root, and at first half an hour for its programs.
+test-cluster: $(VENV)/ready ## run the demo on a real Kubernetes with Kubeflow Pipelines; needs root and Go
+	@$(PYTHON) tests/helpers/cluster_programs.py
+	@$(PYTEST) -m cluster -rs --verbose tests/cluster $(ARGS)
 
 test-changed: $(VENV)/ready ## run those of these three whose files changed since they passed
 	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
