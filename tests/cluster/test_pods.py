@@ -5,27 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import cluster_demo
 import pytest
+from cluster_demo import Demo
 from cluster_node import becomes_true
-from conftest import DEMO, Demo
 from real_cluster import KUBEFLOW, RealCluster
 
 from components.image_example_gen import sources
 from config.data import IngestionConfig
-from kubeflow import compile as compiler
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 _RESTRICTED = "restricted"  # a level of Kubernetes' pod security standards
 
 
-@pytest.fixture(scope="module")
-def image(demo: Demo) -> str:
-    settings = compiler.load(str(DEMO)).kubeflow
-    assert settings
-    return settings.image
-
-
-def test_a_stage_runs_in_a_pod_without_rights(cluster: RealCluster, demo: Demo, image: str):
+def test_a_stage_runs_in_a_pod_without_rights(cluster: RealCluster, demo: Demo):
     """As on OpenShift: any user number, a read-only root, no capabilities, and seccomp's filter."""
     level = {"pod-security.kubernetes.io/enforce": _RESTRICTED}
     state = "/tmp/state"
@@ -45,7 +38,7 @@ def test_a_stage_runs_in_a_pod_without_rights(cluster: RealCluster, demo: Demo, 
     }
     mounts = [{"name": "temporary", "mountPath": "/tmp"}, {"name": "photos", "mountPath": "/data", "readOnly": True}]
     container = {
-        "name": "stage", "image": image, "command": ["sh", "-c", script], "securityContext": limited,
+        "name": "stage", "image": cluster_demo.image(), "command": ["sh", "-c", script], "securityContext": limited,
         "volumeMounts": mounts,
     }  # fmt: skip
     photos = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "photos"}}
@@ -84,13 +77,13 @@ def _object(version: str, kind: str, name: str, namespace: str = KUBEFLOW) -> di
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": namespace}}
 
 
-def workflow(name: str, image: str, script: str) -> dict[str, Any]:
+def workflow(name: str, script: str) -> dict[str, Any]:
     """A workflow of one pod, with the retries that Kubeflow Pipelines from 2.5 writes for `retries: 1`."""
     volume = [{"name": "regraft-data", "mountPath": "/data"}]
     template = {
         "name": "stage",
         "retryStrategy": {"limit": 1, "backoff": {"duration": "1s"}},
-        "container": {"image": image, "command": ["sh", "-c", script], "volumeMounts": volume},
+        "container": {"image": cluster_demo.image(), "command": ["sh", "-c", script], "volumeMounts": volume},
     }
     claim = {"name": "regraft-data", "persistentVolumeClaim": {"claimName": "regraft-data"}}
     return {
@@ -109,9 +102,9 @@ def phase(cluster: RealCluster, name: str) -> str:
     return cluster.get("workflow", name).get("status", {}).get("phase", "")
 
 
-def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: RealCluster, image: str):
+def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: RealCluster):
     once = "test -e /data/tried && exit 0; touch /data/tried; exit 1"
-    cluster.apply(workflow("fails-once", image, once), workflow("deleted", image, "sleep 600"))
+    cluster.apply(workflow("fails-once", once), workflow("deleted", "sleep 600"))
 
     def runs() -> list[str]:
         pods = pods_of(cluster, "deleted")

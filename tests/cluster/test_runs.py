@@ -9,8 +9,8 @@ from typing import Any
 
 import cluster_node
 import pytest
+from cluster_demo import Demo, Process
 from cluster_node import becomes_true
-from conftest import Demo, Process
 from real_cluster import RealCluster
 
 from config.errors import ExitCode

@@ -6,8 +6,8 @@ import copy
 import json
 
 import pytest
+from cluster_demo import Demo
 from cluster_node import becomes_true
-from conftest import Demo
 from real_cluster import KUBEFLOW, RealCluster
 
 from config.errors import ExitCode
