@@ -167,14 +167,17 @@ def test_a_terminated_run_has_failed_and_came_to_no_verdict(terminated, cluster)
 
 def test_a_schedule_starts_runs_until_it_is_removed(terminated, cluster, demo):
     before = newest_run(cluster)["run_id"]
-    assert demo.run("schedule").code == ExitCode.OK
+    assert (done := demo.run("schedule")).code == ExitCode.OK, done.output
     assert becomes_true(lambda: newest_run(cluster)["run_id"] != before, seconds=150, every=2)
-    started = newest_run(cluster)
-    removed = demo.run("unschedule")
-    assert removed.code == ExitCode.OK, removed.output
+    run = newest_run(cluster)["run_id"]
+    assert (done := demo.run("unschedule")).code == ExitCode.OK, done.output
     status = json.loads(demo.run("status", "--json").output)
-    assert status["recurring_runs"] == []
-    (run,) = [run for run in status["runs"] if run["id"] == started["run_id"]]
-    assert run["recurring_run"]
-    assert ask(cluster, f"runs/{run['id']}")["state"] in ("PENDING", "RUNNING")
-    ask(cluster, f"runs/{run['id']}:terminate", "POST")
+    (recurring,) = status["recurring_runs"]
+    assert not recurring["enabled"]  # it is only disabled, since deleting it would end its run
+    (started,) = [one for one in status["runs"] if one["id"] == run]
+    assert started["recurring_run"] == recurring["id"]
+    assert started["state"] in ("PENDING", "RUNNING")
+    ask(cluster, f"runs/{run}:terminate", "POST")
+    assert becomes_true(lambda: ask(cluster, f"runs/{run}")["state"] == "FAILED")
+    assert demo.run("unschedule").code == ExitCode.OK
+    assert json.loads(demo.run("status", "--json").output)["recurring_runs"] == []
