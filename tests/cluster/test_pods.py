@@ -69,7 +69,7 @@ def test_a_stage_runs_in_a_pod_without_rights(cluster: RealCluster, demo: Demo):
     user, capabilities, seccomp, *more = cluster.kubectl("logs", "stage", f"--namespace={_RESTRICTED}").splitlines()
     assert cluster.get(*stage)["status"]["phase"] == "Succeeded", more
     assert (user, capabilities.split()[1], seccomp.split()[1]) == ("1000680000", "0" * 16, "2")
-    assert more[0] == "imported"
+    assert "imported" in more
     assert more[-1] == sources.open_source(str(demo.photos), IngestionConfig()).state()
 
 
@@ -104,14 +104,14 @@ def phase(cluster: RealCluster, name: str) -> str:
 
 def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: RealCluster):
     once = "test -e /data/tried && exit 0; touch /data/tried; exit 1"
-    cluster.apply(workflow("fails-once", once), workflow("deleted", "sleep 600"))
+    cluster.apply(workflow("fails-once", once), workflow("deleted", "echo started; sleep 600"))
 
-    def runs() -> list[str]:
-        pods = pods_of(cluster, "deleted")
-        return [one["metadata"]["name"] for one in pods if one["status"]["phase"] == "Running"]
+    def started() -> list[str]:
+        names = [one["metadata"]["name"] for one in pods_of(cluster, "deleted") if one["status"]["phase"] == "Running"]
+        return [name for name in names if "started" in cluster.kubectl("logs", name, "--container=main")]
 
-    assert becomes_true(runs)
-    cluster.kubectl("delete", "pod", *runs(), "--grace-period=1")
+    assert becomes_true(started)
+    cluster.kubectl("delete", "pod", *started(), "--grace-period=1")
     for name in ("fails-once", "deleted"):
         assert becomes_true(lambda name=name: phase(cluster, name) in ("Succeeded", "Failed", "Error")), name
     assert phase(cluster, "fails-once") == "Succeeded"

@@ -101,5 +101,5 @@ def test_without_a_right_token_nothing_is_seen(host, demo, wrong):
 
 def test_a_namespace_is_needed(host, token, demo):
     done = demo.run("status", host=host, token=token)
-    assert done.code == ExitCode.FAILED
+    assert done.code == ExitCode.BAD_INPUT
     assert "--namespace" in done.output and "Traceback" not in done.output
