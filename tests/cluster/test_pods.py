@@ -108,7 +108,7 @@ def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: Rea
 
     def started() -> list[str]:
         names = [one["metadata"]["name"] for one in pods_of(cluster, "deleted") if one["status"]["phase"] == "Running"]
-        return [name for name in names if "started" in cluster.kubectl("logs", name, "--container=main")]
+        return [name for name in names if "started" in cluster.log(name)]
 
     assert becomes_true(started)
     cluster.kubectl("delete", "pod", *started(), "--grace-period=1")

@@ -143,7 +143,7 @@ def terminated(drained, cluster: RealCluster, demo: Demo) -> tuple[Process, str]
     def continues() -> bool:
         nonlocal printed
         if name := training_pod(cluster):
-            printed = cluster.kubectl("logs", name, "--container=main")
+            printed = cluster.log(name)
         return "continuing after" in printed or process.has_ended()
 
     assert becomes_true(continues, seconds=600, every=1)

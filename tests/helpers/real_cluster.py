@@ -96,6 +96,13 @@ class RealCluster:
         """Creates or changes objects."""
         self.kubectl("apply", "--filename=-", input="---\n".join(json.dumps(one) + "\n" for one in objects))
 
+    def log(self, pod: str, container: str = "main") -> str:
+        """What a container has printed so far; empty if it has not started."""
+        for one in self.get("pod", pod)["status"].get("containerStatuses", []):
+            if one["name"] == container and "waiting" not in one["state"]:
+                return self.kubectl("logs", pod, f"--container={container}")
+        return ""
+
     def forward(self, service: str, port: int) -> str:
         """The address, on this machine, of a service's port."""
         inside = self.get("service", service)["spec"]["clusterIP"]
