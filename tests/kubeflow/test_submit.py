@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import command_line
+import kfp_rules
 import kfp_server
+import kfp_spoilt
 import pytest
 import yaml
 from cryptography import x509
@@ -399,12 +401,24 @@ def test_a_wrong_server_is_one_line(server, call, capsys, monkeypatch, command, 
     assert line.startswith(f"{server.url}: ") and message in line and "s3cret" not in line
 
 
+@pytest.mark.parametrize("command", ["run", "schedule"])
+def test_an_upload_that_is_never_answered_ends_with_a_sentence(server, call, capsys, monkeypatch, command):
+    """The server does so with what is not YAML: it reads without end."""
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(Package, "write", lambda package, path: path.write_text(kfp_spoilt.NO_YAML))
+    start = time.monotonic()
+    assert call(command) == 1
+    assert time.monotonic() - start < 5
+    assert capsys.readouterr().err == f"{server.url}: uploading fruit: no answer within 0.5 s\n"
+    assert not server.versions and not server.runs and not server.recurring_runs
+
+
 def test_a_server_that_cannot_be_reached_is_one_line(server, call, capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger("urllib3"), "propagate", False)  # TensorFlow, if loaded, prints all warnings
     server.url = "http://localhost:1"
     assert call("status") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("http://localhost:1: cannot be reached: ") and "refused" in line
+    assert line.startswith("http://localhost:1: checking its health: cannot be reached: ") and "refused" in line
 
 
 def test_a_login_page_is_not_an_empty_answer(server, call, capsys, monkeypatch):
@@ -595,7 +609,7 @@ def test_an_interval_is_in_seconds(server, config, call):
 )
 def test_the_servers_cron_has_seconds_and_sunday_is_0(crontab, robfig):
     assert schedule.six_fields(crontab) == robfig
-    kfp_server.check_trigger({"cron_schedule": {"cron": robfig}})
+    kfp_rules.check_trigger({"cron_schedule": {"cron": robfig}})
 
 
 def test_a_new_schedule_replaces_the_old_one(server, config, call, capsys):
