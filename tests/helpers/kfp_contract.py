@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-from kfp_requests import ANY, REQUESTS, Request
+from kfp_requests import ANY, REQUESTS, Among, Request
 from kfp_spoilt import PACKAGES
 
 _SECONDS, _PATIENCE = 60, 180.0
@@ -137,6 +137,10 @@ def _lacks(found: Any, expected: Any, at: str = "") -> list[str]:
     """Where an answer is not as expected; it may have more fields."""
     if expected is ANY:
         return [] if found not in (None, "", [], {}) else [f"{at} is expected"]
+    if isinstance(expected, Among):
+        if any(not _lacks(one, expected.entry) for one in found or []):
+            return []
+        return [f"{at}: an entry {expected.entry} is expected. Received: {json.dumps(found)[:200]}"]
     if isinstance(expected, Mapping):
         if not isinstance(found, Mapping):
             return [f"{at or 'the answer'}: fields are expected. Received: {json.dumps(found)[:200]}"]

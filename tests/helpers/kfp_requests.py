@@ -14,6 +14,13 @@ ANY = object()  # a field is expected, with any content
 
 
 @dataclass(frozen=True)
+class Among:
+    """A list is expected that has at least this entry."""
+
+    entry: Any
+
+
+@dataclass(frozen=True)
 class Request:
     """One request.
 
@@ -73,14 +80,20 @@ def _run(name: str, status: int = 200, says: str = "", keep: Mapping[str, str] |
     return Request(f"run: {name}", "POST", "runs", status, body={**_RUN, **fields}, says=says, keep=keep or {})
 
 
-def _of_version(package: str, says: str) -> list[Request]:
-    """A package that is stored, but cannot run."""
+def _of_version(package: str, says: str, recurring: int = 500) -> list[Request]:
+    """A package that is stored, but cannot run.
+
+    Args:
+      package: its name.
+      says: part of the message.
+      recurring: the status of the answer to a recurring run.
+    """
     kept = package.replace(" ", "_")
     reference = {"pipeline_version_reference": {**_SOURCE, "pipeline_version_id": f"<{kept}>"}}
     return [
         _uploaded(package, keep={kept: "pipeline_version_id"}),
         _run(f"of version {package}", 500, says, **reference),
-        replace(_recurring(f"of version {package}", 500, **reference), says=says),
+        _recurring(f"of version {package}", recurring, says if recurring == 500 else "", **reference),
     ]
 
 
@@ -217,9 +230,9 @@ _RUNS = [
     _run("no name", 500, display_name=""),
     *_of_version("unknown component", "cannot find component"),
     *_of_version("resolver", "not implemented"),
-    *_of_version("task with _", "a_b"),
-    *_of_version("task with a blank", "a b"),
-    *_of_version("depends on nobody", ""),
+    *_of_version("task with _", "Failed to validate workflow", 200),
+    *_of_version("task with a blank", "Failed to validate workflow", 200),
+    *_of_version("depends on nobody", "Failed to validate workflow", 200),
     replace(
         _run("good", keep={"run": "run_id"}, **_given(whole=3, number=0.25, text="", flag=True)),
         has={
@@ -249,7 +262,14 @@ _RUNS = [
     Request("run: get", "GET", "runs/<run>", has={"run_id": "<run>", "pipeline_version_reference": _SOURCE}),
     Request("run: unknown", "GET", "runs/<nobody>", 404),
     Request("run: terminate", "POST", "runs/<run>:terminate"),
-    Request("run: a terminated one", "GET", "runs/<run>", has={"state": "FAILED", "finished_at": ANY}, waits=True),
+    Request(
+        "run: a terminated one",
+        "GET",
+        "runs/<run>",
+        has={"state": "FAILED", "finished_at": ANY, "state_history": Among({"state": "CANCELING"})},
+        waits=True,
+    ),
+    Request("run: a list of its tasks", "GET", "runs/<run>/tasks", 404, text=True),
     Request("run: terminate again", "POST", "runs/<run>:terminate", 400),
     Request("run: terminate an unknown one", "POST", "runs/<nobody>:terminate", 404),
     Request("run: delete", "DELETE", "runs/<elsewhere>"),

@@ -73,8 +73,12 @@ def _is_spec(document: Any) -> bool:
     return bool(spec.pipeline_info.name) and spec.HasField("root")
 
 
-def check_compiled(text: str) -> dict[str, Any]:
-    """Refuses packages that the compiler for Argo, or Argo, refuses; that is when a run is created.
+def check_compiled(text: str, argo: bool) -> dict[str, Any]:
+    """Refuses packages that the compiler for Argo refuses, when a run or a recurring run is created.
+
+    Args:
+      text: of the package.
+      argo: whether Argo sees it, too. Of a recurring run, it sees nothing before the first run.
 
     Returns:
       the pipeline.
@@ -88,7 +92,7 @@ def check_compiled(text: str) -> dict[str, Any]:
         executor = executors.get(component["executorLabel"], {})
         if not set(executor) & {"container", "importer"}:
             raise RefusalError(f"component {name}: non-container and non-importer executor not implemented", 500)
-        if not _LABEL.fullmatch(name) or set(task.get("dependentTasks", [])) - set(tasks):
+        if argo and (not _LABEL.fullmatch(name) or set(task.get("dependentTasks", [])) - set(tasks)):
             raise RefusalError(f"Failed to validate workflow: {name}", 500)
     return spec
 

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import kfp_rules
+import kfp_tasks
 import yaml
-from kfp_rules import RefusalError, check_compiled, check_parameters, check_trigger, check_upload
+from kfp_rules import RefusalError
 
 FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
 _NEVER = "1970-01-01T00:00:00Z"
-_CODES = {400: 3, 404: 5, 409: 6, 500: 13}  # of gRPC, by HTTP status
 
 
 class KfpServer:
@@ -36,6 +37,7 @@ class KfpServer:
         request with an HTML page, 'hang' never answers; a number is the HTTP status of every answer.
       token: requests without it get 401; None: no token is needed.
       multi_user: whether requests must have a namespace; otherwise it is ignored.
+      lists_tasks: whether tasks are listed, as after version 2.17; otherwise runs have task details.
       script: the progress of a run: one step per request for it, and the last step again and again. A step is the state
         of the run and those of tasks by name, or an HTTP status for the answer.
       refusals: method and pattern of a path to a RefusalError that is answered once.
@@ -48,7 +50,7 @@ class KfpServer:
         self.url = url
         self.behaviour: str | int = ""
         self.token: str | None = None
-        self.multi_user = False
+        self.multi_user = self.lists_tasks = False
         self.script: list[tuple[str, dict[str, str]] | int] = [("SUCCEEDED", {})]
         self.refusals: dict[tuple[str, str], RefusalError] = {}
         self.requests: list[tuple[str, str]] = []
@@ -106,21 +108,22 @@ class KfpServer:
     def _handlers(self) -> Iterator[tuple[str, str, Callable[..., dict[str, Any]]]]:
         some = "([-0-9a-f]+)"
         yield "GET", "healthz", lambda query, body: {"multi_user": self.multi_user}
-        yield "GET", "experiments", lambda query, body: self._list(self.experiments, "experiments", query, spaces=True)
+        yield "GET", "experiments", lambda query, body: self._list(self.experiments, "experiments", query)
         yield "POST", "experiments", self._create_experiment
-        yield "DELETE", f"experiments/{some}", lambda query, body, key: self._delete(self.experiments, key)
         yield "GET", "pipelines", lambda query, body: self._list(self.pipelines, "pipelines", query)
         yield "POST", "pipelines", lambda query, body: self._create_pipeline(body, query)
         yield "POST", "pipelines/upload", self._upload
         yield "POST", "pipelines/upload_version", self._upload_version
-        yield "DELETE", f"pipelines/{some}", lambda query, body, key: self._delete(self.pipelines, key)
         yield "GET", f"pipelines/{some}/versions", self._list_versions
         yield "DELETE", f"pipelines/[-0-9a-f]+/versions/{some}", lambda q, b, key: self._delete(self.versions, key)
         yield "POST", "runs", self._create_run
         yield "GET", "runs", lambda query, body: self._list(self.runs, "runs", query)
         yield "GET", f"runs/{some}", self._get_run
+        yield "GET", f"runs/{some}/tasks", self._list_tasks
         yield "POST", f"runs/{some}:terminate", self._terminate
-        yield "DELETE", f"runs/{some}", lambda query, body, key: self._delete(self.runs, key)
+        for name in ("runs", "pipelines", "experiments"):
+            store = getattr(self, name)
+            yield "DELETE", f"{name}/{some}", lambda query, body, key, store=store: self._delete(store, key)
         yield "POST", "recurringruns", self._create_recurring_run
         yield "GET", "recurringruns", lambda query, body: self._list(self.recurring_runs, "recurringRuns", query)
         yield "GET", f"recurringruns/{some}", lambda query, body, key: self._found(self.recurring_runs, key)
@@ -143,10 +146,8 @@ class KfpServer:
         del store[key]
         return {}
 
-    def _list(
-        self, store: Mapping[str, dict[str, Any]], name: str, query: dict[str, str], spaces: bool = False
-    ) -> dict[str, Any]:
-        if spaces:
+    def _list(self, store: Mapping[str, dict[str, Any]], name: str, query: dict[str, str]) -> dict[str, Any]:
+        if store is self.experiments:
             self._check_namespace(query.get("namespace"))
         if query.get("experiment_id"):
             self._found(self.experiments, query["experiment_id"])
@@ -182,8 +183,8 @@ class KfpServer:
         if key == "experiment_id":  # pipelines without a namespace are everybody's
             self._check_namespace(body.get("namespace"))
         own = body if self.multi_user else {name: value for name, value in body.items() if name != "namespace"}
-        name, namespace = own["display_name"], own.get("namespace")
-        if any((one["display_name"], one.get("namespace")) == (name, namespace) for one in store.values()):
+        name = own["display_name"]
+        if any([one["display_name"], one.get("namespace")] == [name, own.get("namespace")] for one in store.values()):
             raise RefusalError(f"Already exist error: The name {name} already exist. Please specify a new name", 409)
         return self._add(store, key, own)
 
@@ -207,7 +208,7 @@ class KfpServer:
     def _read(self, body: bytes) -> None:
         """Refuses wrong packages. On text that is not YAML, the server works without end."""
         try:
-            check_upload(body.decode())
+            kfp_rules.check_upload(body.decode())
         except yaml.YAMLError as error:
             self.closing.wait()
             raise RefusalError(str(error), 500) from None
@@ -239,7 +240,8 @@ class KfpServer:
             raise RefusalError(f"ResourceNotFoundError: PipelineVersion not found: {reference}", 500)
         if version["pipeline_id"] != reference.get("pipeline_id"):
             raise RefusalError(f"Pipeline version belongs to pipeline {version['pipeline_id']}", 500)
-        check_parameters(check_compiled(version["content"]), body.get("runtime_config", {}).get("parameters", {}))
+        spec = kfp_rules.check_compiled(version["content"], argo="trigger" not in body)
+        kfp_rules.check_parameters(spec, body.get("runtime_config", {}).get("parameters", {}))
         return body
 
     def _create_run(self, query: Any, body: dict[str, Any]) -> dict[str, Any]:
@@ -258,8 +260,18 @@ class KfpServer:
             history.append({"state": run["state"]})
         if run["state"] in FINISHED:
             run["finished_at"] = self._clock.isoformat().replace("+00:00", "Z")
-        shown = {key: value for key, value in run.items() if key != "steps"}
-        return {**shown, "run_details": {"task_details": _nodes(run["state"], tasks)}} if tasks else shown
+        run["tasks"] = tasks
+        shown = {key: value for key, value in run.items() if key not in ("steps", "tasks")}
+        details = kfp_tasks.details(run["state"], tasks) if tasks and not self.lists_tasks else []
+        return {**shown, **({"run_details": {"task_details": details}} if details else {})}
+
+    def _list_tasks(self, query: dict[str, str], body: Any, run_id: str) -> dict[str, Any]:
+        """One task at a time, so that callers must follow the pages."""
+        if not self.lists_tasks:
+            raise LookupError(run_id)
+        run, at = self._found(self.runs, run_id), int(query.get("page_token") or 0)
+        listed = kfp_tasks.listed(run.get("tasks", {}))
+        return {"tasks": listed[at : at + 1], "next_page_token": str(at + 1) if at + 1 < len(listed) else ""}
 
     def _terminate(self, query: Any, body: Any, run_id: str) -> dict[str, Any]:
         """Argo ends the run; its tasks, and the run itself, have failed then."""
@@ -270,7 +282,7 @@ class KfpServer:
         return {}
 
     def _create_recurring_run(self, query: Any, body: dict[str, Any]) -> dict[str, Any]:
-        check_trigger(body.get("trigger", {}))
+        kfp_rules.check_trigger(body.get("trigger", {}))
         if not 1 <= int(body.get("max_concurrency", 0)) <= 10:
             raise RefusalError("Invalid input error: Max concurrency of a recurring run must be at leas 1")
         status = "ENABLED" if body.get("mode") == "ENABLE" else "DISABLED"
@@ -294,18 +306,6 @@ class KfpServer:
         enabled = [one for one in self.recurring_runs.values() if one["status"] == "ENABLED"]
         names = [(one["experiment_id"], one["display_name"]) for one in enabled]
         self.most_enabled = max([self.most_enabled, *map(names.count, names)])
-
-
-def _nodes(state: str, tasks: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Argo's nodes, from which the server makes the task details: tasks, their drivers and their pods."""
-    nodes = {"root-driver": "SUCCEEDED", "root": state, "fruit-x7k2p": state}
-    for name, of_task in tasks.items():
-        if not name.endswith("-driver"):
-            nodes.setdefault(f"{name}-driver", "SUCCEEDED")
-        nodes[name] = of_task
-    details = [{"display_name": name, "state": of_node} for name, of_node in nodes.items()]
-    details += [{"display_name": "executor", "state": of_task} for of_task in tasks.values()]
-    return [*details, *({"task_id": str(uuid.uuid4())} for _ in tasks)]  # what the cache keeps has no name and no state
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -336,7 +336,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 told = {"error_message": str(refusal), "error_details": f"{refusal}\ngoroutine 1 [running]:\nmain.go:1"}
                 self._send(refusal.code, "text/plain; charset=utf-8", json.dumps(told))
             else:
-                code = _CODES.get(refusal.code, 2)
+                code = {404: 5, 409: 6, 500: 13}.get(refusal.code, 3)  # of gRPC
                 told = {"error": str(refusal), "code": code, "message": str(refusal), "details": []}
                 self._send(refusal.code, "application/json", json.dumps(told))
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import kfp_contract
 import kfp_server
+import pytest
 from kfp_requests import REQUESTS
+
+from kubeflow import compile as compiler
+
+DEMO = Path(__file__).parents[2] / "data" / "traffic_lights.yaml"
 
 
 def test_the_requests_have_names_of_their_own():
@@ -20,9 +27,18 @@ def test_the_stand_in_answers_as_a_real_server():
         assert {one["display_name"] for one in server.experiments.values()} == {"Default"}
 
 
-def test_a_difference_is_found():
+def test_a_difference_is_found(monkeypatch):
+    monkeypatch.setattr(kfp_contract, "_PATIENCE", 0)
     with kfp_server.serving() as server:
         server.refusals["POST", "/experiments$"] = kfp_server.RefusalError("no", 503)
         found = kfp_contract.check(server.url)
     assert found[0].startswith("experiment: new: status 200 is expected. Received: 503: ")
     assert any("not asked, because 'experiment' is unknown" in difference for difference in found)
+
+
+@pytest.mark.slow
+@pytest.mark.cluster
+def test_a_real_server_answers_as_the_table_says(real_cluster, tmp_path):
+    """The demo's package is one of those that are uploaded."""
+    compiler.build(compiler.load(str(DEMO))).write(tmp_path / "demo.yaml")
+    assert kfp_contract.check(real_cluster.kfp_url, (tmp_path / "demo.yaml").read_text()) == []
