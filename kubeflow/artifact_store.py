@@ -1,21 +1,22 @@
 """The files of runs on Kubeflow Pipelines, as its user interface reads them.
 
-The API server knows no addresses of artifacts. The user interface asks ML Metadata for them, by gRPC-Web
-(https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md), and has its own server fetch the files
-(frontend/server/handlers/artifacts.ts in github.com/kubeflow/pipelines). So does this module.
+Up to version 2.17, the API server knows no addresses of artifacts. The user interface asks ML Metadata for them, by
+gRPC-Web (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md). Later API servers list the tasks of a run with
+their artifacts. In both cases the user interface has its own server fetch the files (frontend/server/handlers/
+artifacts.ts in github.com/kubeflow/pipelines). So does this module.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from google.protobuf.message import DecodeError, Message
-from ml_metadata.proto import metadata_store_pb2
 from ml_metadata.proto import metadata_store_service_pb2 as service
 
 from config.stages import REPORT
@@ -28,6 +29,7 @@ _NAME, _SESSION = "display_name", "store_session_info"  # properties that the la
 _SOURCES = {"gs": "gcs", "s3": "s3", "minio": "minio"}  # by the scheme of an address
 _HEADER = struct.Struct(">BI")  # of a frame: 0 for a message, 0x80 for the trailers; the length
 _NOT_FOUND = "5"  # status of gRPC
+_MOST = 200  # tasks that the server returns at once
 
 
 class ArtifactStore:
@@ -49,26 +51,58 @@ class ArtifactStore:
         Raises:
           ServerError: if there is none, or a request fails.
         """
+        found = self._listed(run_id)
+        if found is None:
+            found = self._of_ml_metadata(run_id)
+        if not found:
+            raise ServerError(f"{self._host}: the run {run_id} has no report; its task {REPORT} is not done, or failed")
+        return self._file(*found[-1])
+
+    def _listed(self, run_id: str) -> list[tuple[str, str]] | None:
+        """Addresses of the page, each with an empty session; None if this server lists no tasks."""
+        pages: list[tuple[str, str]] = []
+        token, what = "", f"listing the tasks of run {run_id}"
+        while True:
+            query = urlencode({"page_size": _MOST, **({"page_token": token} if token else {})})
+            with self._request(what):
+                response = self._pool.request(
+                    "GET", f"{self._host}/apis/v2beta1/runs/{run_id}/tasks?{query}", headers=self._headers
+                )
+            answer = _json(response.data)
+            if response.status == 404 and run_id in str(answer.get("message", "")):
+                raise self._unknown(run_id)
+            if response.status == 404 or (response.status == 200 and not answer):
+                return None
+            if response.status != 200:
+                raise connection.refusal(self._host, what, bool(self._headers), response.status, response.data)
+            pages += [(uri, "") for task in answer.get("tasks") or [] for uri in _pages(task)]
+            if not (token := answer.get("next_page_token") or ""):
+                return pages
+
+    def _of_ml_metadata(self, run_id: str) -> list[tuple[str, str]]:
+        """Addresses of the page, each with its session; the last is the newest."""
         context = service.GetContextByTypeAndNameResponse()
         request = service.GetContextByTypeAndNameRequest(type_name=_RUN, context_name=run_id)
         self._ask("GetContextByTypeAndName", request, context)
         if not context.HasField("context"):
-            raise ServerError(f"{self._host}: has no run {run_id}; `regraft kubeflow status` lists the runs")
+            raise self._unknown(run_id)
         found = service.GetArtifactsByContextResponse()
         self._ask("GetArtifactsByContext", service.GetArtifactsByContextRequest(context_id=context.context.id), found)
         pages = [one for one in found.artifacts if one.custom_properties[_NAME].string_value == report.PAGE]
-        if not pages:
-            raise ServerError(f"{self._host}: the run {run_id} has no report; its task {REPORT} is not done, or failed")
-        return self._file(max(pages, key=lambda one: one.id))
+        pages.sort(key=lambda one: one.id)
+        return [(one.uri, one.custom_properties[_SESSION].string_value) for one in pages]
 
-    def _file(self, artifact: metadata_store_pb2.Artifact) -> bytes:
-        address = urlsplit(artifact.uri)
+    def _unknown(self, run_id: str) -> ServerError:
+        return ServerError(f"{self._host}: has no run {run_id}; `regraft kubeflow status` lists the runs")
+
+    def _file(self, uri: str, session: str) -> bytes:
+        address = urlsplit(uri)
         if address.scheme not in _SOURCES:
-            raise ServerError(f"{self._host}: the report is at {artifact.uri}, which cannot be downloaded from here")
+            raise ServerError(f"{self._host}: the report is at {uri}, which cannot be downloaded from here")
         query = {"source": _SOURCES[address.scheme], "bucket": address.netloc, "key": address.path.lstrip("/")}
         if self._namespace:
             query["namespace"] = self._namespace
-        if session := artifact.custom_properties[_SESSION].string_value:
+        if session:
             query["providerInfo"] = session
         with self._request("reading the report"):
             response = self._pool.request(
@@ -116,6 +150,26 @@ class ArtifactStore:
             )
         if response.status != 200:
             raise connection.refusal(self._host, what, bool(self._headers), response.status, response.data)
+
+
+def _pages(task: Mapping[str, Any]) -> list[str]:
+    """The addresses of the page, if the task is the one that makes it."""
+    outputs = (task.get("outputs") or {}).get("artifacts") or [] if task.get("name") == REPORT else []
+    return [
+        artifact["uri"]
+        for output in outputs
+        if output.get("artifact_key") == report.PAGE
+        for artifact in output.get("artifacts") or []
+    ]
+
+
+def _json(content: bytes) -> dict[str, Any]:
+    """The fields of an answer; none if it is not the API's."""
+    try:
+        found = json.loads(content or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _frames(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -19,8 +19,10 @@ from kubeflow import connection
 from kubeflow.connection import ServerError
 
 FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")  # states of a run; kfp.Client does not know the last one
+DRIVER = "-driver"  # what a task's driver has after the task's name
 _VERSION_DIGITS = 12
 _PAGE = 100
+_MOST = 200  # what the server returns at once
 
 
 class _Client(kfp.Client):
@@ -73,6 +75,7 @@ class Server:
         self._api = self._client._run_api.api_client
         connection.limit(self._api.rest_client)
         self._namespace = namespace or self._client.get_user_namespace() or None
+        self._may_list_tasks = True
         self._check()
 
     def run_url(self, run_id: str) -> str:
@@ -141,9 +144,47 @@ class Server:
         return answer.run_id
 
     def run(self, run_id: str) -> Any:
-        """A run with its task details."""
+        """A run."""
         with self._request(f"run {run_id}"):
             return self._client.get_run(run_id)
+
+    def task_states(self, run: Any) -> dict[str, str]:
+        """The states of a run's tasks by name.
+
+        Up to version 2.17, a run has task details, which are Argo's nodes: tasks, their drivers (see DRIVER), their
+        pods (`executor`) and the whole; those that the cache adds have neither name nor state. Later servers, those
+        without ML Metadata, list the tasks.
+
+        Args:
+          run: from `run`.
+        """
+        details = (run.run_details and run.run_details.task_details) or []
+        if not details and self._may_list_tasks:
+            return self._listed_tasks(run.run_id)
+        return {one.display_name: one.state for one in details if one.display_name and one.state}
+
+    def _listed_tasks(self, run_id: str) -> dict[str, str]:
+        found: dict[str, str] = {}
+        token = ""
+        while True:
+            try:
+                with self._request(f"listing the tasks of run {run_id}"):
+                    answer = self._api.call_api(
+                        f"/apis/v2beta1/runs/{run_id}/tasks",
+                        "GET",
+                        query_params=[("page_size", _MOST), *([("page_token", token)] if token else [])],
+                        response_type="object",
+                        auth_settings=["Bearer"],
+                        _return_http_data_only=True,
+                    )
+            except ServerError as error:
+                if error.status != 404:
+                    raise
+                self._may_list_tasks = False  # an earlier version
+                return {}
+            found |= {_failed_part(one): one["state"] for one in answer.get("tasks") or [] if one.get("state")}
+            if not (token := answer.get("next_page_token") or ""):
+                return found
 
     def runs(self, experiment_id: str, count: int) -> list[Any]:
         """The experiment's last runs, newest first.
@@ -225,6 +266,12 @@ class Server:
 
     def _request(self, what: str) -> contextlib.AbstractContextManager[None]:
         return connection.request(self.host, what, self._has_token)
+
+
+def _failed_part(task: Mapping[str, Any]) -> str:
+    """The name of a listed task, or of its driver if that failed: there is no pod then that could have run the task."""
+    kinds = {pod.get("type") for pod in task.get("pods") or []}
+    return f"{task['name']}{DRIVER}" if task["state"] == "FAILED" and "EXECUTOR" not in kinds else task["name"]
 
 
 def _named(name: str) -> str:

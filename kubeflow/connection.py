@@ -54,7 +54,7 @@ def request(host: str, what: str, has_token: bool) -> Iterator[None]:
             "/pipeline; if this is a login page, set KFP_TOKEN to a token"
         ) from None
     except urllib3.exceptions.HTTPError as error:
-        raise ServerError(f"{host}: {_cause(error)}", temporary=True) from None
+        raise ServerError(f"{host}: {what}: {_cause(error)}", temporary=True) from None
 
 
 def refusal(

@@ -83,7 +83,9 @@ def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_ar
     flags.FLAGS(["entrypoint"])  # executors read absl's flags
     inputs_spec = options.json_serialized_inputs_spec_args
     message = json_format.ParseDict(
-        executor_io.for_executor(executor_input, inputs_spec), pipeline_spec_pb2.ExecutorInput()
+        executor_io.for_executor(executor_input, inputs_spec),
+        pipeline_spec_pb2.ExecutorInput(),
+        ignore_unknown_fields=True,  # servers newer than this SDK send more
     )
     spec = json_format.ParseDict(inputs_spec, pipeline_spec_pb2.ComponentInputsSpec())
     names: dict[int, str] = {}

@@ -8,6 +8,11 @@ TFX 1.21 was written for Vertex AI. On open-source Kubeflow Pipelines, its own e
 - Artifacts have addresses with `gs://`, `s3://` and `minio://`. The launcher copies them to and from folders of the
   container. TFX knows only the first scheme, so its executors get the folders, and outputs get their addresses back.
 - ML Metadata adds properties of its own, wraps lists and structs, and does not accept null.
+
+Later servers keep artifacts themselves, without ML Metadata (https://github.com/kubeflow/pipelines/pull/13986). There,
+the name of an input artifact is that of the output which made it, and is not unique; its id is a field of its own,
+which the protobufs of earlier SDKs refuse. Its type is a title that TFX cannot read, such as `Artifact`. Properties
+come as they were written.
 """
 
 from __future__ import annotations
@@ -20,7 +25,9 @@ from typing import Any
 _FOLDERS = {"gs://": "/gcs/", "s3://": "/s3/", "minio://": "/minio/"}
 
 _ADDED_BY_KUBEFLOW = ("display_name", "store_session_info")
-_WRAPPERS = ("list", "struct")
+_ADDED_PREFIX = "_kfp_"  # of properties, without ML Metadata
+_WRAPPERS = {"list": list, "struct": dict}  # of ML Metadata, by what they wrap
+_FIELDS = ("name", "uri", "type", "properties", "customProperties", "metadata")  # of artifacts; TFX needs no others
 _LOGS = "executor-logs"  # an output that a server adds if it stores logs as artifacts
 
 # TFX reads the title of an artifact type as an import path. Those of our own types are not: what they begin with, and
@@ -82,10 +89,13 @@ def _input(artifact: Mapping[str, Any], expected: Mapping[str, Any]) -> dict[str
     metadata = {
         name: _unwrapped(value)
         for name, value in artifact.get("metadata", {}).items()
-        if name not in _ADDED_BY_KUBEFLOW
+        if name not in _ADDED_BY_KUBEFLOW and not name.startswith(_ADDED_PREFIX)
     }
+    result = {field: artifact[field] for field in _FIELDS if field in artifact}
+    if identity := artifact.get("artifactId"):
+        result["name"] = identity  # TFX takes names for ids
     return {
-        **artifact,
+        **result,
         "uri": local_path(artifact["uri"]),
         "type": _importable(sent if is_typed else expected),
         "metadata": metadata,
@@ -98,6 +108,8 @@ def _importable(artifact_type: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _unwrapped(value: Any) -> Any:
-    if isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _WRAPPERS:
-        return next(iter(value.values()))
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, content),) = value.items()
+        if key in _WRAPPERS and isinstance(content, _WRAPPERS[key]):
+            return content
     return value

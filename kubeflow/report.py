@@ -51,7 +51,7 @@ READ: dict[str, tuple[str, ...]] = {
     PUSHER: ("pushed_model",),
 }
 PAGE, CLASSIFICATION, FIGURES = "page", "classification", "figures"
-_MOST_POINTS = 200  # of the ROC curve: ML Metadata keeps them as a property
+_MOST_POINTS = 200  # of the ROC curve: the server keeps them as a property
 
 
 def main(arguments: Sequence[str]) -> ExitCode:

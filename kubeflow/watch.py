@@ -5,18 +5,18 @@ from __future__ import annotations
 import datetime
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.errors import ExitCode
 from config.stages import REPORT, VERDICT
-from kubeflow.client import FINISHED, Server
+from kubeflow.client import DRIVER, FINISHED, Server
 from kubeflow.connection import ServerError
 
 POLL_SECONDS = 10.0
 PATIENCE_SECONDS = 600.0
-_DONE = ("SUCCEEDED", "SKIPPED")  # SKIPPED: its outputs are those of an earlier run
-_DRIVER = "-driver"  # the driver of a task has a task detail of its own
+# Outputs of SKIPPED and CACHED are those of an earlier run; the word depends on the server's version.
+_DONE = ("SUCCEEDED", "SKIPPED", "CACHED")
 
 
 def wait(server: Server, run_id: str, tasks: Sequence[str]) -> ExitCode:
@@ -37,8 +37,8 @@ def wait(server: Server, run_id: str, tasks: Sequence[str]) -> ExitCode:
     start, terminated = time.monotonic(), False
     seen: tuple[str, list[str]] = ("", [])
     while True:
-        run = _ask(server, run_id)
-        ended = [name for name, of_task in _states(run, tasks).items() if of_task in ("SUCCEEDED", "FAILED")]
+        run, states = _ask(server, run_id)
+        ended = [name for name in tasks if states.get(name) in ("SUCCEEDED", "CACHED", "FAILED")]
         state = run.state or "PENDING"
         terminated = terminated or _is_terminated(run)
         if (state, ended) != seen:
@@ -48,16 +48,17 @@ def wait(server: Server, run_id: str, tasks: Sequence[str]) -> ExitCode:
             print(f"{line}: {', '.join(new)}" if new else line, flush=True)
             seen = (state, ended)
         if state in FINISHED:
-            return _result(run, tasks, terminated)
+            return _result(run, states, tasks, terminated)
         time.sleep(POLL_SECONDS)
 
 
-def _ask(server: Server, run_id: str) -> Any:
-    """The run. If the server does not answer for a while, as during an upgrade, this tries again."""
+def _ask(server: Server, run_id: str) -> tuple[Any, dict[str, str]]:
+    """The run, and its tasks' states. If the server does not answer for a while, as in an upgrade, this tries again."""
     deadline, warned = time.monotonic() + PATIENCE_SECONDS, False
     while True:
         try:
-            return server.run(run_id)
+            run = server.run(run_id)
+            return run, server.task_states(run)
         except ServerError as error:
             if not error.temporary or time.monotonic() > deadline:
                 raise
@@ -67,22 +68,13 @@ def _ask(server: Server, run_id: str) -> Any:
         time.sleep(POLL_SECONDS)
 
 
-def _states(run: Any, tasks: Sequence[str]) -> dict[str, str]:
-    """The state of every task that has one.
-
-    A run's details are Argo's nodes: the tasks by name, and also their drivers, their pods (`executor`) and the whole.
-    """
-    found = {detail.display_name: detail.state for detail in (run.run_details and run.run_details.task_details) or []}
-    return {name: found[name] for name in tasks if found.get(name)}
-
-
 def _is_terminated(run: Any) -> bool:
     """Whether somebody asked the server to end the run; the run itself then ends as FAILED, not as CANCELED."""
     history = [status.state for status in run.state_history or ()]
     return not {"CANCELING", "CANCELED"}.isdisjoint([run.state, *history])
 
 
-def _result(run: Any, tasks: Sequence[str], terminated: bool) -> ExitCode:
+def _result(run: Any, found: Mapping[str, str], tasks: Sequence[str], terminated: bool) -> ExitCode:
     if run.state == "SUCCEEDED":
         return ExitCode.OK
     if terminated:
@@ -91,11 +83,11 @@ def _result(run: Any, tasks: Sequence[str], terminated: bool) -> ExitCode:
     if run.state != "FAILED":
         print(f"the run was {run.state.lower()}", file=sys.stderr)
         return ExitCode.FAILED
-    drivers = [f"{name}{_DRIVER}" for name in tasks]
-    states = _states(run, [*tasks, *drivers])
+    with_drivers = [*tasks, *(f"{name}{DRIVER}" for name in tasks)]
+    states = {name: found[name] for name in with_drivers if name in found}
     failed = [name for name, state in states.items() if state == "FAILED"]
     if states.get(VERDICT) in ("SUCCEEDED", "FAILED"):  # the run depends on the report no more than on one machine
-        unreported = [name for name in failed if name.removesuffix(_DRIVER) == REPORT]
+        unreported = [name for name in failed if name.removesuffix(DRIVER) == REPORT]
         failed = [name for name in failed if name not in unreported]
         if unreported:
             print(f"there is no report: the task {REPORT} failed", file=sys.stderr)
@@ -103,11 +95,11 @@ def _result(run: Any, tasks: Sequence[str], terminated: bool) -> ExitCode:
                 return ExitCode.OK
     # Verdict comes last; if another task has not ended well, Verdict failed for another reason than its own.
     if failed == [VERDICT] and all(
-        state in _DONE for name, state in states.items() if name != VERDICT and name.removesuffix(_DRIVER) != REPORT
+        state in _DONE for name, state in states.items() if name != VERDICT and name.removesuffix(DRIVER) != REPORT
     ):
         print(f"not blessed, nothing was pushed; the log of the task {VERDICT} shows every check", file=sys.stderr)
         return ExitCode.NOT_BLESSED
-    names = ", ".join(dict.fromkeys(name.removesuffix(_DRIVER) for name in failed))
+    names = ", ".join(dict.fromkeys(name.removesuffix(DRIVER) for name in failed))
     reason = f": {run.error.message}" if run.error and run.error.message else ""
     print(f"the run failed at {names or 'a task that the server does not name'}{reason}", file=sys.stderr)
     return ExitCode.FAILED

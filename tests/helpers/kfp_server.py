@@ -1,8 +1,7 @@
 """A stand-in for Kubeflow Pipelines' API server: those parts that kubeflow/submit.py needs, as strict as the real ones.
 
-What it refuses, and how, follows backend/src/apiserver of github.com/kubeflow/pipelines: v2_template.go (packages and
-parameters), run_server.go, recurring_run_server.go, pipeline_upload_server.go (its errors always have status 500, and
-their header does not say JSON).
+It follows version 2.0.5, in backend/src/apiserver of github.com/kubeflow/pipelines; kfp_rules.py says what is refused.
+tests/helpers/kfp_contract.py asks it and a real server the same, and compares the answers.
 """
 
 from __future__ import annotations
@@ -21,29 +20,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import kfp_rules
+import kfp_tasks
 import yaml
-from google.protobuf import json_format
-from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
-from kfp.pipeline_spec import pipeline_spec_pb2
+from kfp_rules import RefusalError
 
 FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")
-_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NEVER = "1970-01-01T00:00:00Z"
-_CRON = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
-_CRON_NAMES = {name: i for names, start in (("SUN MON TUE WED THU FRI SAT", 0), ("JAN FEB MAR APR MAY JUN JUL AUG SEP "
-               "OCT NOV DEC", 1)) for i, name in enumerate(names.split(), start)}  # fmt: skip
-
-
-class RefusalError(Exception):
-    """An error that the server answers with.
-
-    Attributes:
-      code: the HTTP status.
-    """
-
-    def __init__(self, message: str, code: int = 400) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class KfpServer:
@@ -53,7 +36,8 @@ class KfpServer:
       behaviour: '' for Kubeflow Pipelines; 'old' has only v1beta1, 'elsewhere' has nothing, 'page' answers every
         request with an HTML page, 'hang' never answers; a number is the HTTP status of every answer.
       token: requests without it get 401; None: no token is needed.
-      multi_user: whether requests must have a namespace; otherwise they must not have one.
+      multi_user: whether requests must have a namespace; otherwise it is ignored.
+      lists_tasks: whether tasks are listed, as after version 2.17; otherwise runs have task details.
       script: the progress of a run: one step per request for it, and the last step again and again. A step is the state
         of the run and those of tasks by name, or an HTTP status for the answer.
       refusals: method and pattern of a path to a RefusalError that is answered once.
@@ -66,7 +50,7 @@ class KfpServer:
         self.url = url
         self.behaviour: str | int = ""
         self.token: str | None = None
-        self.multi_user = False
+        self.multi_user = self.lists_tasks = False
         self.script: list[tuple[str, dict[str, str]] | int] = [("SUCCEEDED", {})]
         self.refusals: dict[tuple[str, str], RefusalError] = {}
         self.requests: list[tuple[str, str]] = []
@@ -119,137 +103,200 @@ class KfpServer:
         for wanted, pattern, handler in self._handlers():
             if method == wanted and (found := re.fullmatch(f"/apis/v2beta1/{pattern}", path)):
                 return handler(query, body, *found.groups())
-        raise RefusalError("Not Found", 404)
+        raise LookupError(path)
 
     def _handlers(self) -> Iterator[tuple[str, str, Callable[..., dict[str, Any]]]]:
         some = "([-0-9a-f]+)"
-        yield "GET", "healthz", lambda query, body: {"multi_user": True} if self.multi_user else {}
-        yield "GET", "experiments", lambda query, body: self._list(self.experiments, "experiments", query, spaces=True)
+        yield "GET", "healthz", lambda query, body: {"multi_user": self.multi_user}
+        yield "GET", "experiments", lambda query, body: self._list(self.experiments, "experiments", query)
         yield "POST", "experiments", self._create_experiment
         yield "GET", "pipelines", lambda query, body: self._list(self.pipelines, "pipelines", query)
         yield "POST", "pipelines", lambda query, body: self._create_pipeline(body, query)
         yield "POST", "pipelines/upload", self._upload
         yield "POST", "pipelines/upload_version", self._upload_version
         yield "GET", f"pipelines/{some}/versions", self._list_versions
+        yield "DELETE", f"pipelines/[-0-9a-f]+/versions/{some}", lambda q, b, key: self._delete(self.versions, key)
         yield "POST", "runs", self._create_run
         yield "GET", "runs", lambda query, body: self._list(self.runs, "runs", query)
         yield "GET", f"runs/{some}", self._get_run
+        yield "GET", f"runs/{some}/tasks", self._list_tasks
+        yield "POST", f"runs/{some}:terminate", self._terminate
+        for name in ("runs", "pipelines", "experiments"):
+            store = getattr(self, name)
+            yield "DELETE", f"{name}/{some}", lambda query, body, key, store=store: self._delete(store, key)
         yield "POST", "recurringruns", self._create_recurring_run
         yield "GET", "recurringruns", lambda query, body: self._list(self.recurring_runs, "recurringRuns", query)
+        yield "GET", f"recurringruns/{some}", lambda query, body, key: self._found(self.recurring_runs, key)
         yield "POST", f"recurringruns/{some}:(enable|disable)", self._switch
         yield "DELETE", f"recurringruns/{some}", self._delete_recurring_run
 
     def _check_namespace(self, namespace: str | None) -> None:
+        """A server for one user ignores namespaces."""
         if self.multi_user and not namespace:
             raise RefusalError("Invalid input error: Namespace is empty in multi-user mode")
-        if namespace and not self.multi_user:
-            raise RefusalError("Invalid input error: In single-user mode, a namespace can't be given")
 
-    def _list(
-        self, store: Mapping[str, dict[str, Any]], name: str, query: dict[str, str], spaces: bool = False
-    ) -> dict[str, Any]:
-        if spaces:
+    @staticmethod
+    def _found(store: Mapping[str, dict[str, Any]], key: str) -> dict[str, Any]:
+        if key not in store:
+            raise RefusalError(f"ResourceNotFoundError: {key} not found", 404)
+        return store[key]
+
+    def _delete(self, store: dict[str, dict[str, Any]], key: str) -> dict[str, Any]:
+        self._found(store, key)
+        del store[key]
+        return {}
+
+    def _list(self, store: Mapping[str, dict[str, Any]], name: str, query: dict[str, str]) -> dict[str, Any]:
+        if store is self.experiments:
             self._check_namespace(query.get("namespace"))
+        if query.get("experiment_id"):
+            self._found(self.experiments, query["experiment_id"])
         found = list(store.values())
         for predicate in json.loads(query.get("filter") or "{}").get("predicates", []):
             if predicate["operation"] not in (1, "EQUALS") or predicate["key"] != "display_name":
                 raise RefusalError(f"Invalid input error: filter {predicate}")
             found = [one for one in found if one["display_name"] == predicate["stringValue"]]
-        for key in ("experiment_id", "namespace"):
+        for key in ("experiment_id", *(["namespace"] if self.multi_user else [])):
             if query.get(key):
                 found = [one for one in found if one.get(key) == query[key]]
         field, _, order = query.get("sort_by", "").partition(" ")
         if field not in ("", "created_at") or order not in ("", "asc", "desc"):
-            raise RefusalError(f"Invalid input error: sort_by {query['sort_by']}")
+            raise RefusalError(f"Invalid input error: Invalid sorting field: {query['sort_by']}")
         found.sort(key=lambda one: one["created_at"], reverse=order == "desc")
         start, size = int(query.get("page_token") or 0), min(int(query.get("page_size") or 20), 200)
         more = {"next_page_token": str(start + size)} if start + size < len(found) else {}
         page = [{key: value for key, value in one.items() if key != "content"} for one in found[start : start + size]]
-        return {**({name: page} if page else {}), "total_size": len(found), **more}
+        return {**({name: page, "total_size": len(found)} if page else {}), **more}
 
     def _create_experiment(self, query: Any, body: dict[str, Any]) -> dict[str, Any]:
-        self._check_namespace(body.get("namespace"))
-        return self._add(self.experiments, "experiment_id", body)
+        if not body.get("display_name"):
+            raise RefusalError("Invalid input error: Experiment must have a non-empty name", 500)
+        return self._create_named(self.experiments, "experiment_id", body)
 
     def _create_pipeline(self, body: dict[str, Any], query: Any) -> dict[str, Any]:
-        name, namespace = body.get("display_name"), body.get("namespace")
-        if not name:
+        if not body.get("display_name"):
             raise RefusalError("Invalid input error: pipeline's name cannot be empty")
-        if any((one["display_name"], one.get("namespace")) == (name, namespace) for one in self.pipelines.values()):
-            raise RefusalError(f"Already exist error: the name {name} already exists", 409)
-        return self._add(self.pipelines, "pipeline_id", body)
+        return self._create_named(self.pipelines, "pipeline_id", body)
+
+    def _create_named(self, store: dict[str, dict[str, Any]], key: str, body: dict[str, Any]) -> dict[str, Any]:
+        """A user's experiment or pipeline; its name must be new."""
+        if key == "experiment_id":  # pipelines without a namespace are everybody's
+            self._check_namespace(body.get("namespace"))
+        own = body if self.multi_user else {name: value for name, value in body.items() if name != "namespace"}
+        name = own["display_name"]
+        if any([one["display_name"], one.get("namespace")] == [name, own.get("namespace")] for one in store.values()):
+            raise RefusalError(f"Already exist error: The name {name} already exist. Please specify a new name", 409)
+        return self._add(store, key, own)
 
     def _upload(self, query: dict[str, str], body: bytes) -> dict[str, Any]:
-        check_package(body.decode())
-        made = self._create_pipeline({"display_name": query["name"], "namespace": query.get("namespace")}, query)
+        self._read(body)
+        try:
+            made = self._create_pipeline({"display_name": query["name"], "namespace": query.get("namespace")}, query)
+        except RefusalError as error:
+            raise RefusalError(str(error), 500) from None
         self._add_version(made["pipeline_id"], query["name"], body)
         return made
 
     def _upload_version(self, query: dict[str, str], body: bytes) -> dict[str, Any]:
-        if query.get("pipelineid") not in self.pipelines:
-            raise RefusalError(f"Failed to find the pipeline {query.get('pipelineid')}", 500)
-        check_package(body.decode())
+        if not query.get("pipelineid"):
+            raise RefusalError("Failed to create a pipeline version due to error reading pipeline id")
+        if query["pipelineid"] not in self.pipelines:
+            raise RefusalError(f"ResourceNotFoundError: Pipeline {query['pipelineid']} not found")
+        self._read(body)
         return self._add_version(query["pipelineid"], query["name"], body)
+
+    def _read(self, body: bytes) -> None:
+        """Refuses wrong packages. On text that is not YAML, the server works without end."""
+        try:
+            kfp_rules.check_upload(body.decode())
+        except yaml.YAMLError as error:
+            self.closing.wait()
+            raise RefusalError(str(error), 500) from None
 
     def _add_version(self, pipeline_id: str, name: str, body: bytes) -> dict[str, Any]:
         if any((one["pipeline_id"], one["display_name"]) == (pipeline_id, name) for one in self.versions.values()):
-            raise RefusalError(f"Already exist error: the name {name} already exists", 500)
+            raise RefusalError(f"Already exist error: The name {name} already exist. Specify a new name", 500)
         content = {"pipeline_id": pipeline_id, "display_name": name, "content": body.decode()}
         return self._add(self.versions, "pipeline_version_id", content)
 
     def _list_versions(self, query: dict[str, str], body: Any, pipeline_id: str) -> dict[str, Any]:
+        self._found(self.pipelines, pipeline_id)
         own = {key: one for key, one in self.versions.items() if one["pipeline_id"] == pipeline_id}
         return self._list(own, "pipeline_versions", query)
 
-    def _check_source(self, body: dict[str, Any]) -> None:
-        if body.get("experiment_id") not in self.experiments:
-            raise RefusalError(f"Experiment {body.get('experiment_id')} not found", 404)
+    def _checked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A run or recurring run with its experiment; refuses wrong ones."""
+        if not body.get("display_name"):
+            raise RefusalError("Invalid input error: name cannot be empty", 500)
+        if body.get("experiment_id"):
+            self._found(self.experiments, body["experiment_id"])
+        elif self.multi_user:
+            raise RefusalError("Invalid input error: Experiment id can not be empty in multi-user mode")
+        else:
+            body = {**body, "experiment_id": self._experiment_id("Default")}
         reference = body.get("pipeline_version_reference", {})
         version = self.versions.get(reference.get("pipeline_version_id", ""))
-        if version is None or version["pipeline_id"] != reference.get("pipeline_id"):
-            raise RefusalError(f"Failed to fetch the pipeline version {reference}", 404)
-        spec = next(iter(yaml.safe_load_all(version["content"])))
-        check_parameters(spec, body.get("runtime_config", {}).get("parameters", {}))
+        if version is None:
+            raise RefusalError(f"ResourceNotFoundError: PipelineVersion not found: {reference}", 500)
+        if version["pipeline_id"] != reference.get("pipeline_id"):
+            raise RefusalError(f"Pipeline version belongs to pipeline {version['pipeline_id']}", 500)
+        spec = kfp_rules.check_compiled(version["content"], argo="trigger" not in body)
+        kfp_rules.check_parameters(spec, body.get("runtime_config", {}).get("parameters", {}))
+        return body
 
     def _create_run(self, query: Any, body: dict[str, Any]) -> dict[str, Any]:
-        self._check_source(body)
-        return self._add(
-            self.runs, "run_id", {**body, "state": "PENDING", "finished_at": _NEVER, "steps": list(self.script)}
-        )
+        made = {**self._checked(body), "state": "PENDING", "finished_at": _NEVER, "steps": list(self.script)}
+        return self._add(self.runs, "run_id", {**made, "state_history": [{"state": "PENDING"}]})
 
     def _get_run(self, query: Any, body: Any, run_id: str) -> dict[str, Any]:
-        run = self.runs.get(run_id)
-        if run is None:
-            raise RefusalError(f"Run {run_id} not found", 404)
+        run = self._found(self.runs, run_id)
         steps = run.get("steps", [])
         step = steps.pop(0) if len(steps) > 1 else next(iter(steps), (run["state"], {}))
         if isinstance(step, int):
             raise RefusalError("upstream connect error", step)
         run["state"], tasks = step
+        history = run.setdefault("state_history", [])
+        if not history or history[-1]["state"] != run["state"]:
+            history.append({"state": run["state"]})
         if run["state"] in FINISHED:
             run["finished_at"] = self._clock.isoformat().replace("+00:00", "Z")
-        return {**run, "run_details": {"task_details": _nodes(run["state"], tasks)}} if tasks else run
+        run["tasks"] = tasks
+        shown = {key: value for key, value in run.items() if key not in ("steps", "tasks")}
+        details = kfp_tasks.details(run["state"], tasks) if tasks and not self.lists_tasks else []
+        return {**shown, **({"run_details": {"task_details": details}} if details else {})}
+
+    def _list_tasks(self, query: dict[str, str], body: Any, run_id: str) -> dict[str, Any]:
+        """One task at a time, so that callers must follow the pages."""
+        if not self.lists_tasks:
+            raise LookupError(run_id)
+        run, at = self._found(self.runs, run_id), int(query.get("page_token") or 0)
+        listed = kfp_tasks.listed(run.get("tasks", {}))
+        return {"tasks": listed[at : at + 1], "next_page_token": str(at + 1) if at + 1 < len(listed) else ""}
+
+    def _terminate(self, query: Any, body: Any, run_id: str) -> dict[str, Any]:
+        """Argo ends the run; its tasks, and the run itself, have failed then."""
+        run = self._found(self.runs, run_id)
+        if run["state"] in (*FINISHED, "CANCELING"):
+            raise RefusalError(f"Invalid input error: Failed to terminate a run {run_id}. Row not found")
+        run["state"], run["steps"] = "CANCELING", [("CANCELING", {}), ("FAILED", {})]
+        return {}
 
     def _create_recurring_run(self, query: Any, body: dict[str, Any]) -> dict[str, Any]:
-        self._check_source(body)
-        check_trigger(body["trigger"])
+        kfp_rules.check_trigger(body.get("trigger", {}))
         if not 1 <= int(body.get("max_concurrency", 0)) <= 10:
-            raise RefusalError("Invalid input error: max_concurrency")
-        status = {"ENABLE": "ENABLED", "DISABLE": "DISABLED"}[body["mode"]]
-        made = self._add(self.recurring_runs, "recurring_run_id", {**body, "status": status})
+            raise RefusalError("Invalid input error: Max concurrency of a recurring run must be at leas 1")
+        status = "ENABLED" if body.get("mode") == "ENABLE" else "DISABLED"
+        made = self._add(self.recurring_runs, "recurring_run_id", {**self._checked(body), "status": status})
         self._count_enabled()
         return made
 
     def _switch(self, query: Any, body: Any, key: str, what: str) -> dict[str, Any]:
-        if key not in self.recurring_runs:
-            raise RefusalError(f"Recurring run {key} not found", 404)
-        self.recurring_runs[key]["status"] = {"enable": "ENABLED", "disable": "DISABLED"}[what]
+        self._found(self.recurring_runs, key)["status"] = {"enable": "ENABLED", "disable": "DISABLED"}[what]
         self._count_enabled()
         return {}
 
     def _delete_recurring_run(self, query: Any, body: Any, key: str) -> dict[str, Any]:
-        if self.recurring_runs.pop(key, None) is None:
-            raise RefusalError(f"Recurring run {key} not found", 404)
+        self._delete(self.recurring_runs, key)
         for run in self.runs.values():  # Kubernetes deletes the runs that the recurring run owns
             if run.get("recurring_run_id") == key and run["state"] not in FINISHED:
                 self.killed.append(run["run_id"])
@@ -261,110 +308,15 @@ class KfpServer:
         self.most_enabled = max([self.most_enabled, *map(names.count, names)])
 
 
-def check_package(text: str) -> None:
-    """Refuses packages that the server or its compiler for Argo refuses."""
-    documents = [document for document in yaml.safe_load_all(text) if document]
-    try:
-        spec, platform = documents
-        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-        json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
-        executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
-        for config in executors.values():
-            json_format.ParseDict(config, KubernetesExecutorConfig())
-    except (ValueError, KeyError, json_format.ParseError) as error:
-        raise RefusalError(f"Invalid input error: invalid v2 pipeline spec: {error}", 500) from None
-    if spec.get("schemaVersion") != "2.1.0":
-        raise RefusalError(f"KFP only supports schema version 2.1.0, but has version {spec.get('schemaVersion')}", 500)
-    if not re.fullmatch(rf"{_LABEL}(\.{_LABEL})*", spec["pipelineInfo"]["name"]):
-        raise RefusalError("invalid v2 pipeline spec: name should consist of lower case alphanumeric characters", 500)
-    _check_tasks(spec, executors)
-
-
-def _check_tasks(spec: dict[str, Any], executors: dict[str, Any]) -> None:
-    tasks, containers = spec["root"]["dag"]["tasks"], spec["deploymentSpec"]["executors"]
-    for name, task in tasks.items():
-        if not re.fullmatch(r"[a-zA-Z0-9]([-a-zA-Z0-9]*[a-zA-Z0-9])?", name):
-            raise RefusalError(f"Failed to validate workflow: task name {name!r}", 500)
-        component = spec["components"][task["componentRef"]["name"]]
-        executor = containers[component["executorLabel"]]
-        if not set(executor) <= {"container", "importer"}:
-            raise RefusalError(f"component {name}: executor {set(executor)} is not supported", 500)
-        if unknown := set(task.get("dependentTasks", [])) - set(tasks):
-            raise RefusalError(f"task {name} depends on {unknown}", 500)
-    if unknown := set(executors) - set(containers):
-        raise RefusalError(f"platform spec: no executors {unknown}", 500)
-
-
-def check_parameters(spec: dict[str, Any], given: dict[str, Any]) -> None:
-    """Refuses parameters that validatePipelineJobInputs refuses."""
-    wanted = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    if unknown := set(given) - set(wanted):
-        raise RefusalError(f"Invalid input error: extra parameters {unknown}")
-    types = {"NUMBER_INTEGER": (int, float), "NUMBER_DOUBLE": (int, float), "STRING": str, "BOOLEAN": bool}
-    for name, parameter in wanted.items():
-        if name not in given:
-            if not parameter.get("isOptional") and "defaultValue" not in parameter:
-                raise RefusalError(f"Invalid input error: parameter {name} has no default value and is not given")
-        elif not isinstance(given[name], types[parameter["parameterType"]]):
-            raise RefusalError(f"Invalid input error: input parameter {name} requires {parameter['parameterType']}")
-
-
-def check_trigger(trigger: dict[str, Any]) -> None:
-    """Refuses triggers that the scheduler cannot read."""
-    (schedule,) = trigger.values()
-    if "cron" in schedule:
-        _check_cron(schedule["cron"])
-    elif int(schedule["interval_second"]) <= 0:
-        raise RefusalError("Invalid input error: The interval must be positive")
-    moments = [schedule[key] for key in ("start_time", "end_time") if key in schedule]
-    for moment in moments:
-        if not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[-+]\d\d:\d\d)", moment):
-            raise RefusalError(f"parsing time {moment!r}")
-
-
-def _check_cron(cron: str) -> None:
-    """robfig/cron: seconds first, days of the week from 0 to 6."""
-    fields = cron.split()
-    if len(fields) != len(_CRON):
-        raise RefusalError(f"Invalid input error: Schedule cron is not a supported format: {len(fields)} fields")
-    for field, (lowest, highest) in zip(fields, _CRON, strict=True):
-        for part in field.split(","):
-            span, _, step = part.partition("/")
-            ends = [_CRON_NAMES.get(end.upper(), end) for end in span.split("-")] if span not in "*?" else [lowest]
-            numbers = [int(end) for end in ends]
-            if not lowest <= numbers[0] <= numbers[-1] <= highest or (step and int(step) < 1):
-                raise RefusalError(f"Invalid input error: Schedule cron is not a supported format: {part!r}")
-
-
-def _nodes(state: str, tasks: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Argo's nodes, from which the server makes the task details: tasks, their drivers and their pods."""
-    nodes = {"root-driver": "SUCCEEDED", "root": state, "fruit-x7k2p": state}
-    for name, of_task in tasks.items():
-        if not name.endswith("-driver"):
-            nodes.setdefault(f"{name}-driver", "SUCCEEDED")
-        nodes[name] = of_task
-    details = [{"display_name": name, "state": of_node} for name, of_node in nodes.items()]
-    return [*details, *({"display_name": "executor", "state": of_task} for of_task in tasks.values())]
-
-
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet: the second would wait for the first one's receipt
     kfp: KfpServer
 
-    def do_GET(self) -> None:
-        self._serve()
-
-    def do_POST(self) -> None:
-        self._serve()
-
-    def do_DELETE(self) -> None:
-        self._serve()
-
     def log_message(self, *arguments: Any) -> None:
         """Prints nothing."""
 
-    def _serve(self) -> None:
+    def do_GET(self) -> None:
         address = urlsplit(self.path)
         self.kfp.requests.append((self.command, address.path))
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -377,13 +329,18 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         try:
             answer = self.kfp.answer(self.command, address.path, query, self._content(body))
             self._send(200, "application/json", json.dumps(answer))
+        except LookupError:
+            self._send(404, "text/plain; charset=utf-8", "Not Found\n")
         except RefusalError as refusal:
             if "/upload" in address.path:
                 told = {"error_message": str(refusal), "error_details": f"{refusal}\ngoroutine 1 [running]:\nmain.go:1"}
                 self._send(refusal.code, "text/plain; charset=utf-8", json.dumps(told))
             else:
-                told = {"error": str(refusal), "code": 3, "message": str(refusal), "details": []}
+                code = {404: 5, 409: 6, 500: 13}.get(refusal.code, 3)  # of gRPC
+                told = {"error": str(refusal), "code": code, "message": str(refusal), "details": []}
                 self._send(refusal.code, "application/json", json.dumps(told))
+
+    do_POST = do_DELETE = do_GET  # noqa: N815  http.server's names
 
     def _misbehaved(self, path: str) -> bool:
         behaviour = self.kfp.behaviour

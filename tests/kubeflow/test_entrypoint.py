@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import traceback
+from pathlib import Path
 
 import pytest
 from tfx.types import standard_artifacts
@@ -73,6 +74,83 @@ def test_an_input_whose_files_are_not_those_that_were_written_is_refused(tmp_pat
     (tmp_path / "1.gz").unlink()
     with pytest.raises(BadInputError, match=f"^examples: the files in {tmp_path} are not those that were written; .*"):
         entrypoint._check_inputs({"examples": [artifact]})
+
+
+def sent(key: str, number: int, metadata: dict, uri: Path, native: bool) -> dict:
+    """An input artifact as the driver gives it.
+
+    Args:
+      key: the output that made it.
+      number: of the artifact.
+      metadata: as the entrypoint of the stage before has written it.
+      uri: its folder.
+      native: whether the server keeps artifacts itself, as after version 2.17; otherwise ML Metadata does.
+    """
+    if native:
+        own = {"name": key, "artifactId": f"id-{number}", "type": {"schemaTitle": "Artifact"}, "metadata": metadata}
+    else:
+        wrapped = {name: {"list": value} if isinstance(value, list) else value for name, value in metadata.items()}
+        own = {"name": str(number), "type": {"instanceSchema": ""}, "metadata": {**wrapped, "display_name": key}}
+    return {"artifacts": [{**own, "uri": str(uri)}]}
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["ML Metadata", "without it"])
+def test_a_stage_gets_the_same_from_servers_with_and_without_ml_metadata(tmp_path, monkeypatch, native):
+    """Two inputs come from outputs of the same name, of two stages."""
+    models = {key: tmp_path / key for key in ("model", "base_model")}
+    for folder in models.values():
+        folder.mkdir()
+    metadata = {"version": 3.0, "note": "ü", "parts": ["a", "b"], "is_external": 1.0}
+    message = {
+        "inputs": {
+            "parameterValues": {"seed": 1},
+            "artifacts": {
+                key: sent("model", number, metadata, uri, native) for number, (key, uri) in enumerate(models.items(), 7)
+            },
+        },
+        "outputs": {
+            "artifacts": {
+                "blessing": {
+                    "artifacts": [
+                        {
+                            "name": "blessing",
+                            "uri": str(tmp_path / "blessing"),
+                            "type": {"instanceSchema": "title: tfx.ModelBlessing\ntype: object\n"},
+                            **({"customPath": "", "newField": 1} if native else {}),
+                        }
+                    ]
+                }
+            },
+            "outputFile": str(tmp_path / "task" / "output_metadata.json"),
+        },
+        **({"newField": {}} if native else {}),
+    }
+    model_type = {"artifactType": {"instanceSchema": "title: tfx.Model\ntype: object\n"}}
+    spec = {"artifacts": dict.fromkeys(models, model_type), "parameters": {"seed": {"parameterType": "NUMBER_INTEGER"}}}
+
+    def execute(options, beam_args, inputs, outputs, properties):
+        found = {key: artifact for key, (artifact,) in inputs.items()}
+        assert all(isinstance(artifact, standard_artifacts.Model) for artifact in found.values())
+        assert found["model"].id != found["base_model"].id
+        for artifact in found.values():
+            own = {name: artifact.get_custom_property(name) for name in artifact.mlmd_artifact.custom_properties}
+            assert own == metadata
+        assert properties == {"seed": 1}
+        (blessing,) = outputs["blessing"]
+        blessing.set_int_custom_property("blessed", 1)
+        blessing.set_int_custom_property("current_model_id", found["model"].id)
+        blessing.set_int_custom_property("baseline_model_id", found["base_model"].id)
+        Path(blessing.uri, "BLESSED").touch()
+
+    monkeypatch.setattr(entrypoint, "_execute", execute)
+    arguments = [ARGUMENTS[0], f"--json_serialized_invocation_args={json.dumps(message)}"]
+    assert entrypoint.main([*arguments, f"--json_serialized_inputs_spec_args={json.dumps(spec)}"]) == 0
+    written = json.loads((tmp_path / "task" / "output_metadata.json").read_text())
+    (blessing,) = written["artifacts"]["blessing"]["artifacts"]
+    names = ("id-7", "id-8") if native else ("7", "8")
+    assert (blessing["name"], blessing["uri"]) == ("blessing", str(tmp_path / "blessing"))
+    assert blessing["metadata"]["blessed"] == 1
+    assert (blessing["metadata"]["current_model_id"], blessing["metadata"]["baseline_model_id"]) == names
 
 
 def test_a_pod_that_is_ended_says_so_and_is_no_error_of_the_stage(monkeypatch, caplog):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 
 import pytest
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
 
 from kubeflow import executor_io
 
@@ -53,6 +55,19 @@ LAUNCHER = {
 }
 
 
+def without_ml_metadata() -> dict:
+    """The same from a server without ML Metadata: names of outputs, ids, titles that are no types, plain properties."""
+    message = copy.deepcopy(LAUNCHER)
+    sent = only(message, "inputs", "examples")
+    metadata = {"span": 3.0, "splits": ["train"], "about": {"a": 1}, "own": {"list": [1], "struct": 2}}
+    sent |= {"name": "examples", "artifactId": "6f1d", "type": {"schemaTitle": EXAMPLES}}
+    sent["metadata"] = {**metadata, "_kfp_workspace": True}
+    only(message, "inputs", "report").update(name="report", artifactId="7a2e", type={"schemaTitle": "Artifact"})
+    del only(message, "outputs", "model")["name"]
+    message["outputs"]["outputFile"] = "/s3/bucket/root/task/output_metadata.json"
+    return message
+
+
 def only(message: dict, side: str, key: str) -> dict:
     (artifact,) = message[side]["artifacts"][key]["artifacts"]
     return artifact
@@ -97,6 +112,29 @@ def test_the_projects_own_type_can_be_imported():
 def test_metadata_is_unwrapped():
     metadata = only(executor_io.for_executor(LAUNCHER, INPUTS_SPEC), "inputs", "examples")["metadata"]
     assert metadata == {"span": 3.0, "splits": ["train"], "about": {"a": 1}, "own": {"list": [1], "struct": 2}}
+
+
+def test_a_server_without_ml_metadata_gives_the_same_inputs():
+    """Only the name, which TFX takes for the id, is another one."""
+    found = executor_io.for_executor(without_ml_metadata(), INPUTS_SPEC)["inputs"]["artifacts"]
+    expected = executor_io.for_executor(LAUNCHER, INPUTS_SPEC)["inputs"]["artifacts"]
+    names = {key: several["artifacts"][0].pop("name") for key, several in found.items()}
+    assert names == {"examples": "6f1d", "report": "7a2e"}
+    for several in expected.values():
+        del several["artifacts"][0]["name"]
+    assert found == expected
+
+
+def test_what_this_sdk_does_not_know_of_artifacts_is_left_out():
+    message = executor_io.for_executor(without_ml_metadata(), INPUTS_SPEC)
+    json_format.ParseDict(message["inputs"], pipeline_spec_pb2.ExecutorInput.Inputs())  # refuses unknown fields
+
+
+@pytest.mark.parametrize("value", [{"list": 1}, {"struct": [1]}, {"list": {"a": 1}}, {"other": [1]}, {}])
+def test_what_ml_metadata_has_not_wrapped_is_kept(value):
+    message = copy.deepcopy(LAUNCHER)
+    only(message, "inputs", "examples")["metadata"] = {"own": value}
+    assert only(executor_io.for_executor(message, INPUTS_SPEC), "inputs", "examples")["metadata"] == {"own": value}
 
 
 def test_outputs_are_folders_without_the_servers_log():

@@ -102,7 +102,9 @@ class UserInterface:
     Attributes:
       page: what the run has made; None: its task Report has not ended.
       status: of every answer, HTTP.
-      asked: the query of each file, and the path of all requests.
+      asked: the query of each file.
+      tokens: the header with the token, of all requests.
+      lists_tasks: whether the API server lists tasks with their artifacts; there is no ML Metadata then.
     """
 
     page: bytes | None = b"<!DOCTYPE html>report"
@@ -110,6 +112,20 @@ class UserInterface:
     status: int = 200
     asked: list[dict] = field(default_factory=list)
     tokens: set = field(default_factory=set)
+    lists_tasks: bool = False
+
+    def tasks(self, run: str, token: str | None) -> tuple[int, dict]:
+        """Status and answer of the API server; one task at a time."""
+        if not self.lists_tasks:
+            return 404, {"code": 5, "message": "Not Found"}
+        if run != RUN:
+            return 404, {"code": 5, "message": f"Failed to list tasks: run {run} not found"}
+        if token is None:
+            return 200, {"tasks": [{"name": "ROOT"}, {"name": "Trainer", "outputs": {}}], "next_page_token": "more"}
+        page = {"artifact_key": "page", "artifacts": [{"uri": self.uri, "name": "page"}]}
+        figures = {"artifact_key": "figures", "artifacts": [{"name": "accuracy", "number_value": 0.9}]}
+        outputs = {} if self.page is None else {"artifacts": [figures, page]}
+        return 200, {"tasks": [{"name": "Report", "outputs": outputs}], "next_page_token": ""}
 
     def metadata(self, method: str, content: bytes) -> bytes:
         if method == "GetContextByTypeAndName":
@@ -147,13 +163,18 @@ def interface():
 
         def do_GET(self):
             address = urlsplit(self.path)
+            if address.path.startswith("/pipeline/apis/v2beta1/runs/"):
+                run = address.path.split("/")[-2]
+                status, answer = state.tasks(run, dict(parse_qs(address.query)).get("page_token"))
+                self._answer(json.dumps(answer).encode(), status)
+                return
             assert address.path == "/pipeline/artifacts/get"
             state.asked.append({key: value for key, (value,) in parse_qs(address.query).items()})
             self._answer(state.page)
 
-        def _answer(self, content: bytes):
+        def _answer(self, content: bytes, status: int = 200):
             state.tokens.add(self.headers["Authorization"])
-            self.send_response(state.status)
+            self.send_response(state.status if state.status != 200 else status)
             self.end_headers()
             self.wfile.write(content if state.status == 200 else b"<html>")
 
@@ -174,13 +195,16 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_page_is_downloaded_as_the_user_interface_reads_it(interface, folder, capsys):
+@pytest.mark.parametrize("lists_tasks", [False, True], ids=["ML Metadata", "listed tasks"])
+def test_the_page_is_downloaded_as_the_user_interface_reads_it(interface, folder, capsys, lists_tasks):
     state, host = interface
+    state.lists_tasks = lists_tasks
     assert command_line.run("kubeflow", "report", RUN, "--host", host, "--namespace", "anna") == 0
     assert capsys.readouterr().out == f"report-{RUN}.html\n"
     assert (folder / f"report-{RUN}.html").read_bytes() == state.page
     place = {"source": "minio", "bucket": "mlpipeline", "key": f"root/fruit/{RUN}/Report/7f/page"}
-    assert state.asked == [{**place, "namespace": "anna", "providerInfo": '{"Provider":"minio"}'}]
+    session = {} if lists_tasks else {"providerInfo": '{"Provider":"minio"}'}  # a later server finds it by itself
+    assert state.asked == [{**place, "namespace": "anna", **session}]
     assert state.tokens == {"Bearer secret"}
 
 
@@ -194,6 +218,8 @@ def test_the_file_can_be_named(interface, folder):
     [
         (RUN, {"page": None}, f"the run {RUN} has no report; its task Report is not done, or failed"),
         ("another", {}, "has no run another; `regraft kubeflow status` lists the runs"),
+        (RUN, {"page": None, "lists_tasks": True}, f"the run {RUN} has no report; its task Report is not done, or"),
+        ("another", {"lists_tasks": True}, "has no run another; `regraft kubeflow status` lists the runs"),
         (RUN, {"status": 404}, "not found (404); --host is the address of Kubeflow's user interface"),
         (RUN, {"status": 401}, "the server refused the token in KFP_TOKEN (401)"),
         (RUN, {"status": 503}, "the server gave no reason (503)"),

@@ -11,12 +11,15 @@ import time
 from pathlib import Path
 
 import command_line
+import kfp_rules
 import kfp_server
+import kfp_spoilt
 import pytest
 import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from kfp_tasks import OMITTED
 
 from config.stages import REPORT, VERDICT
 from kubeflow import compile as compiler
@@ -224,22 +227,25 @@ def test_no_wait_prints_the_run_and_its_address(server, call, capsys):
     ("state", "tasks", "code", "message"),
     [
         ("FAILED", {**DONE, VERDICT: "FAILED"}, 3, "not blessed, nothing was pushed; the log of the task Verdict"),
-        ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Trainer\n"),
+        ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "FAILED", VERDICT: OMITTED}, 1, "failed at Trainer\n"),
         ("FAILED", {"OutsideState": "FAILED", "Trainer": "FAILED"}, 1, "failed at OutsideState, Trainer\n"),
         ("FAILED", {"Trainer": "FAILED", VERDICT: "FAILED"}, 1, "failed at Trainer, Verdict\n"),
         ("FAILED", {**DONE, REPORT: "FAILED", VERDICT: "SUCCEEDED"}, 0, "there is no report: the task Report failed\n"),
         ("FAILED", {**DONE, REPORT: "FAILED", VERDICT: "FAILED"}, 3, "not blessed, nothing was pushed; the log of the"),
         ("FAILED", {**DONE, "Report-driver": "FAILED", VERDICT: "SUCCEEDED"}, 0, "there is no report"),
-        ("FAILED", {"Trainer": "FAILED", REPORT: "SKIPPED", VERDICT: "SKIPPED"}, 1, "failed at Trainer\n"),
-        ("FAILED", {**DONE, "Verdict-driver": "FAILED", VERDICT: "SKIPPED"}, 1, "failed at Verdict\n"),
+        ("FAILED", {"Trainer": "FAILED", REPORT: OMITTED, VERDICT: OMITTED}, 1, "failed at Trainer\n"),
+        ("FAILED", {**DONE, "Verdict-driver": "FAILED", VERDICT: OMITTED}, 1, "failed at Verdict\n"),
         ("FAILED", {"Trainer-driver": "FAILED", "Trainer": "FAILED"}, 1, "failed at Trainer\n"),
         ("FAILED", {}, 1, "failed at a task that the server does not name\n"),
         ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "RUNNING", VERDICT: "FAILED"}, 1, "failed at Verdict\n"),
         ("CANCELED", {"OutsideState": "SUCCEEDED"}, 1, "the run was terminated on the server before its end"),
         ("SKIPPED", {}, 1, "the run was skipped\n"),
+        ("FAILED", {"OutsideState": "SUCCEEDED", "Trainer": "SKIPPED", VERDICT: "FAILED"}, 3, "not blessed"),
     ],
 )
-def test_the_exit_code_says_how_the_run_ended(server, call, capsys, state, tasks, code, message):
+@pytest.mark.parametrize("lists_tasks", [False, True], ids=["task details", "listed tasks"])
+def test_the_exit_code_says_how_the_run_ended(server, call, capsys, state, tasks, code, message, lists_tasks):
+    server.lists_tasks = lists_tasks
     server.script = [("RUNNING", {}), (state, tasks)]
     assert call("run") == code
     assert message in capsys.readouterr().err
@@ -249,7 +255,7 @@ def test_the_exit_code_says_how_the_run_ended(server, call, capsys, state, tasks
 @pytest.mark.parametrize("at", ["Trainer", VERDICT])
 def test_a_run_that_was_terminated_is_not_called_a_refusal(server, call, capsys, monkeypatch, seen, at):
     """The server reports such a run as FAILED, at the tasks that it ended."""
-    tasks = {**DONE, VERDICT: "SKIPPED", at: "FAILED"}
+    tasks = {**DONE, VERDICT: OMITTED, at: "FAILED"}
     server.script = [("RUNNING", {}), ("CANCELING", {}), ("FAILED", tasks)]
     if seen == "in its history":
         server.script, get_run = [("RUNNING", {}), ("FAILED", tasks)], server._get_run
@@ -258,6 +264,34 @@ def test_a_run_that_was_terminated_is_not_called_a_refusal(server, call, capsys,
     assert call("run") == 1
     error = capsys.readouterr().err
     assert error == "the run was terminated on the server before its end; it came to no verdict\n"
+
+
+def test_a_run_that_was_terminated_names_the_task_if_nothing_else_is_known(server, call, capsys, monkeypatch):
+    """Argo may end the run before the server has written down that it is being terminated."""
+    tasks = {"OutsideState": "SUCCEEDED", "Trainer": "FAILED"}
+    server.script, get_run = [("RUNNING", {}), ("FAILED", tasks)], server._get_run
+    history = [{"state": "RUNNING"}, {"state": "FAILED"}]
+    monkeypatch.setattr(server, "_get_run", lambda *arguments: {**get_run(*arguments), "state_history": history})
+    assert call("run") == 1
+    assert capsys.readouterr().err == "the run failed at Trainer\n"
+
+
+@pytest.mark.parametrize("lists_tasks", [False, True], ids=["task details", "listed tasks"])
+def test_the_progress_is_that_of_the_tasks(server, call, capsys, lists_tasks):
+    server.lists_tasks = lists_tasks
+    server.script = [
+        ("PENDING", {}),
+        ("RUNNING", {"OutsideState": "SUCCEEDED", "Trainer": "RUNNING"}),
+        ("SUCCEEDED", {**DONE, REPORT: "SUCCEEDED", VERDICT: "SUCCEEDED"}),
+    ]
+    assert call("run") == 0
+    assert [line.rpartition(", 0:")[0] for line in capsys.readouterr().out.splitlines()[3:]] == [
+        "pending, 0 of 4 tasks",
+        "running, 1 of 4 tasks",
+        "succeeded, 4 of 4 tasks",
+    ]
+    asked = [path for _, path in server.requests if path.endswith("/tasks")]
+    assert len(asked) == 1 if not lists_tasks else len(asked) > 3  # an earlier server is asked once
 
 
 @pytest.mark.parametrize("command", ["run", "status", "schedule", "unschedule"])
@@ -399,12 +433,24 @@ def test_a_wrong_server_is_one_line(server, call, capsys, monkeypatch, command, 
     assert line.startswith(f"{server.url}: ") and message in line and "s3cret" not in line
 
 
+@pytest.mark.parametrize("command", ["run", "schedule"])
+def test_an_upload_that_is_never_answered_ends_with_a_sentence(server, call, capsys, monkeypatch, command):
+    """The server does so with what is not YAML: it reads without end."""
+    monkeypatch.setattr(connection, "READ_SECONDS", 0.5)
+    monkeypatch.setattr(Package, "write", lambda package, path: path.write_text(kfp_spoilt.NO_YAML))
+    start = time.monotonic()
+    assert call(command) == 1
+    assert time.monotonic() - start < 5
+    assert capsys.readouterr().err == f"{server.url}: uploading fruit: no answer within 0.5 s\n"
+    assert not server.versions and not server.runs and not server.recurring_runs
+
+
 def test_a_server_that_cannot_be_reached_is_one_line(server, call, capsys, monkeypatch):
     monkeypatch.setattr(logging.getLogger("urllib3"), "propagate", False)  # TensorFlow, if loaded, prints all warnings
     server.url = "http://localhost:1"
     assert call("status") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("http://localhost:1: cannot be reached: ") and "refused" in line
+    assert line.startswith("http://localhost:1: checking its health: cannot be reached: ") and "refused" in line
 
 
 def test_a_login_page_is_not_an_empty_answer(server, call, capsys, monkeypatch):
@@ -595,7 +641,7 @@ def test_an_interval_is_in_seconds(server, config, call):
 )
 def test_the_servers_cron_has_seconds_and_sunday_is_0(crontab, robfig):
     assert schedule.six_fields(crontab) == robfig
-    kfp_server.check_trigger({"cron_schedule": {"cron": robfig}})
+    kfp_rules.check_trigger({"cron_schedule": {"cron": robfig}})
 
 
 def test_a_new_schedule_replaces_the_old_one(server, config, call, capsys):
