@@ -8,9 +8,9 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 REGRAFT := $(VENV)/bin/regraft
 INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation
-LOCK := $(VENV)/bin/uv pip compile --quiet --generate-hashes --allow-unsafe --no-annotate --no-header --override overrides.txt
-LOCK_311 := $(LOCK) --override overrides-3.11.txt --python-version 3.11
-LOCK_312 := $(LOCK) --python-platform x86_64-manylinux_2_39 $(addprefix --upgrade-package ,kfp kfp-kubernetes kfp-pipeline-spec)
+LOCK := $(VENV)/bin/uv pip compile --quiet --generate-hashes --allow-unsafe --no-annotate --no-header
+LOCK_311 := $(LOCK) --upgrade --python-version 3.11 --override overrides.txt --override overrides-3.11.txt
+LOCK_312 := $(LOCK) --override overrides.txt --python-platform x86_64-manylinux_2_39 $(addprefix --upgrade-package ,kfp kfp-kubernetes kfp-pipeline-spec)
 DEMO := data/traffic_lights.yaml
 CONFIG ?= $(DEMO)
 BASE_PYTHON ?=
@@ -19,18 +19,18 @@ IMAGE ?= regraft:$(ACCELERATOR)
 
 PYTEST = temporary=$$(mktemp -d); trap 'rm -rf "$$temporary"' EXIT; TMPDIR=$$temporary $(PYTHON) -m pytest
 
-.PHONY: help run test test-fast test-image test-cluster test-beam test-changed kubeflow image lint format docs screenshots lock clean
+.PHONY: help run test test-fast test-image test-cluster test-beam test-changed test-platforms kubeflow image lint format docs screenshots lock clean
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 19
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 22
 
 run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@if [[ "$(CONFIG)" == "$(DEMO)" ]]; then $(PYTHON) data/prepare_traffic_lights.py; fi
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests but those of test-image, test-cluster and test-beam
-	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not cluster and not beam" $(ARGS)
+test: $(VENV)/ready ## run all tests but those of the targets below
+	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not cluster and not beam and not platforms" $(ARGS)
 
 test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
 	@$(PYTEST) -n 2 --no-loadscope-reorder --fast $(ARGS)
@@ -46,6 +46,10 @@ test-image test-cluster test-beam: test-%: $(VENV)/ready
 
 test-changed: $(VENV)/ready ## run those of these three whose files changed since they passed
 	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
+
+# Root only; about half an hour. What it makes is kept in ~/.cache/regraft/platforms (400 MB).
+test-platforms: $(VENV)/ready ## run the demo and the fast tests on Debian 13 with Python 3.13 and 3.12, in a chroot
+	@$(PYTEST) -m platforms tests/platforms $(ARGS)
 
 kubeflow: $(VENV)/ready ## compile CONFIG=my.yaml for Kubeflow Pipelines; it needs a section kubeflow
 	@$(REGRAFT) kubeflow compile "$(CONFIG)"
@@ -70,13 +74,13 @@ screenshots: $(VENV)/ready ## take the README's screenshots of the demo's report
 # same versions as requirements.lock. gpu.lock has the packages that TensorFlow needs on GPUs and the image's lock lacks:
 # NVIDIA's libraries.
 lock: $(VENV)/ready ## update the locks from requirements*.in and overrides*.txt
-	@$(LOCK_311) --upgrade --output-file requirements.lock requirements.in requirements-dev.in > /dev/null
+	@$(LOCK_311) --output-file requirements.lock requirements.in requirements-dev.in > /dev/null
 	@cp requirements.lock requirements-3.12.lock
 	@$(LOCK_312) --python-version 3.12 --output-file requirements-3.12.lock requirements.in requirements-dev.in > /dev/null
 	@$(LOCK_312) --python-version 3.13 --constraint requirements-3.12.lock requirements.in requirements-dev.in \
 		| diff - requirements-3.12.lock || { echo "Python 3.13 needs other packages than 3.12: see above" >&2; exit 1; }
-	@$(LOCK_311) --upgrade --constraint requirements.lock --output-file kubeflow/requirements.lock requirements.in > /dev/null
-	@gpu=$$(mktemp); $(LOCK_311) --upgrade --constraint requirements.lock kubeflow/gpu.in > "$$gpu"; \
+	@$(LOCK_311) --constraint requirements.lock --output-file kubeflow/requirements.lock requirements.in > /dev/null
+	@gpu=$$(mktemp); $(LOCK) --upgrade --python-version 3.11 --constraint requirements.lock kubeflow/gpu.in > "$$gpu"; \
 	awk '/^[a-z]/ { first = NR == FNR; wanted = !first && !($$1 in held); if (first) held[$$1] } wanted' \
 		requirements.lock "$$gpu" > kubeflow/gpu.lock; \
 	rm "$$gpu"

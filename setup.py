@@ -16,8 +16,8 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    # The wheels of ml-metadata and tensorflow-data-validation end at 3.13. TFX 1.21 also allows 3.10, but its dependencies
-    # no longer install there.
+    # The wheels of ml-metadata and tensorflow-data-validation end at 3.13. TFX 1.21 also allows 3.10, but its
+    # dependencies no longer install there.
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["config*", "modules*", "components*", "pipeline*", "kubeflow*", "regraft*"]),
     package_data={"components.pusher": ["*.md.j2"], "pipeline.report": ["templates/*"]},
