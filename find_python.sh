@@ -1,24 +1,62 @@
 #!/bin/sh
-# Prints the path of a Python 3.11: on PATH, from pyenv, or from uv (which fetches one if need be).
+# Prints the path of the Python that .venv is built with, and below it the file of its packages.
+#
+#   sh find_python.sh              looks on PATH, in pyenv, and asks uv, which fetches one if need be
+#   sh find_python.sh python3.13   takes this one
+#
+# Python 3.11 comes first: it works with every C library that Regraft supports. 3.12 and later need glibc 2.39, because
+# the wheels of ml-metadata and tensorflow-data-validation do.
 set -eu
 
-is_311() { "$1" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; }
+NEW_LIBC=2.39
+libc=$(getconf GNU_LIBC_VERSION 2>/dev/null | cut -d ' ' -f 2)
+unusable=
 
-for candidate in python3.11 python3 python "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.11.*/bin/python; do
-    if is_311 "$candidate"; then
-        "$candidate" -c 'import sys; print(sys.executable)'
-        exit 0
-    fi
-done
-if command -v uv >/dev/null && uv python install --quiet 3.11 >&2; then
-    uv python find 3.11
+fail() { echo "$1" >&2; exit 1; }
+
+has_new_libc() { [ -n "$libc" ] && [ "$(printf '%s\n' "$NEW_LIBC" "$libc" | sort -V | head -n 1)" = "$NEW_LIBC" ]; }
+
+# Sets version and path of a Python; fails if there is none.
+ask() {
+    answer=$("$1" -c 'import sys; print("%d.%d %s" % (sys.version_info[0], sys.version_info[1], sys.executable))' 2>/dev/null) || return 1
+    version=${answer%% *} path=${answer#* }
+}
+
+# Prints a Python and its file, and ends, if it can be used.
+take() {
+    ask "$1" || return 0
+    case "$version" in
+        3.11) lock=requirements.lock ;;
+        3.12 | 3.13) lock=requirements-3.12.lock; has_new_libc || { unusable=$version; return 0; } ;;
+        *) return 0 ;;
+    esac
+    printf '%s\n' "$path" "$lock"
     exit 0
+}
+
+case "$(uname -s) $(uname -m)" in
+    "Linux x86_64") ;;
+    *) fail "Linux on x86-64 is needed. This is $(uname -s) on $(uname -m)." ;;
+esac
+
+if [ -n "${1:-}" ]; then
+    take "$1"
+    [ -z "$unusable" ] || fail "$1: Python $unusable needs glibc $NEW_LIBC, and this machine has ${libc:-none}; glibc $NEW_LIBC or Python 3.11 is needed."
+    ask "$1" || fail "$1: this is no Python; give the name or path of Python 3.11, 3.12 or 3.13."
+    fail "$1: Python 3.11, 3.12 or 3.13 is needed. This is $version."
 fi
-cat >&2 <<'MESSAGE'
-Python 3.11 was not found on PATH, in pyenv or through uv. Regraft needs exactly 3.11: TFX's parts ml-metadata and
-tensorflow-data-validation publish no wheels for a later one. Any of these gets it:
-  apt install python3.11 python3.11-venv        (Debian 12; Ubuntu through the deadsnakes archive)
-  pyenv install 3.11
-  uv python install 3.11
-MESSAGE
-exit 1
+
+versions="${PYENV_ROOT:-$HOME/.pyenv}/versions"
+for candidate in python3.11 "$versions"/3.11.*/bin/python python3.13 python3.12 python3 python "$versions"/3.13.*/bin/python "$versions"/3.12.*/bin/python; do
+    take "$candidate"
+done
+wanted=3.11
+if has_new_libc; then wanted=3.13; fi
+if command -v uv >/dev/null && uv python install --quiet "$wanted" >&2; then
+    take "$(uv python find "$wanted")"
+fi
+
+by="apt install python$wanted-venv, pyenv install $wanted, or uv python install $wanted"
+[ -z "$unusable" ] || fail "Python $unusable was found, and glibc ${libc:-none}: glibc $NEW_LIBC or Python 3.11 is needed ($by)."
+if has_new_libc; then wanted="3.11, 3.12 or 3.13"; fi
+fail "Python $wanted was not found on PATH, in pyenv or through uv: install it ($by)."

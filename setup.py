@@ -16,9 +16,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    # TFX needs ml-metadata and tensorflow-data-validation, whose newest wheels are for 3.11. TFX 1.21 also allows 3.10,
-    # but its dependencies no longer install there. So it is exactly 3.11.
-    python_requires="==3.11.*",
+    # The wheels of ml-metadata and tensorflow-data-validation end at 3.13. TFX 1.21 also allows 3.10, but its
+    # dependencies no longer install there.
+    python_requires=">=3.11,<3.14",
     packages=find_packages(include=["config*", "modules*", "components*", "pipeline*", "kubeflow*", "regraft*"]),
     package_data={"components.pusher": ["*.md.j2"], "pipeline.report": ["templates/*"]},
     install_requires=[
@@ -70,6 +70,8 @@ setup(
     classifiers=[
         "Operating System :: POSIX :: Linux",
         "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
     ],
 )

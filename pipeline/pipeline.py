@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import tfx  # noqa: F401  first: it stands in for a module that TFDV 1.16 imports and tfx-bsl 1.21 no longer has
+import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports, on Python 3.11
 
 # isort: split
 import tensorflow_data_validation as tfdv

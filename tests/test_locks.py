@@ -10,10 +10,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
+EVERYTHING = ("requirements.in", "requirements-dev.in", "overrides.txt")
 LOCKED_FROM = {
-    "requirements.lock": ("requirements.in", "requirements-dev.in", "overrides.txt"),
+    "requirements.lock": (*EVERYTHING, "overrides-3.11.txt"),
+    "requirements-3.12.lock": EVERYTHING,
     "kubeflow/requirements.lock": ("requirements.in",),
 }
+# What TFX 1.21 bounds on Python 3.11 only, and what has wheels for glibc 2.39 only from 3.12 on.
+OF_THE_PYTHON_VERSION = {"kfp", "kfp-kubernetes", "kfp-pipeline-spec", "ml-metadata", "tensorflow-data-validation"}
 
 
 def locked(file: str) -> dict[str, str]:
@@ -45,3 +49,18 @@ def test_a_lock_has_what_is_required(file):
             version = versions.get(canonicalize_name(requirement.name))
             assert version, f"{file}: {requirement.name} is missing, which {source} requires; run `make lock`"
             assert requirement.specifier.contains(version, prereleases=True), f"{file}: {requirement} in {source}"
+
+
+def test_partners_of_tfx_are_its_own_on_python_3_12_and_later():
+    versions = locked("requirements-3.12.lock")
+    family = {versions[name].rpartition(".")[0] for name in ("ml-metadata", "tensorflow-data-validation", "tfx")}
+    assert len(family) == 1, family
+
+
+def test_both_locks_have_the_same_versions_where_they_can():
+    """What behaves otherwise on another Python is then due to few packages."""
+    later, older = locked("requirements-3.12.lock"), locked("requirements.lock")
+    other = {name for name in set(later) & set(older) if later[name] != older[name]}
+    assert other >= OF_THE_PYTHON_VERSION
+    assert len(other) < 15, other
+    assert not set(later) - set(older)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports
+import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports, on Python 3.11
 
 # isort: split
 import tensorflow_data_validation as tfdv

@@ -23,7 +23,7 @@ def of_summary(
 
     The arguments are those of `ReportedRun`.
     """
-    import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
+    import tfx.components.evaluator.executor  # noqa: F401  first: on Python 3.11, TFMA can be imported only after it
 
     from components.evaluator import results
     from pipeline import remains

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
+import tfx.components.evaluator.executor  # noqa: F401  first: on Python 3.11, TFMA can be imported only after it
 
 # isort: split
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports
+import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports, on Python 3.11
 
 # isort: split
 import tensorflow_data_validation as tfdv

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import tfx.components.evaluator.executor  # noqa: F401  first: TFMA can be imported only after it
+import tfx.components.evaluator.executor  # noqa: F401  first: on Python 3.11, TFMA can be imported only after it
 
 # isort: split
 

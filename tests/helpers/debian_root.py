@@ -1,0 +1,140 @@
+"""Debian 13 in a folder, made by Debian's own program `debootstrap`, in which commands run as root.
+
+The folder is kept in the user's cache folder, since it takes minutes to make. Each command runs in namespaces of its
+own. So its mounts and its processes end with it, even if this process is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SUITE = "trixie"
+# What CONTRIBUTING.md asks for, the certificates that pip needs, and the libraries of a Python from pyenv.
+PACKAGES = (
+    "ca-certificates",
+    "git",
+    "libbz2-1.0",
+    "libexpat1",
+    "libffi8",
+    "liblzma5",
+    "libncursesw6",
+    "libreadline8t64",
+    "libsqlite3-0",
+    "libssl3t64",
+    "libuuid1",
+    "make",
+    "python3",
+    "python3-venv",
+    "zlib1g",
+)
+PROGRAMS = ("debootstrap", "chroot", "unshare", "setpriv", "mount")
+
+# How this machine reaches the package index: it is passed on, and written nowhere.
+_NETWORK = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+_NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs")
+
+_ENTER = """
+set -eu
+root=$1
+shift
+mount -t proc proc "$root/proc"
+while [ "$1" != -- ]; do
+    if [ -d "$1" ]; then mkdir -p "$root$2"; else touch "$root$2"; fi
+    mount --rbind "$1" "$root$2"
+    shift 2
+done
+shift
+exec chroot "$root" "$@"
+"""
+
+
+def why_not() -> str:
+    """Why there can be no such folder on this machine; empty if there can."""
+    if os.geteuid() != 0:
+        return "needs root, for debootstrap and chroot"
+    if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
+        return f"needs {', '.join(missing)}: apt install debootstrap mount util-linux"
+    done = subprocess.run(["unshare", "--mount", "--pid", "--fork", "true"], capture_output=True, text=True)
+    return f"this machine allows no namespaces: {done.stderr.strip()}" if done.returncode else ""
+
+
+def make() -> Path:
+    """The folder, from the cache if it is there.
+
+    Raises:
+      AssertionError: if debootstrap fails; with the end of its output.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regraft" / "platforms"
+    cache.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
+    root, unfinished = cache / f"{SUITE}-{key}", cache / f"{SUITE}-{key}.unfinished"
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not root.exists():
+            for older in cache.glob(f"{SUITE}-*"):
+                shutil.rmtree(older)
+            # Killed with this process, it leaves no mounts behind, since they are in its own namespace.
+            _call(["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(unfinished)])
+            shutil.rmtree(unfinished / "var/cache/apt")
+            unfinished.rename(root)
+    return root
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A Debian 13 whose changes are all in one folder of ours.
+
+    Attributes:
+      root: of `make`.
+      folder: has /root, /tmp and /project of this Debian; all that commands write there.
+      binds: folders of this machine that it has too, at the same place.
+    """
+
+    root: Path
+    folder: Path
+    binds: tuple[Path, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def project(self) -> Path:
+        return self.folder / "project"
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Runs a shell command in /project."""
+        own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **self.environment}
+        passed_on = {name: value for name, value in os.environ.items() if name in _NETWORK or name.startswith("PIP_")}
+        variables = [f"{name}={value}" for name, value in {**passed_on, **own}.items()]
+        mounts = [str(part) for pair in self._binds() for part in pair]
+        shell = ["env", "-i", *variables, "sh", "-c", f"cd /project && {command}"]
+        return _namespaced(["sh", "-c", _ENTER, "sh", str(self.root), *mounts, "--", *shell])
+
+    def _binds(self) -> Iterator[tuple[Path, Path]]:
+        for name in ("dev", "sys"):
+            yield Path("/", name), Path("/", name)
+        for name in ("root", "tmp", "project"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+            yield self.folder / name, Path("/", name)
+        downloads = Path(os.environ.get("PIP_CACHE_DIR") or Path.home() / ".cache" / "pip")
+        if downloads.is_dir():
+            yield downloads, Path("/root/.cache/pip")
+        for source in (*map(Path, _NETWORK_FILES), *self.binds):
+            if source.exists():
+                yield source.resolve(), source
+
+
+def _call(command: list[str]) -> None:
+    done = _namespaced(command)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-3000:]}"
+
+
+def _namespaced(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Runs a command whose mounts and processes end with it, and with this process."""
+    own = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    return subprocess.run([*own, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
