@@ -44,15 +44,14 @@ test-image test-pods test-beam: test-%: $(VENV)/ready
 	@$(PYTEST) -m $* --no-skips $(ARGS)
 	@$(if $(ARGS),echo "tests/passed.json stays as it was: with ARGS nothing is recorded",$(PYTHON) tests/helpers/tiers.py passed $*)
 
-# Nothing is recorded, and CI doesn't run it: it needs root, and at first half an hour for its programs.
+test-changed: $(VENV)/ready ## run those of these three whose files changed since they passed
+	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
+
+# CI runs neither of the next two, and nothing is recorded. Both need root, and keep what they make in ~/.cache/regraft.
 test-cluster: $(VENV)/ready ## run the demo on a real Kubernetes with Kubeflow Pipelines; needs root and Go
 	@$(PYTHON) tests/helpers/cluster_programs.py
 	@$(PYTEST) -m cluster -rs --verbose tests/cluster $(ARGS)
 
-test-changed: $(VENV)/ready ## run those of these three whose files changed since they passed
-	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
-
-# Root only; about half an hour. What it makes is kept in ~/.cache/regraft/platforms (400 MB).
 test-platforms: $(VENV)/ready ## run the demo and the fast tests on Debian 13 with Python 3.13 and 3.12, in a chroot
 	@$(PYTEST) -m platforms tests/platforms $(ARGS)
 
