@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SOURCES = Path(__file__).parents[1] / "cluster" / "programs"
 _REQUIREMENTS = SOURCES.with_name("requirements.txt")
@@ -113,12 +114,12 @@ def _run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, 
     return done.stdout
 
 
-def _go_key(name: str, make: Callable[[Path], None]) -> Callable[[], str]:
+def _go_key(name: str, *code: Callable[..., Any]) -> Callable[[], str]:
     """The module's files and how they are built, without comments."""
 
     def key() -> str:
         files = sorted(path for path in (SOURCES / name).rglob("*") if path.is_file())
-        how = (ast.dump(ast.parse(inspect.getsource(code))) for code in (_Go, make))
+        how = (ast.dump(ast.parse(inspect.getsource(one))) for one in (_Go, *code))
         return "\n".join([*how, *(path.read_text(encoding="utf-8") for path in files)])
 
     return key
@@ -168,15 +169,27 @@ def _make_dns(target: Path) -> None:
     _Go("dns", target).build(".")
 
 
+def _repaired_argo(source: Path, target: Path) -> Path:
+    """Copies Argo's source, with one file repaired; Go can replace files of other modules only along with their module.
+
+    - The file is a symbolic link to that of macOS. Archives of modules leave links out.
+    - Argo 3.3 takes a stage that a signal ends, as when its node is drained, for one that succeeded. Argo 3.4, which
+      Kubeflow Pipelines has from 2.2 on, does not: https://github.com/argoproj/argo-workflows/issues/9415. This can go
+      with the first Argo here that is later.
+    """
+    shutil.copytree(source, target)
+    signals = target / "workflow" / "executor" / "os-specific"
+    text = (signals / "signal_darwin.go").read_text(encoding="utf-8")
+    forgets = "errors.NewExitErr(s.ExitStatus())"
+    assert text.count(forgets) == 1
+    knows = "errors.NewExitErr(map[bool]int{false: s.ExitStatus(), true: 128 + int(s.Signal())}[s.Signaled()])"
+    (signals / "signal_linux.go").write_text(text.replace(forgets, knows), encoding="utf-8")
+    return target
+
+
 def _make_pipelines(target: Path) -> None:
     go = _Go("pipelines", target)
-    # A file of Argo's is a symbolic link, which archives of modules leave out. Files of other modules can be replaced
-    # only along with their module.
-    argo = target.parent / "argo"
-    shutil.copytree(go.module(_ARGO), argo)
-    signals = argo / "workflow" / "executor" / "os-specific"
-    shutil.copy(signals / "signal_darwin.go", signals / "signal_linux.go")
-    go.run("mod", "edit", f"-replace={_ARGO}={argo}")
+    go.run("mod", "edit", f"-replace={_ARGO}={_repaired_argo(go.module(_ARGO), target.parent / 'argo')}")
     code = f"{_PIPELINES}/backend/src"
     go.build(
         f"{code}/v2/cmd/driver",
@@ -227,7 +240,7 @@ GROUPS = (
     Group(
         "pipelines",
         "Kubeflow Pipelines and Argo: about 10 minutes",
-        _go_key("pipelines", _make_pipelines),
+        _go_key("pipelines", _make_pipelines, _repaired_argo),
         _make_pipelines,
     ),
     Group("kubernetes", "Kubernetes: 10 to 20 minutes", _go_key("kubernetes", _make_kubernetes), _make_kubernetes),
