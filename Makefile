@@ -104,17 +104,20 @@ ifneq ($(shell $(PYTHON) $(VERSION) 2>/dev/null),$(shell $(BASE_PYTHON) $(VERSIO
 endif
 endif
 
-# Each marker file is written last, so an interrupted build starts again. The first step installs the packages that
-# build and install the others, so only packages in the lock are downloaded. Each step checks the hashes.
+# Each marker file is written last, so an interrupted build starts again. The first one says what .venv was built from, so
+# a change of the lock for another Python builds nothing. The first step installs the packages that build and install the
+# others, so only packages in the lock are downloaded. Each step checks the hashes.
 $(VENV)/dependencies: requirements.lock requirements-3.12.lock
 	@found=$$(sh find_python.sh $(BASE_PYTHON)); { read -r python; read -r lock; } <<< "$$found"; \
+	wanted="$$("$$python" --version) $$(sha256sum < "$$lock")"; \
+	if [[ "$$(cat $@ 2>/dev/null)" == "$$wanted" ]]; then touch $@; exit; fi; \
 	echo "building $(VENV) with $$python and $$lock (about 4.2 GB, a few minutes)"; \
 	rm -rf $(VENV); \
 	"$$python" -m venv $(VENV) || { echo "$$python cannot create a virtual environment; on Debian and Ubuntu: apt install python3-venv, or that of its version" >&2; exit 1; }; \
 	awk '/^[a-z]/ { wanted = /^(pip|setuptools|wheel)==/ } wanted' "$$lock" > $(VENV)/first.lock; \
 	$(INSTALL) --require-hashes -r $(VENV)/first.lock; \
 	$(INSTALL) --require-hashes -r "$$lock"; \
-	touch $@
+	echo "$$wanted" > $@
 
 $(VENV)/ready: $(VENV)/dependencies setup.py
 	@PYTHONWARNINGS=ignore $(INSTALL) --editable .
