@@ -26,6 +26,8 @@ def cluster() -> Iterator[RealCluster]:
 
 
 @pytest.fixture(scope="session")
-def demo(cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Demo:
+def demo(cluster: RealCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """The demo, with nothing pushed yet."""
-    return cluster_demo.prepare(cluster, tmp_path_factory.mktemp("demo"))
+    demo = cluster_demo.prepare(cluster, tmp_path_factory.mktemp("demo"))
+    yield demo
+    demo.close()

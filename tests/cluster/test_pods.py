@@ -8,8 +8,8 @@ from typing import Any
 import cluster_demo
 import pytest
 from cluster_demo import Demo
-from cluster_node import becomes_true
 from real_cluster import KUBEFLOW, RealCluster
+from waiting import becomes_true
 
 from components.image_example_gen import sources
 from config.data import IngestionConfig

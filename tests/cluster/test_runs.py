@@ -12,8 +12,8 @@ import cluster_demo
 import cluster_node
 import pytest
 from cluster_demo import Demo, Process
-from cluster_node import becomes_true
 from real_cluster import RealCluster
+from waiting import becomes_true
 
 from config.errors import ExitCode
 

@@ -7,8 +7,8 @@ import json
 
 import pytest
 from cluster_demo import Demo
-from cluster_node import becomes_true
 from real_cluster import KUBEFLOW, RealCluster
+from waiting import becomes_true
 
 from config.errors import ExitCode
 

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import namespaces
 import pod
 import pytest
 import yaml
@@ -40,6 +41,7 @@ class Demo:
     config: Path
     photos: Path
     serving: ServingDirectory
+    _started: list[Process] = field(default_factory=list)
 
     def start(self, command: str, *options: str, host: str = "", token: str = "") -> Process:
         """Starts `regraft kubeflow COMMAND` for it.
@@ -52,7 +54,14 @@ class Demo:
         """
         program = [sys.executable, "-m", "regraft", "kubeflow", command, str(self.config)]
         variables = {"KFP_TOKEN": token} if token else {}
-        return Process([*program, "--host", host or self.cluster.kfp_url, *options], variables)
+        process = Process([*program, "--host", host or self.cluster.kfp_url, *options], variables)
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """Ends the commands that still run, as after a failed test."""
+        for process in self._started:
+            process.kill()
 
     def run(self, command: str, *options: str, host: str = "", token: str = "") -> Process:
         """As `start`; waits for the end of the command."""
@@ -72,7 +81,11 @@ class Process:
         self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115, it is read while the command runs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KFP_")}
         self._process = subprocess.Popen(
-            command, stdout=self._output, stderr=subprocess.STDOUT, env={**inherited, **variables}
+            command,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env={**inherited, **variables},
+            preexec_fn=namespaces.end_with_parent,
         )
         self.code: int | None = None
 
@@ -90,6 +103,11 @@ class Process:
             self._process.kill()
             pytest.fail(f"after {seconds:.0f} s, it still ran:\n{self.output}")
         return self.code
+
+    def kill(self) -> None:
+        """Ends it, if it still runs."""
+        self._process.kill()
+        self._process.wait()
 
     def has_ended(self) -> bool:
         return self._process.poll() is not None

@@ -12,12 +12,12 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import yaml
 from namespaces import Namespaces
+from waiting import becomes_true
 
 ADDRESS = "10.77.0.1"  # as in tests/cluster/manifests
 BUCKET, STORE_USER, STORE_PASSWORD = "mlpipeline", "minio", "minio123"  # as in tests/cluster/manifests
@@ -48,7 +48,7 @@ class Node:
     """
 
     def __init__(self, folder: Path, programs: Mapping[str, Path], binds: Mapping[str, Path]) -> None:
-        """Makes the files; `start` starts the services.
+        """Makes its namespaces; `start` starts the services.
 
         Args:
           folder: an empty one; it is deleted at the end.
@@ -75,11 +75,7 @@ class Node:
             "STORE_USER": STORE_USER,
             "STORE_PASSWORD": STORE_PASSWORD,
         }
-        for name in ("logs", "pki", "mariadb", "store"):
-            (folder / name).mkdir()
-        self._write_configurations()
-        self._write_credentials()
-        self._write_container_spec(binds)
+        self._binds = binds
 
     def kubectl(self, *arguments: str) -> list[str | Path]:
         """A command of an administrator."""
@@ -98,6 +94,11 @@ class Node:
         Raises:
           StartError: if one doesn't.
         """
+        for name in ("logs", "pki", "mariadb", "store"):
+            (self.folder / name).mkdir()
+        self._write_configurations()
+        self._write_credentials()
+        self._write_container_spec()
         for command in (
             "ip link add regraft0 type bridge",
             f"ip address add {ADDRESS}/24 dev regraft0",
@@ -138,6 +139,13 @@ class Node:
         if not becomes_true(answers):
             raise StartError(f"{service} doesn't answer: {said[-1]}\n{self._last_output(service)}")
 
+    def ended(self) -> str:
+        """The services that have ended, with the ends of their output; empty if all run."""
+        codes = {name: process.poll() for name, process in self._processes.items()}
+        return "\n".join(
+            f"{name} ended with {code}:\n{self._last_output(name)}" for name, code in codes.items() if code is not None
+        )
+
     def _last_output(self, service: str) -> str:
         return (self.folder / "logs" / f"{service}.log").read_text(encoding="utf-8", errors="replace")[-3000:]
 
@@ -174,21 +182,11 @@ class Node:
             (pki / f"{client}.conf").write_text(self._filled(template, TOKEN=token), encoding="utf-8")
         (pki / "tokens.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
-    def _write_container_spec(self, binds: Mapping[str, Path]) -> None:
+    def _write_container_spec(self) -> None:
         """Writes what runc starts a container with, before Kubernetes fills in the rest."""
         spec = json.loads(self.namespaces.run([self.programs["debian"] / "usr" / "bin" / "ctr", "oci", "spec"]))
-        for path, folder in binds.items():
+        for path, folder in self._binds.items():
             options = ["rbind", "rprivate", "ro"]
             spec["mounts"].append({"destination": path, "type": "bind", "source": str(folder), "options": options})
         spec["process"]["rlimits"] = []  # a root without CAP_SYS_RESOURCE may not raise them
         (self.folder / "container.json").write_text(json.dumps(spec), encoding="utf-8")
-
-
-def becomes_true(condition: Callable[[], object], seconds: float = 120, every: float = 0.3) -> bool:
-    """Waits for a condition; gives whether it came true."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(every)
-    return True

@@ -10,19 +10,23 @@ object store comes from the Python package index, pinned by tests/cluster/requir
 from __future__ import annotations
 
 import ast
+import contextlib
+import fcntl
 import hashlib
 import inspect
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import namespaces
 
 SOURCES = Path(__file__).parents[1] / "cluster" / "programs"
 _REQUIREMENTS = SOURCES.with_name("requirements.txt")
@@ -35,7 +39,7 @@ _DEBIAN = (
     "mariadb-server-core",
     "runc",
 )
-_KUBERNETES_VERSION = "1.34.4"  # as in programs/kubernetes/go.mod; a program that is built by hand doesn't know it
+_OLDEST_GO = (1, 21)  # from here on, Go fetches the version that a module asks for
 _PIPELINES, _ARGO = "github.com/kubeflow/pipelines", "github.com/argoproj/argo-workflows/v3"
 
 
@@ -70,38 +74,75 @@ def cache_folder() -> Path:
 
 
 def why_not() -> str:
-    """Why the programs cannot be made on this machine; empty if they are there, or can be made."""
+    """Why there are no programs; empty if they are there."""
     if all(group.folder.is_dir() for group in GROUPS):
         return ""
-    missing = [program for program in ("go", "gcc", "apt-get", "dpkg") if shutil.which(program) is None]
-    return f"the cluster's programs cannot be built: {', '.join(missing)} not found" if missing else ""
+    return _unbuildable() or "the cluster's programs are not built yet: `make test-cluster` builds them"
 
 
-def folders() -> dict[str, Path]:
-    """The folder of each group; the programs that are missing are made.
+def _unbuildable() -> str:
+    """Why they cannot be built on this machine; empty if they can."""
+    if missing := [program for program in ("go", "gcc", "apt-get", "dpkg") if shutil.which(program) is None]:
+        return f"the cluster's programs cannot be built: {', '.join(missing)} not found"
+    version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True).stdout.strip()
+    numbers = re.match(r"go(\d+)\.(\d+)", version)
+    if not numbers or (int(numbers[1]), int(numbers[2])) < _OLDEST_GO:
+        wanted = ".".join(map(str, _OLDEST_GO))
+        return f"the cluster's programs cannot be built: Go {wanted} is needed, {version or 'none'} was found"
+    return ""
+
+
+@contextlib.contextmanager
+def in_use() -> Iterator[dict[str, Path]]:
+    """The folder of each group; while they are in use, no other process replaces them.
+
+    Raises:
+      MissingError: if they are not built.
+    """
+    with _locked(fcntl.LOCK_SH):
+        if reason := why_not():
+            raise MissingError(reason)
+        yield {group.name: group.folder for group in GROUPS}
+
+
+def build() -> None:
+    """Builds what is missing.
 
     Raises:
       MissingError: if that fails; what is made in part is deleted.
     """
-    if reason := why_not():
-        raise MissingError(reason)
-    for group in GROUPS:
-        if not group.folder.is_dir():
-            _make(group)
-    return {group.name: group.folder for group in GROUPS}
+    with _locked(fcntl.LOCK_EX):
+        for group in GROUPS:
+            if not group.folder.is_dir():
+                _make(group)
+
+
+@contextlib.contextmanager
+def _locked(kind: int) -> Iterator[None]:
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    with (cache_folder() / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another process that uses or builds what is in {cache_folder()}", flush=True)
+            fcntl.flock(lock, kind)
+        yield
 
 
 def _make(group: Group) -> None:
     print(f"making {group.about}", flush=True)
     start = time.monotonic()
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f"{group.name}-", dir=cache_folder()) as temporary:
-        made = Path(temporary) / group.name
-        made.mkdir()
+    for unfinished in cache_folder().glob("*.unfinished"):
+        shutil.rmtree(unfinished)
+    work = cache_folder() / f"{group.name}.unfinished"
+    try:
+        (made := work / group.name).mkdir(parents=True)
         group.make(made)
-        for old in cache_folder().glob(f"{group.name}-{'?' * 12}"):
-            shutil.rmtree(old)
+        for older in cache_folder().glob(f"{group.name}-*"):
+            shutil.rmtree(older)
         made.rename(group.folder)
+    finally:
+        shutil.rmtree(work)
     print(f"  made in {time.monotonic() - start:.0f} s: {group.folder}", flush=True)
 
 
@@ -114,15 +155,17 @@ def _run(command: Sequence[str | Path], folder: Path, environment: Mapping[str, 
     return done.stdout
 
 
-def _go_key(name: str, *code: Callable[..., Any]) -> Callable[[], str]:
-    """The module's files and how they are built, without comments."""
-
+def _go_key(name: str, *functions: Callable[..., Any]) -> Callable[[], str]:
     def key() -> str:
         files = sorted(path for path in (SOURCES / name).rglob("*") if path.is_file())
-        how = (ast.dump(ast.parse(inspect.getsource(one))) for one in (_Go, *code))
-        return "\n".join([*how, *(path.read_text(encoding="utf-8") for path in files)])
+        return "\n".join([_code(_Go, *functions), *(path.read_text(encoding="utf-8") for path in files)])
 
     return key
+
+
+def _code(*functions: Callable[..., Any]) -> str:
+    """The code of functions and classes, without comments."""
+    return "\n".join(ast.dump(ast.parse(inspect.getsource(one))) for one in functions)
 
 
 class _Go:
@@ -159,10 +202,12 @@ class _Go:
 
 
 def _make_kubernetes(target: Path) -> None:
-    major, minor, _ = _KUBERNETES_VERSION.split(".")
-    version = {"gitVersion": f"v{_KUBERNETES_VERSION}", "gitMajor": major, "gitMinor": minor}
+    go = _Go("kubernetes", target)
+    full = go.run("list", "-m", "-f", "{{.Version}}", "k8s.io/kubernetes")  # a program built by hand doesn't know it
+    major, minor, _ = full.removeprefix("v").split(".")
+    version = {"gitVersion": full, "gitMajor": major, "gitMinor": minor}
     flags = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in version.items())
-    _Go("kubernetes", target).build(".", "./kube-proxy", "./pause", flags=flags)
+    go.build(".", "./kube-proxy", "./pause", flags=flags)
 
 
 def _make_dns(target: Path) -> None:
@@ -209,7 +254,11 @@ def _make_pipelines(target: Path) -> None:
 
 def _debian_key() -> str:
     release = platform.freedesktop_os_release()
-    return "\n".join([release["ID"], release.get("VERSION_ID", ""), *_DEBIAN])
+    return "\n".join([_code(_make_debian), release["ID"], release.get("VERSION_ID", ""), *_DEBIAN])
+
+
+def _store_key() -> str:
+    return "\n".join([_code(_make_store), _REQUIREMENTS.read_text(encoding="utf-8")])
 
 
 def _make_debian(target: Path) -> None:
@@ -235,7 +284,7 @@ def _make_store(target: Path) -> None:
 
 GROUPS = (
     Group("debian", "etcd, containerd, MariaDB: half a minute", _debian_key, _make_debian),
-    Group("store", "SeaweedFS: seconds", lambda: _REQUIREMENTS.read_text(encoding="utf-8"), _make_store),
+    Group("store", "SeaweedFS: seconds", _store_key, _make_store),
     Group("dns", "CoreDNS: about 3 minutes on two cores", _go_key("dns", _make_dns), _make_dns),
     Group(
         "pipelines",
@@ -248,7 +297,10 @@ GROUPS = (
 
 
 if __name__ == "__main__":
-    if reason := why_not():
+    if reason := namespaces.why_not() or (why_not() and _unbuildable()):
         print(reason)  # pytest skips the tests, and says so, too
     else:
-        folders()
+        try:
+            build()
+        except MissingError as error:
+            raise SystemExit(str(error)) from None

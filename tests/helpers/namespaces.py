@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,23 +30,14 @@ def why_not() -> str:
     """Why this machine allows no namespaces; empty if it does."""
     if os.geteuid() != 0:
         return "namespaces with control groups need root"
-    command = [
-        "unshare",
-        "--fork",
-        *(f"--{kind}" for kind in _KINDS),
-        "--mount-proc",
-        "mount",
-        "-t",
-        "tmpfs",
-        "none",
-        "/run",
-    ]
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        return "this machine has no program unshare"
-    except subprocess.CalledProcessError as error:
-        return f"this machine allows no namespaces: {error.stderr.strip()}"
+    if missing := [name for name in ("ip", "mount", "nsenter", "unshare") if shutil.which(name) is None]:
+        return f"{', '.join(missing)} not found"
+    with tempfile.TemporaryDirectory(prefix="regraft-") as folder:
+        try:
+            Namespaces(Path(folder)).close()
+        except RuntimeError as error:
+            return str(error)
+        os.makedirs(folder, exist_ok=True)  # the namespaces deleted it
     return ""
 
 
@@ -64,16 +56,20 @@ class Namespaces:
           folder: an existing one.
         """
         self.folder = folder
-        self._keeper = subprocess.Popen(
-            [sys.executable, __file__, str(folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        first = self._keeper.stdout.readline().strip()
-        if not first:
-            raise RuntimeError(f"no namespaces: the keeper ended with {self._keeper.wait()}")
+        with tempfile.TemporaryFile("w+") as errors:
+            self._keeper = subprocess.Popen(
+                [sys.executable, __file__, str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                start_new_session=True,
+            )
+            first = self._keeper.stdout.readline().strip()
+            if not first:
+                self.close()
+                errors.seek(0)
+                raise RuntimeError(f"this machine allows no namespaces: {errors.read().strip()}")
         self._first = int(first)
         self.cgroup = _cgroup(self._keeper.pid)
 
@@ -135,19 +131,24 @@ def _keep(folder: Path) -> None:
     unshare = subprocess.Popen(
         ["unshare", "--fork", "--kill-child", *(f"--{kind}" for kind in _KINDS), "--mount-proc", "--propagation",
          "private", sys.executable, "-c", _FIRST, str(folder)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent,
     )  # fmt: skip
+    first = 0
     try:
         if unshare.stdout.readline():
             children = Path(f"/proc/{unshare.pid}/task/{unshare.pid}/children").read_text(encoding="ascii")
-            print(children.strip(), flush=True)
+            first = int(children)
+            print(first, flush=True)
             sys.stdin.read()
     finally:
-        unshare.kill()
-        unshare.wait()
+        if first:
+            os.kill(first, signal.SIGKILL)
+        else:
+            unshare.kill()
+        unshare.wait()  # the first process ends as the last one, and unshare after it
         for hierarchy in _hierarchies():
             _remove_cgroup(hierarchy / _cgroup(os.getpid()))
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder)
 
 
 # The first process: it makes the folders where Kubernetes writes outside its own, says so, and waits. It ignores
@@ -171,7 +172,8 @@ while True:
 """
 
 
-def _die_with_parent() -> None:
+def end_with_parent() -> None:
+    """Has this process killed as soon as its parent ends; for `preexec_fn` of subprocess.Popen."""
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

@@ -2,12 +2,14 @@
 
 Real are Kubernetes' control plane, scheduler and kubelet, containerd and runc, Argo, and the API server, driver,
 launcher, persistence agent and schedule controller of Kubeflow Pipelines, as pods of its own manifests. So are MariaDB
-and the C++ code of ML Metadata. The object store is SeaweedFS in place of MinIO. There is one node, whose GPUs are only
-a number.
+and the C++ code of ML Metadata. One file of Argo is repaired, see `cluster_programs`. The object store is SeaweedFS in
+place of MinIO. There is one node, whose GPUs are only a number. The image of the stages is a skeleton: its system,
+packages and code are those of this machine.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import socket
@@ -31,7 +33,7 @@ _VIRTUAL_ENVIRONMENT, _CODE = "/opt/venv", "/opt/code"
 
 
 def why_not() -> str:
-    """Why this machine can have no cluster; empty if it can."""
+    """Why this machine can have no cluster now; empty if it can."""
     return namespaces.why_not() or cluster_programs.why_not()
 
 
@@ -52,8 +54,10 @@ class RealCluster:
 
         Raises:
           StartError: if it doesn't come up. Nothing is left then.
+          MissingError: if its programs are not built.
         """
-        programs = cluster_programs.folders()
+        self._kept = contextlib.ExitStack()
+        programs = self._kept.enter_context(cluster_programs.in_use())
         binds = {
             "/usr": Path("/usr"),
             _VIRTUAL_ENVIRONMENT: Path(sys.prefix),
@@ -74,6 +78,7 @@ class RealCluster:
     def close(self) -> None:
         """Ends everything, and deletes its files."""
         self.node.close()
+        self._kept.close()
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """Runs kubectl as an administrator, in the namespace `kubeflow` unless told otherwise.
