@@ -18,7 +18,6 @@ from waiting import becomes_true
 from config.errors import ExitCode
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
-FEW_EPOCHS = ("--parameter", "head_epochs=2", "--parameter", "fine_tune_epochs=1")
 OTHER_EPOCHS = ("--parameter", "head_epochs=6", "--parameter", "fine_tune_epochs=1")
 GPU = "nvidia.com/gpu"
 _TRAINER = "components.trainer."
@@ -82,19 +81,18 @@ def newest_run(cluster: RealCluster) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def first(cluster: RealCluster, demo: Demo) -> tuple[Process, list[str]]:
+def first(cluster: RealCluster, first_run: Process) -> tuple[Process, list[str]]:
     """The first run, to its end; and why its first pod with a GPU waited, before the node had one."""
-    process = demo.start("run", *FEW_EPOCHS)
     reasons: list[str] = []
 
     def waits() -> bool:
         reasons[:] = waits_for_gpu(cluster)
-        return bool(reasons) or process.has_ended()
+        return bool(reasons) or first_run.has_ended()
 
-    becomes_true(waits, seconds=600, every=2)
+    becomes_true(waits, seconds=900, every=2)
     set_gpus(cluster, 1)
-    process.wait()
-    return process, reasons
+    first_run.wait()
+    return first_run, reasons
 
 
 def test_a_first_run_pushes_version_one(first, demo):
@@ -112,7 +110,7 @@ def test_a_stage_that_needs_a_gpu_waits_until_a_node_has_one(first):
 
 
 def test_a_run_that_misses_its_gate_exits_with_3_and_pushes_nothing(first, cluster, demo):
-    process = demo.run("run", *FEW_EPOCHS, "--parameter", "min_accuracy=1")
+    process = demo.run("run", *cluster_demo.FEW_EPOCHS, "--parameter", "min_accuracy=1")
     assert process.code == ExitCode.NOT_BLESSED, process.output
     assert "not blessed, nothing was pushed" in process.output
     assert demo.serving.versions() == [1]
