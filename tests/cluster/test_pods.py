@@ -102,8 +102,8 @@ def phase(cluster: RealCluster, name: str) -> str:
     return cluster.get("workflow", name).get("status", {}).get("phase", "")
 
 
-def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: RealCluster):
-    once = "test -e /data/tried && exit 0; touch /data/tried; exit 1"
+def test_a_failed_container_is_tried_again_and_a_deleted_pod_is_not(cluster: RealCluster, demo: Demo):
+    once = "test -e /data/tried && exit 0; touch /data/tried; exit 1"  # the demo has made /data writable
     cluster.apply(workflow("fails-once", once), workflow("deleted", "echo started; sleep 600"))
 
     def started() -> list[str]:
