@@ -16,9 +16,11 @@ fail() { echo "$1" >&2; exit 1; }
 
 has_new_libc() { [ -n "$libc" ] && [ "$(printf '%s\n' "$NEW_LIBC" "$libc" | sort -V | head -n 1)" = "$NEW_LIBC" ]; }
 
-# Sets version and path of a Python; fails if there is none.
+# Sets version and path of a Python; fails if there is none. Inside a virtual environment it is the path of the Python that
+# the environment was made from, because make deletes .venv before it builds it again.
+ASK='import sys; print("%d.%d %s" % (sys.version_info[0], sys.version_info[1], getattr(sys, "_base_executable", sys.executable)))'
 ask() {
-    answer=$("$1" -c 'import sys; print("%d.%d %s" % (sys.version_info[0], sys.version_info[1], sys.executable))' 2>/dev/null) || return 1
+    answer=$("$1" -c "$ASK" 2>/dev/null) || return 1
     version=${answer%% *} path=${answer#* }
 }
 

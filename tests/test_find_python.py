@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,18 @@ def test_base_python_is_taken_or_refused(machine):
     assert machine.found(later) == [later, NEW_LOCK]
     assert machine.missing(old) == f"{old}: Python 3.11, 3.12 or 3.13 is needed. This is 3.9."
     assert machine.missing("nothing").startswith("nothing: this is no Python")
+
+
+def test_the_python_that_an_environment_was_made_from_is_taken(machine, tmp_path):
+    """make deletes .venv before it builds it, perhaps while it is active; then its own Python would be gone."""
+    machine.libc("2.41")
+    first, second = tmp_path / "first", tmp_path / "second"
+    for python, environment in ((sys.executable, first), (first / "bin/python", second)):
+        subprocess.run([str(python), "-m", "venv", "--without-pip", str(environment)], check=True)
+    for environment in (first, second):
+        python = Path(machine.found(str(environment / "bin/python"))[0])
+        assert python.samefile(sys.executable)
+        assert python.parent == Path(sys.base_prefix, "bin")
 
 
 def test_another_system_is_refused(machine):
