@@ -19,6 +19,7 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.bin, self._home = folder / "bin", folder / "home"
+        self.environment = {"HOME": str(self._home)}
         self.bin.mkdir()
         for program in ("cut", "head", "sort", "sh"):
             (self.bin / program).symlink_to(str(shutil.which(program)))
@@ -43,7 +44,7 @@ class Machine:
         return self.python(version, "python", self._home / f".pyenv/versions/{version}.1/bin")
 
     def find(self, *wanted: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": str(self.bin), "HOME": str(self._home), "LANG": os.environ.get("LANG", "C")}
+        environment = {"PATH": str(self.bin), "LANG": os.environ.get("LANG", "C"), **self.environment}
         return subprocess.run(["sh", str(SCRIPT), *wanted], capture_output=True, text=True, env=environment)
 
     def found(self, *wanted: str) -> list[str]:
@@ -128,6 +129,31 @@ def test_the_python_that_an_environment_was_made_from_is_taken(machine, tmp_path
         python = Path(machine.found(str(environment / "bin/python"))[0])
         assert python.samefile(sys.executable)
         assert python.parent == Path(sys.base_prefix, "bin")
+
+
+def test_a_machine_without_home_needs_none(machine):
+    machine.environment = {}
+    python = machine.python("3.11")
+    assert machine.found() == [python, OLD_LOCK]
+
+
+@pytest.mark.parametrize(
+    "answer", ["hello", "hello world", "3.11", "3.11 nowhere", "3.11.7 /bin/sh", "3 /bin/sh", "3.11 /bin/sh\nbye", ""]
+)
+def test_a_program_that_is_no_python_is_skipped(machine, answer):
+    program = machine.add("python3.11", f"printf '{answer}\n'")
+    assert machine.missing(program).startswith(f"{program}: this is no Python")
+    machine.libc("2.39")
+    python = machine.python("3.12")
+    assert machine.found() == [python, NEW_LOCK]
+
+
+def test_another_c_library_is_refused(machine):
+    machine.python("3.11")
+    machine.add("getconf", "echo 'getconf: GNU_LIBC_VERSION: unknown variable' >&2; exit 1")
+    assert machine.missing().startswith("glibc is needed.")
+    (machine.bin / "getconf").unlink()
+    assert machine.missing().startswith("glibc is needed.")
 
 
 def test_another_system_is_refused(machine):
