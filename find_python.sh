@@ -1,7 +1,7 @@
 #!/bin/sh
 # Prints the path of the Python that .venv is built with, and below it the file of its packages.
 #
-#   sh find_python.sh              looks on PATH, in pyenv, and asks uv, which fetches one if need be
+#   sh find_python.sh              takes that of .venv; else looks on PATH, in pyenv, and asks uv, which fetches one
 #   sh find_python.sh python3.13   takes this one
 #
 # Python 3.11 comes first: it works with older versions of glibc, too. 3.12 and later need glibc 2.39, because the wheels
@@ -52,7 +52,13 @@ if [ -n "${1:-}" ]; then
     fail "$1: Python 3.11, 3.12 or 3.13 is needed. This is $version."
 fi
 
+# A .venv keeps its version. If its Python is gone, another one of that version will do.
+kept=
+if [ -s .venv/dependencies ]; then kept=$(cut -d ' ' -f 2 .venv/dependencies | cut -d . -f 1,2); fi
 versions="${PYENV_ROOT:-${HOME:-}/.pyenv}/versions"
+for candidate in .venv/bin/python ${kept:+"python$kept" "$versions/$kept".*/bin/python}; do
+    take "$candidate"
+done
 for candidate in python3.11 "$versions"/3.11.*/bin/python python3.13 python3.12 python3 python "$versions"/3.13.*/bin/python "$versions"/3.12.*/bin/python; do
     take "$candidate"
 done
