@@ -29,7 +29,7 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests but those of the targets below
+test: $(VENV)/ready ## run all tests but those of test-image, -pods, -beam, -cluster and -platforms
 	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not pods and not beam and not cluster and not platforms" $(ARGS)
 
 test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
@@ -44,7 +44,7 @@ test-image test-pods test-beam: test-%: $(VENV)/ready
 	@$(PYTEST) -m $* --no-skips $(ARGS)
 	@$(if $(ARGS),echo "tests/passed.json stays as it was: with ARGS nothing is recorded",$(PYTHON) tests/helpers/tiers.py passed $*)
 
-test-changed: $(VENV)/ready ## run those of these three whose files changed since they passed
+test-changed: $(VENV)/ready ## run those of test-image, -pods and -beam whose files changed since they passed
 	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
 
 # CI runs neither of the next two, and nothing is recorded. Both need root, and keep what they make in ~/.cache/regraft.
