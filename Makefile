@@ -29,7 +29,7 @@ run: $(VENV)/ready ## run the pipeline on the demo photos, or on CONFIG=my.yaml
 	@$(REGRAFT) run "$(CONFIG)"
 
 # The tests write gigabytes of temporary files, which are deleted at the end.
-test: $(VENV)/ready ## run all tests but those of the targets below
+test: $(VENV)/ready ## run all tests but those of test-image, -pods, -beam, -cluster and -platforms
 	@$(PYTEST) -n 2 --no-loadscope-reorder -m "not image and not pods and not beam and not cluster and not platforms" $(ARGS)
 
 test-fast: $(VENV)/ready ## run the tests that need neither TensorFlow nor minutes
@@ -44,7 +44,7 @@ test-image test-pods test-beam: test-%: $(VENV)/ready
 	@$(PYTEST) -m $* --no-skips $(ARGS)
 	@$(if $(ARGS),echo "tests/passed.json stays as it was: with ARGS nothing is recorded",$(PYTHON) tests/helpers/tiers.py passed $*)
 
-test-changed: $(VENV)/ready ## run those of these three whose files changed since they passed
+test-changed: $(VENV)/ready ## run those of test-image, -pods and -beam whose files changed since they passed
 	@tiers=$$($(PYTHON) tests/helpers/tiers.py changed); for tier in $$tiers; do $(MAKE) "test-$$tier"; done
 
 # CI runs neither of the next two, and nothing is recorded. Both need root, and keep what they make in ~/.cache/regraft.
@@ -96,7 +96,7 @@ image: ## build the container image IMAGE for ACCELERATOR=cpu or gpu; needs Dock
 clean: ## delete .venv and everything that was built; workspace/ stays
 	@rm -rf $(VENV) build *.egg-info
 
-# A .venv of another version than BASE_PYTHON is built again.
+# A .venv of another version than BASE_PYTHON is built again. Without BASE_PYTHON, .venv keeps its version.
 VERSION := -c 'import sys; print(sys.version_info[:2])'
 ifneq ($(BASE_PYTHON),)
 ifneq ($(shell $(PYTHON) $(VERSION) 2>/dev/null),$(shell $(BASE_PYTHON) $(VERSION) 2>/dev/null))
@@ -104,13 +104,13 @@ ifneq ($(shell $(PYTHON) $(VERSION) 2>/dev/null),$(shell $(BASE_PYTHON) $(VERSIO
 endif
 endif
 
-# Each marker file is written last, so an interrupted build starts again. The first one says what .venv was built from, so
-# a change of the lock for another Python builds nothing. The first step installs the packages that build and install the
-# others, so only packages in the lock are downloaded. Each step checks the hashes.
+# Each marker file is written last, so an interrupted build starts again. The first one says from which minor version of
+# Python and which lock .venv was built, so a change of the other lock builds nothing. The first step installs the
+# packages that build and install the others, so only packages in the lock are downloaded. Each step checks the hashes.
 $(VENV)/dependencies: requirements.lock requirements-3.12.lock
 	@found=$$(sh find_python.sh $(BASE_PYTHON)); { read -r python; read -r lock; } <<< "$$found"; \
-	wanted="$$("$$python" --version) $$(sha256sum < "$$lock")"; \
-	if [[ "$$(cat $@ 2>/dev/null)" == "$$wanted" ]]; then touch $@; exit; fi; \
+	wanted="$$("$$python" --version | cut -d . -f 1,2) $$(sha256sum < "$$lock")"; \
+	if [[ -x $(PYTHON) && "$$(cat $@ 2>/dev/null)" == "$$wanted" ]]; then touch $@; exit; fi; \
 	echo "building $(VENV) with $$python and $$lock (about 4.2 GB, a few minutes)"; \
 	rm -rf $(VENV); \
 	"$$python" -m venv $(VENV) || { echo "$$python cannot create a virtual environment; on Debian and Ubuntu: apt install python3-venv, or that of its version" >&2; exit 1; }; \

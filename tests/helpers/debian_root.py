@@ -37,8 +37,10 @@ PACKAGES = (
 PROGRAMS = ("debootstrap", "chroot", "unshare", "setpriv", "mount")
 
 # How this machine reaches the package index: it is passed on, and written nowhere.
-_NETWORK = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE")
+_NETWORK = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+_NETWORK_PATHS = ("SSL_CERT_FILE", "PIP_CERT", "PIP_CLIENT_CERT", "PIP_CONFIG_FILE")
 _NETWORK_FILES = ("/etc/resolv.conf", "/etc/hosts", "/etc/pip.conf", "/etc/ssl/certs")
+_DOWNLOADS = "/root/.cache/pip"
 
 _ENTER = """
 set -eu
@@ -108,14 +110,22 @@ class Machine:
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Runs a shell command in /project."""
-        own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", **self.environment}
-        passed_on = {name: value for name, value in os.environ.items() if name in _NETWORK or name.startswith("PIP_")}
-        variables = [f"{name}={value}" for name, value in {**passed_on, **own}.items()]
-        mounts = [str(part) for pair in self._binds() for part in pair]
+        variables = [f"{name}={value}" for name, value in self.variables().items()]
+        mounts = [str(part) for pair in self.bound() for part in pair]
         shell = ["env", "-i", *variables, "sh", "-c", f"cd /project && {command}"]
         return _namespaced(["sh", "-c", _ENTER, "sh", str(self.root), *mounts, "--", *shell])
 
-    def _binds(self) -> Iterator[tuple[Path, Path]]:
+    def variables(self) -> dict[str, str]:
+        """The environment of its commands."""
+        passed_on = {name: value for name, value in os.environ.items() if name in _NETWORK or name.startswith("PIP_")}
+        for name in _NETWORK_PATHS:
+            passed_on.pop(name, None)
+        passed_on |= {name: str(target) for name, (_, target) in _network_paths().items()}
+        own = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8", "PIP_CACHE_DIR": _DOWNLOADS}
+        return {**passed_on, **own, **self.environment}
+
+    def bound(self) -> Iterator[tuple[Path, Path]]:
+        """Files and folders of this machine, and where its commands find them."""
         for name in ("dev", "sys"):
             yield Path("/", name), Path("/", name)
         for name in ("root", "tmp", "project"):
@@ -123,10 +133,25 @@ class Machine:
             yield self.folder / name, Path("/", name)
         downloads = Path(os.environ.get("PIP_CACHE_DIR") or Path.home() / ".cache" / "pip")
         if downloads.is_dir():
-            yield downloads, Path("/root/.cache/pip")
+            yield downloads, Path(_DOWNLOADS)
+        yield from _network_paths().values()
         for source in (*map(Path, _NETWORK_FILES), *self.binds):
             if source.exists():
                 yield source.resolve(), source
+
+
+def python_of_this_machine(version: str) -> Path | None:
+    """A Python of pyenv or uv, whose folder has all that it needs but for libraries of the system."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    kept = (pyenv, f"{version}.*"), (Path.home() / ".local/share/uv/python", f"cpython-{version}.*")
+    found = [path for folder, name in kept for path in sorted(folder.glob(f"{name}/bin/python{version}"))]
+    return found[0] if found else None
+
+
+def _network_paths() -> dict[str, tuple[Path, Path]]:
+    """Variables that name a file or a folder: where it is on this machine, and where the commands find it."""
+    named = {name: Path(os.environ[name]) for name in _NETWORK_PATHS if os.environ.get(name)}
+    return {name: (path.resolve(), Path("/mnt", name)) for name, path in named.items() if path.exists()}
 
 
 def _call(command: list[str]) -> None:

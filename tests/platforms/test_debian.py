@@ -50,7 +50,7 @@ def machine(request, root, tmp_path_factory) -> Iterator[tuple[debian_root.Machi
     folder = tmp_path_factory.mktemp(f"python3{request.param}")
     machine = debian_root.Machine(root, folder)
     if request.param == "12":  # not in Debian 13
-        python = python_of_this_machine("3.12")
+        python = debian_root.python_of_this_machine("3.12")
         if python is None:
             pytest.skip(
                 "needs a Python 3.12 that is in a folder of its own: pyenv install 3.12, or uv python install 3.12"
@@ -60,13 +60,6 @@ def machine(request, root, tmp_path_factory) -> Iterator[tuple[debian_root.Machi
     clone(machine.project)
     yield machine, request.param
     shutil.rmtree(folder)
-
-
-def python_of_this_machine(version: str) -> Path | None:
-    """A Python of pyenv or uv, whose folder has all that it needs but for libraries of the system."""
-    kept = f".pyenv/versions/{version}.*", f".local/share/uv/python/cpython-{version}.*"
-    found = [path for pattern in kept for path in sorted(Path.home().glob(f"{pattern}/bin/python{version}"))]
-    return found[0] if found else None
 
 
 def clone(target: Path) -> None:
