@@ -147,8 +147,9 @@ class PodConfig(Section):
     """Size of /dev/shm, such as 2Gi; it counts as memory of the pod; default: that of the container runtime, usually
     64Mi."""
     retries: int | None = Field(None, ge=0, le=20)
-    """Number of retries of a stage that failed; 0 to 20; default: 1. Verdict is never retried. Needs KFP 2.5; KFP does
-    not retry a stage whose pod was deleted, for instance because its node was drained."""
+    """Number of retries of a stage that failed; 0 to 20; default: 1. Verdict is never retried. Needs KFP 2.5. A
+    stage whose pod was deleted, for instance because its node was drained, may not be retried: this depends on Argo's
+    version and on timing."""
     retry_after_seconds: int | None = Field(None, ge=0)
     """Pause before the first retry; it doubles with each further retry; seconds; default: 30."""
     timeout_minutes: int | None = Field(None, ge=1)

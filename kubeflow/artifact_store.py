@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from ml_metadata.proto import metadata_store_service_pb2 as service
 
 from config.stages import REPORT
-from kubeflow import connection, report
+from kubeflow import connection, report, task_list
 from kubeflow.connection import CONNECT_SECONDS, READ_SECONDS, ServerError
 
 _SERVICE = "/ml_metadata.MetadataStoreService/"
@@ -29,7 +29,6 @@ _NAME, _SESSION = "display_name", "store_session_info"  # properties that the la
 _SOURCES = {"gs": "gcs", "s3": "s3", "minio": "minio"}  # by the scheme of an address
 _HEADER = struct.Struct(">BI")  # of a frame: 0 for a message, 0x80 for the trailers; the length
 _NOT_FOUND = "5"  # status of gRPC
-_MOST = 200  # tasks that the server returns at once
 
 
 class ArtifactStore:
@@ -60,24 +59,16 @@ class ArtifactStore:
 
     def _listed(self, run_id: str) -> list[tuple[str, str]] | None:
         """Addresses of the page, each with an empty session; None if this server lists no tasks."""
-        pages: list[tuple[str, str]] = []
-        token, what = "", f"listing the tasks of run {run_id}"
-        while True:
-            query = urlencode({"page_size": _MOST, **({"page_token": token} if token else {})})
-            with self._request(what):
-                response = self._pool.request(
-                    "GET", f"{self._host}/apis/v2beta1/runs/{run_id}/tasks?{query}", headers=self._headers
-                )
-            answer = _json(response.data)
-            if response.status == 404 and run_id in str(answer.get("message", "")):
-                raise self._unknown(run_id)
-            if response.status == 404 or (response.status == 200 and not answer):
-                return None
-            if response.status != 200:
-                raise connection.refusal(self._host, what, bool(self._headers), response.status, response.data)
-            pages += [(uri, "") for task in answer.get("tasks") or [] for uri in _pages(task)]
-            if not (token := answer.get("next_page_token") or ""):
-                return pages
+        tasks = task_list.listed(self._host, run_id, self._answer)
+        return None if tasks is None else [(uri, "") for task in tasks for uri in _pages(task)]
+
+    def _answer(self, path: str, what: str) -> dict[str, Any] | None:
+        """The fields of the API server's answer; None if it is not the API's."""
+        with self._request(what):
+            response = self._pool.request("GET", f"{self._host}{path}", headers=self._headers)
+        if response.status != 200:
+            raise connection.refusal(self._host, what, bool(self._headers), response.status, response.data)
+        return _json(response.data)
 
     def _of_ml_metadata(self, run_id: str) -> list[tuple[str, str]]:
         """Addresses of the page, each with its session; the last is the newest."""
@@ -85,15 +76,12 @@ class ArtifactStore:
         request = service.GetContextByTypeAndNameRequest(type_name=_RUN, context_name=run_id)
         self._ask("GetContextByTypeAndName", request, context)
         if not context.HasField("context"):
-            raise self._unknown(run_id)
+            raise task_list.unknown_run(self._host, run_id)
         found = service.GetArtifactsByContextResponse()
         self._ask("GetArtifactsByContext", service.GetArtifactsByContextRequest(context_id=context.context.id), found)
         pages = [one for one in found.artifacts if one.custom_properties[_NAME].string_value == report.PAGE]
         pages.sort(key=lambda one: one.id)
         return [(one.uri, one.custom_properties[_SESSION].string_value) for one in pages]
-
-    def _unknown(self, run_id: str) -> ServerError:
-        return ServerError(f"{self._host}: has no run {run_id}; `regraft kubeflow status` lists the runs")
 
     def _file(self, uri: str, session: str) -> bytes:
         address = urlsplit(uri)
@@ -163,13 +151,12 @@ def _pages(task: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _json(content: bytes) -> dict[str, Any]:
-    """The fields of an answer; none if it is not the API's."""
+def _json(content: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(content or b"{}")
+        found = json.loads(content)
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _frames(content: bytes) -> Iterator[tuple[int, bytes]]:

@@ -15,14 +15,13 @@ import kfp
 import kfp_server_api
 
 from config.errors import BadInputError
-from kubeflow import connection
+from kubeflow import connection, task_list
 from kubeflow.connection import ServerError
 
 FINISHED = ("SUCCEEDED", "FAILED", "SKIPPED", "CANCELED")  # states of a run; kfp.Client does not know the last one
 DRIVER = "-driver"  # what a task's driver has after the task's name
 _VERSION_DIGITS = 12
 _PAGE = 100
-_MOST = 200  # what the server returns at once
 
 
 class _Client(kfp.Client):
@@ -159,32 +158,17 @@ class Server:
           run: from `run`.
         """
         details = (run.run_details and run.run_details.task_details) or []
-        if not details and self._may_list_tasks:
-            return self._listed_tasks(run.run_id)
-        return {one.display_name: one.state for one in details if one.display_name and one.state}
+        if details or not self._may_list_tasks:
+            return {one.display_name: one.state for one in details if one.display_name and one.state}
+        listed = task_list.listed(self.host, run.run_id, self._answer)
+        self._may_list_tasks = listed is not None
+        return {_failed_part(one): one["state"] for one in listed or [] if one.get("state")}
 
-    def _listed_tasks(self, run_id: str) -> dict[str, str]:
-        found: dict[str, str] = {}
-        token = ""
-        while True:
-            try:
-                with self._request(f"listing the tasks of run {run_id}"):
-                    answer = self._api.call_api(
-                        f"/apis/v2beta1/runs/{run_id}/tasks",
-                        "GET",
-                        query_params=[("page_size", _MOST), *([("page_token", token)] if token else [])],
-                        response_type="object",
-                        auth_settings=["Bearer"],
-                        _return_http_data_only=True,
-                    )
-            except ServerError as error:
-                if error.status != 404:
-                    raise
-                self._may_list_tasks = False  # an earlier version
-                return {}
-            found |= {_failed_part(one): one["state"] for one in answer.get("tasks") or [] if one.get("state")}
-            if not (token := answer.get("next_page_token") or ""):
-                return found
+    def _answer(self, path: str, what: str) -> Mapping[str, Any]:
+        with self._request(what):
+            return self._api.call_api(
+                path, "GET", response_type="object", auth_settings=["Bearer"], _return_http_data_only=True
+            )
 
     def runs(self, experiment_id: str, count: int) -> list[Any]:
         """The experiment's last runs, newest first.

@@ -20,11 +20,12 @@ class ServerError(Exception):
     Attributes:
       status: the HTTP status; 0 if there was no answer, or an answer that is not the API's.
       temporary: whether the same request may succeed a minute later.
+      reason: the server's own words; empty if it has sent none.
     """
 
-    def __init__(self, message: str, status: int = 0, temporary: bool = False) -> None:
+    def __init__(self, message: str, status: int = 0, temporary: bool = False, reason: str = "") -> None:
         super().__init__(message)
-        self.status, self.temporary = status, temporary
+        self.status, self.temporary, self.reason = status, temporary, reason
 
 
 class _NoJsonError(Exception):
@@ -76,7 +77,7 @@ def refusal(
     reason = _message(body) or reason or "the server gave no reason"
     if status == 403:
         return ServerError(f"{host}: {what} is not allowed (403): {reason}", 403)
-    return ServerError(f"{host}: {what}: {reason} ({status})", status, temporary=status >= 500)
+    return ServerError(f"{host}: {what}: {reason} ({status})", status, status >= 500, _message(body))
 
 
 def limit(rest_client: Any) -> None:

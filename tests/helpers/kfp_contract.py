@@ -47,11 +47,15 @@ class _Asker:
 
     def _ask(self, request: Request) -> list[str]:
         try:
-            answer, has = self._send(request), self._filled(request.has)
-        except KeyError as error:
-            return [f"not asked, because {error} is unknown"]
+            return self._compared(request)
         except requests.RequestException as error:
             return [f"no answer: {type(error).__name__}"]
+
+    def _compared(self, request: Request) -> list[str]:
+        try:
+            path, has, answer = self._filled(request.path), self._filled(request.has), self._send(request)
+        except KeyError as error:
+            return [f"not asked, because {error} is unknown"]
         content = _json(answer)
         if answer.status_code != request.status:
             return [f"status {request.status} is expected. Received: {answer.status_code}: {answer.text[:200]!r}"]
@@ -60,7 +64,7 @@ class _Asker:
         if request.text:
             return [f"no JSON is expected. Received: {answer.text[:200]!r}"]
         if answer.ok:
-            self._remember(request, content)
+            self._remember(request, path, content)
         said = str(content.get("message") or content.get("error_message") or "")
         missing = [] if request.says in said else [f"{request.says!r} is expected in the message. Received: {said!r}"]
         return missing + _lacks(content, has)
@@ -73,14 +77,16 @@ class _Asker:
             fields["json"] = self._filled(request.body)
         return self._session.request(request.method, self._base + self._filled(request.path), **fields)
 
-    def _remember(self, request: Request, content: Mapping[str, Any]) -> None:
+    def _remember(self, request: Request, path: str, content: Mapping[str, Any]) -> None:
         for name, key in request.keep.items():
             self._known[name] = content.get(key, "")
-        path = self._filled(request.path)
+        if request.method == "DELETE":
+            self._made = [made for made in self._made if made != path]
         if request.method == "POST" and (key := next((key for key in _IDS if key in content), None)):
             self._made.append(_IDS[key].format(**{**content, "pipeline_id": content.get("pipeline_id")}))
         if path == "pipelines/upload":  # it makes a version, too, and does not say which
-            listed = _json(self._session.get(f"{self._base}pipelines/{content['pipeline_id']}/versions"))
+            versions_path = f"{self._base}pipelines/{content.get('pipeline_id')}/versions"
+            listed = _json(self._session.get(versions_path, timeout=_SECONDS))
             versions = (listed or {}).get("pipeline_versions", [])
             self._made += [_IDS["pipeline_version_id"].format(**version) for version in versions]
 
@@ -92,10 +98,18 @@ class _Asker:
             return {key: self._filled(one) for key, one in value.items()}
         return [self._filled(one) for one in value] if isinstance(value, list) else value
 
-    def clean(self) -> None:
-        """Deletes what was made, the last first."""
+    def clean(self) -> list[str]:
+        """Deletes what was made, the last first; returns what could not be deleted."""
+        failed = []
         for path in reversed(self._made):
-            self._session.delete(self._base + path, timeout=_SECONDS)
+            try:
+                answer = self._session.delete(self._base + path, timeout=_SECONDS)
+            except requests.RequestException as error:
+                failed.append(f"cleaning: {path}: no answer: {type(error).__name__}")
+                continue
+            if not answer.ok and answer.status_code != requests.codes.not_found:
+                failed.append(f"cleaning: {path}: {answer.status_code}: {answer.text[:200]!r}")
+        return failed
 
 
 # How to delete what an answer describes, by the name of its id; the first that an answer has counts.
@@ -116,13 +130,16 @@ def check(url: str, package: str | None = None) -> list[str]:
       package: YAML of a compiled pipeline, which is uploaded; None: a small one.
 
     Returns:
-      what is not as the table of requests says; empty if nothing differs.
+      what is not as the table of requests says, and what could not be deleted; empty if nothing differs.
     """
     asker = _Asker(url, package)
+    found: list[str] = []
     try:
-        return [difference for request in REQUESTS for difference in asker.differences(request)]
-    finally:
-        asker.clean()
+        for request in REQUESTS:
+            found += asker.differences(request)
+    finally:  # also after Ctrl-C
+        found += asker.clean()
+    return found
 
 
 def _json(answer: requests.Response) -> dict[str, Any] | None:

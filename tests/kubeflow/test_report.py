@@ -105,6 +105,7 @@ class UserInterface:
       asked: the query of each file.
       tokens: the header with the token, of all requests.
       lists_tasks: whether the API server lists tasks with their artifacts; there is no ML Metadata then.
+      has_tasks: whether the run has tasks yet.
     """
 
     page: bytes | None = b"<!DOCTYPE html>report"
@@ -113,6 +114,7 @@ class UserInterface:
     asked: list[dict] = field(default_factory=list)
     tokens: set = field(default_factory=set)
     lists_tasks: bool = False
+    has_tasks: bool = True
 
     def tasks(self, run: str, token: str | None) -> tuple[int, dict]:
         """Status and answer of the API server; one task at a time."""
@@ -120,6 +122,8 @@ class UserInterface:
             return 404, {"code": 5, "message": "Not Found"}
         if run != RUN:
             return 404, {"code": 5, "message": f"Failed to list tasks: run {run} not found"}
+        if not self.has_tasks:
+            return 200, {}
         if token is None:
             return 200, {"tasks": [{"name": "ROOT"}, {"name": "Trainer", "outputs": {}}], "next_page_token": "more"}
         page = {"artifact_key": "page", "artifacts": [{"uri": self.uri, "name": "page"}]}
@@ -220,6 +224,11 @@ def test_the_file_can_be_named(interface, folder):
         ("another", {}, "has no run another; `regraft kubeflow status` lists the runs"),
         (RUN, {"page": None, "lists_tasks": True}, f"the run {RUN} has no report; its task Report is not done, or"),
         ("another", {"lists_tasks": True}, "has no run another; `regraft kubeflow status` lists the runs"),
+        (
+            RUN,
+            {"has_tasks": False, "lists_tasks": True},
+            f"the run {RUN} has no report; its task Report is not done, or",
+        ),
         (RUN, {"status": 404}, "not found (404); --host is the address of Kubeflow's user interface"),
         (RUN, {"status": 401}, "the server refused the token in KFP_TOKEN (401)"),
         (RUN, {"status": 503}, "the server gave no reason (503)"),

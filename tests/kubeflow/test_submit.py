@@ -294,6 +294,19 @@ def test_the_progress_is_that_of_the_tasks(server, call, capsys, lists_tasks):
     assert len(asked) == 1 if not lists_tasks else len(asked) > 3  # an earlier server is asked once
 
 
+def test_a_run_that_disappears_is_named(server, call, capsys, monkeypatch):
+    """The server knows it, and a moment later its tasks no longer."""
+    server.lists_tasks = True
+
+    def gone(query, body, run_id):
+        raise kfp_server.RefusalError(f"Failed to list tasks: run {run_id} not found", 404)
+
+    monkeypatch.setattr(server, "_list_tasks", gone)
+    assert call("run") == 1
+    (run_id,) = server.runs
+    assert f"has no run {run_id}; `regraft kubeflow status` lists the runs" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("command", ["run", "status", "schedule", "unschedule"])
 def test_a_server_of_several_users_asks_for_the_namespace(server, call, capsys, command):
     server.multi_user = True
