@@ -11,11 +11,7 @@ import namespaces
 import pytest
 from waiting import becomes_true
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.cluster,
-    pytest.mark.skipif(bool(namespaces.why_not()), reason=namespaces.why_not()),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 # Starts a process in namespaces, and one that has left its parents, as those of containers do; then it waits.
 _TEST = """
 import sys, time
@@ -32,6 +28,12 @@ if sys.argv[2] == "ends":
 else:
     time.sleep(1000)
 """
+
+
+@pytest.fixture(autouse=True)
+def _namespaces_are_allowed() -> None:
+    if reason := namespaces.why_not():
+        pytest.skip(reason)
 
 
 @pytest.mark.parametrize("how", ["ends", "is killed"])
