@@ -65,7 +65,7 @@ def test_a_stage_runs_in_a_pod_without_rights(cluster: RealCluster, demo: Demo):
     )
     end = ("Succeeded", "Failed")
     stage = ("pod", "stage", f"--namespace={_RESTRICTED}")
-    assert becomes_true(lambda: cluster.get(*stage)["status"]["phase"] in end)
+    assert becomes_true(lambda: cluster.get(*stage)["status"]["phase"] in end, seconds=600)
     user, capabilities, seccomp, *more = cluster.kubectl("logs", "stage", f"--namespace={_RESTRICTED}").splitlines()
     assert cluster.get(*stage)["status"]["phase"] == "Succeeded", more
     assert (user, capabilities.split()[1], seccomp.split()[1]) == ("1000680000", "0" * 16, "2")
