@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import urllib.request
@@ -11,6 +12,7 @@ from typing import Any
 import cluster_demo
 import cluster_node
 import pytest
+import yaml
 from cluster_demo import Demo, Process
 from real_cluster import RealCluster
 from waiting import becomes_true
@@ -109,8 +111,11 @@ def test_a_stage_that_needs_a_gpu_waits_until_a_node_has_one(first):
     assert reasons and all(f"Insufficient {GPU}" in reason for reason in reasons)
 
 
-def test_a_run_that_misses_its_gate_exits_with_3_and_pushes_nothing(first, cluster, demo):
-    process = demo.run("run", *cluster_demo.FEW_EPOCHS, "--parameter", "min_accuracy=1")
+def test_a_run_that_misses_its_gate_exits_with_3_and_pushes_nothing(first, cluster, demo, tmp_path):
+    content = yaml.safe_load(demo.config.read_text(encoding="utf-8"))
+    content["gate"]["min_test_examples"] = 100_000  # out of reach
+    (tmp_path / "strict.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    process = dataclasses.replace(demo, config=tmp_path / "strict.yaml").run("run", *cluster_demo.FEW_EPOCHS)
     assert process.code == ExitCode.NOT_BLESSED, process.output
     assert "not blessed, nothing was pushed" in process.output
     assert demo.serving.versions() == [1]
