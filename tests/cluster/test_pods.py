@@ -121,7 +121,8 @@ def test_a_failed_container_is_tried_again(cluster: RealCluster, demo: Demo):
 def test_a_deleted_pod_has_not_succeeded(cluster: RealCluster, demo: Demo, seconds: int):
     """It depends on timing whether it is tried again: if the controller first sees that the container has failed."""
     name = f"deleted-after-{seconds}"
-    cluster.apply(workflow(name, "echo started; sleep 600"))
+    # If a pod that has run for less than ten seconds is gone, Argo 3.3 notices it only 20 minutes later.
+    cluster.apply(workflow(name, "sleep 15; echo started; sleep 600"))
 
     def started() -> list[str]:
         names = [one["metadata"]["name"] for one in pods_of(cluster, name) if one["status"]["phase"] == "Running"]
