@@ -50,7 +50,7 @@ test-changed: $(VENV)/ready ## run those of test-image, -pods and -beam whose fi
 # CI runs neither of the next two, and nothing is recorded. Both need root, and keep what they make in ~/.cache/regraft.
 test-cluster: $(VENV)/ready ## run the demo on a real Kubernetes with Kubeflow Pipelines; needs root and Go
 	@$(PYTHON) tests/helpers/cluster_programs.py
-	@$(PYTEST) -m cluster -rs --verbose tests/cluster $(ARGS)
+	@$(PYTEST) -m cluster --verbose tests/cluster $(ARGS)
 
 test-platforms: $(VENV)/ready ## run the demo and the fast tests on Debian 13 with Python 3.13 and 3.12, in a chroot
 	@$(PYTEST) -m platforms tests/platforms $(ARGS)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import becomes_true
 
 from components import serving_directory, version_files
 from components.serving_directory import ServingDirectory, ServingError, model_fingerprint
@@ -379,10 +380,7 @@ def test_a_push_that_is_killed_leaves_no_version_and_does_not_hinder_the_next(di
     process = multiprocessing.get_context("fork").Process(target=_push_slowly, args=(directory.path, source))
     process.start()
     half_written = directory.path / ".pushing" / "variables" / "variables.index"
-    deadline = time.monotonic() + 30
-    while not half_written.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert becomes_true(half_written.exists, seconds=30, every=0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert directory.versions() == []

@@ -82,11 +82,10 @@ class Process:
         self._output = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115, it is read while the command runs
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KFP_")}
         self._process = subprocess.Popen(
-            command,
+            [*namespaces.WITH_PARENT, *command],
             stdout=self._output,
             stderr=subprocess.STDOUT,
             env={**inherited, **variables},
-            preexec_fn=namespaces.end_with_parent,
         )
         self.code: int | None = None
 

@@ -43,7 +43,7 @@ class Node:
 
     Attributes:
       folder: of all files; `logs` has the services' output.
-      programs: see `cluster_programs.folders`.
+      programs: see `cluster_programs.in_use`.
       namespaces: where the services run.
     """
 
@@ -52,7 +52,7 @@ class Node:
 
         Args:
           folder: an empty one; it is deleted at the end.
-          programs: see `cluster_programs.folders`.
+          programs: see `cluster_programs.in_use`.
           binds: path to the folder of this machine that every container has there, read-only.
         """
         self.folder = folder
@@ -110,8 +110,8 @@ class Node:
         services = yaml.safe_load((self.folder / "files" / "services.yaml").read_text(encoding="utf-8"))
         questions = {service["name"]: service["ready"] for service in services if "ready" in service}
         for service in services:
-            if before := service.get("after"):
-                self._wait(before, questions.pop(before, None))
+            if (before := service.get("after")) in questions:
+                self._wait(before, questions.pop(before))
             log = self.folder / "logs" / f"{service['name']}.log"
             process = self.namespaces.start(service["command"], log, self._environment)
             self._processes[service["name"]] = process
@@ -122,10 +122,8 @@ class Node:
         """Ends everything; the folder is gone then."""
         self.namespaces.close()
 
-    def _wait(self, service: str, question: Sequence[str] | None) -> None:
-        """Waits until a command succeeds that asks a service; None: it has answered before."""
-        if question is None:
-            return
+    def _wait(self, service: str, question: Sequence[str]) -> None:
+        """Waits until a command succeeds that asks a service."""
         said: list[str] = []
 
         def answers() -> bool:
@@ -184,7 +182,7 @@ class Node:
 
     def _write_container_spec(self) -> None:
         """Writes what runc starts a container with, before Kubernetes fills in the rest."""
-        spec = json.loads(self.namespaces.run([self.programs["debian"] / "usr" / "bin" / "ctr", "oci", "spec"]))
+        spec = json.loads(self.ctr("oci", "spec"))
         for path, folder in self._binds.items():
             options = ["rbind", "rprivate", "ro"]
             spec["mounts"].append({"destination": path, "type": "bind", "source": str(folder), "options": options})

@@ -1,6 +1,6 @@
 """The programs of a real cluster: built from their sources once, and kept in the user's cache folder.
 
-    python tests/helpers/cluster_programs.py    builds those that are missing; at first this takes 20 to 40 minutes
+    python tests/helpers/cluster_programs.py    builds those that are missing; at first this takes about 40 minutes
 
 Kubernetes, Kubeflow Pipelines with Argo, and CoreDNS come from the Go module proxy, pinned by tests/cluster/programs.
 etcd, containerd, runc, MariaDB and iptables come from Debian's or Ubuntu's archive, unpacked and not installed. The
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import fcntl
 import hashlib
 import inspect
 import os
@@ -27,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import namespaces
+import user_cache
 
 SOURCES = Path(__file__).parents[1] / "cluster" / "programs"
+_KEPT = user_cache.folder("cluster")
 _REQUIREMENTS = SOURCES.with_name("requirements.txt")
 _DEBIAN = (
     "containerd",
@@ -65,12 +66,7 @@ class Group:
 
     @property
     def folder(self) -> Path:
-        return cache_folder() / f"{self.name}-{hashlib.sha256(self.key().encode()).hexdigest()[:12]}"
-
-
-def cache_folder() -> Path:
-    """Where the programs are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "regraft" / "cluster"
+        return _KEPT / f"{self.name}-{hashlib.sha256(self.key().encode()).hexdigest()[:12]}"
 
 
 def why_not() -> str:
@@ -99,7 +95,7 @@ def in_use() -> Iterator[dict[str, Path]]:
     Raises:
       MissingError: if they are not built.
     """
-    with _locked(fcntl.LOCK_SH):
+    with user_cache.shared(_KEPT):
         if reason := why_not():
             raise MissingError(reason)
         yield {group.name: group.folder for group in GROUPS}
@@ -111,34 +107,22 @@ def build() -> None:
     Raises:
       MissingError: if that fails; what is made in part is deleted.
     """
-    with _locked(fcntl.LOCK_EX):
+    with user_cache.exclusive(_KEPT):
         for group in GROUPS:
             if not group.folder.is_dir():
                 _make(group)
 
 
-@contextlib.contextmanager
-def _locked(kind: int) -> Iterator[None]:
-    cache_folder().mkdir(parents=True, exist_ok=True)
-    with (cache_folder() / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that uses or builds what is in {cache_folder()}", flush=True)
-            fcntl.flock(lock, kind)
-        yield
-
-
 def _make(group: Group) -> None:
     print(f"making {group.about}", flush=True)
     start = time.monotonic()
-    for unfinished in cache_folder().glob("*.unfinished"):
+    for unfinished in _KEPT.glob("*.unfinished"):
         shutil.rmtree(unfinished)
-    work = cache_folder() / f"{group.name}.unfinished"
+    work = _KEPT / f"{group.name}.unfinished"
     try:
         (made := work / group.name).mkdir(parents=True)
         group.make(made)
-        for older in cache_folder().glob(f"{group.name}-*"):
+        for older in _KEPT.glob(f"{group.name}-*"):
             shutil.rmtree(older)
         made.rename(group.folder)
     finally:
@@ -292,7 +276,7 @@ GROUPS = (
         _go_key("pipelines", _make_pipelines, _repaired_argo),
         _make_pipelines,
     ),
-    Group("kubernetes", "Kubernetes: 10 to 20 minutes", _go_key("kubernetes", _make_kubernetes), _make_kubernetes),
+    Group("kubernetes", "Kubernetes: about 20 minutes", _go_key("kubernetes", _make_kubernetes), _make_kubernetes),
 )
 
 

@@ -6,7 +6,6 @@ own. So its mounts and its processes end with it, even if this process is killed
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -14,6 +13,9 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import namespaces
+import user_cache
 
 SUITE = "trixie"
 # What CONTRIBUTING.md asks for, the certificates that pip needs, and the libraries of a Python from pyenv.
@@ -73,12 +75,10 @@ def make() -> Path:
     Raises:
       AssertionError: if debootstrap fails; with the end of its output.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "regraft" / "platforms"
-    cache.mkdir(parents=True, exist_ok=True)
+    cache = user_cache.folder("platforms")
     key = hashlib.sha256(" ".join((SUITE, *PACKAGES)).encode()).hexdigest()[:12]
     root, unfinished = cache / f"{SUITE}-{key}", cache / f"{SUITE}-{key}.unfinished"
-    with (cache / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with user_cache.exclusive(cache):
         if not root.exists():
             for older in cache.glob(f"{SUITE}-*"):
                 shutil.rmtree(older)
@@ -161,5 +161,7 @@ def _call(command: list[str]) -> None:
 
 def _namespaced(command: list[str]) -> subprocess.CompletedProcess[str]:
     """Runs a command whose mounts and processes end with it, and with this process."""
-    own = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child"]
-    return subprocess.run([*own, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    own = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    return subprocess.run(
+        [*namespaces.WITH_PARENT, *own, *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )

@@ -23,7 +23,6 @@ from kfp_requests import ANY, REQUESTS, Among, Request
 from kfp_spoilt import PACKAGES
 
 _SECONDS, _PATIENCE = 60, 180.0
-_UPLOADS = ("pipelines/upload", "pipelines/upload_version")
 
 
 class _Asker:

@@ -10,27 +10,28 @@ it, and removes their mounts and network devices. The keeper deletes what no nam
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from waiting import becomes_true
+
 _KINDS = ("pid", "mount", "net", "ipc", "uts")
 _CGROUPS = Path("/sys/fs/cgroup")
-_PR_SET_PDEATHSIG = 1  # prctl(2)
+# The start of a command that the kernel kills as soon as the process that started it ends.
+WITH_PARENT = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 def why_not() -> str:
     """Why this machine allows no namespaces; empty if it does."""
     if os.geteuid() != 0:
         return "namespaces with control groups need root"
-    if missing := [name for name in ("ip", "mount", "nsenter", "unshare") if shutil.which(name) is None]:
+    if missing := [name for name in ("ip", "mount", "nsenter", "setpriv", "unshare") if shutil.which(name) is None]:
         return f"{', '.join(missing)} not found"
     with tempfile.TemporaryDirectory(prefix="regraft-") as folder:
         try:
@@ -129,9 +130,9 @@ def _keep(folder: Path) -> None:
     for hierarchy in _hierarchies():
         (hierarchy / _cgroup(os.getpid())).mkdir()
     unshare = subprocess.Popen(
-        ["unshare", "--fork", "--kill-child", *(f"--{kind}" for kind in _KINDS), "--mount-proc", "--propagation",
-         "private", sys.executable, "-c", _FIRST, str(folder)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, preexec_fn=end_with_parent,
+        [*WITH_PARENT, "unshare", "--fork", "--kill-child", *(f"--{kind}" for kind in _KINDS), "--mount-proc",
+         "--propagation", "private", sys.executable, "-c", _FIRST, str(folder)],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     first = 0
     try:
@@ -172,11 +173,6 @@ while True:
 """
 
 
-def end_with_parent() -> None:
-    """Has this process killed as soon as its parent ends; for `preexec_fn` of subprocess.Popen."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def _hierarchies() -> list[Path]:
     """The roots of the control groups' hierarchies: several in version 1, one in version 2."""
     if (_CGROUPS / "cgroup.controllers").exists():
@@ -192,17 +188,17 @@ def _remove_abandoned_cgroups() -> None:
                 _remove_cgroup(path)
 
 
-def _remove_cgroup(path: Path, patience: float = 10) -> None:
+def _remove_cgroup(path: Path) -> None:
     """Removes a control group with all below it, as soon as the kernel has ended their processes."""
-    end = time.monotonic() + patience
-    while path.exists():
+
+    def is_gone() -> bool:
         for folder, _, _ in os.walk(path, topdown=False):
             with contextlib.suppress(OSError):  # busy: the next round tries again
                 os.rmdir(folder)
-        if time.monotonic() > end:
-            print(f"{path}: still has processes, so it stays", file=sys.stderr)
-            return
-        time.sleep(0.05)
+        return not path.exists()
+
+    if not becomes_true(is_gone, seconds=10, every=0.05):
+        print(f"{path}: still has processes, so it stays", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,13 @@ KUBEFLOW = "kubeflow"
 _MANIFESTS = Path(__file__).parents[1] / "cluster" / "manifests"
 _DEPLOYMENTS = ("ml-pipeline", "ml-pipeline-persistenceagent", "ml-pipeline-scheduledworkflow", "workflow-controller")
 _VIRTUAL_ENVIRONMENT, _CODE = "/opt/venv", "/opt/code"
+# Path in every container to the folder of this machine that is there.
+_BINDS = {
+    "/usr": Path("/usr"),
+    _VIRTUAL_ENVIRONMENT: Path(sys.prefix),
+    sys.base_prefix: Path(sys.base_prefix),
+    _CODE: pod.CODE,
+}
 
 
 def why_not() -> str:
@@ -56,29 +63,20 @@ class RealCluster:
           StartError: if it doesn't come up. Nothing is left then.
           MissingError: if its programs are not built.
         """
-        self._kept = contextlib.ExitStack()
-        programs = self._kept.enter_context(cluster_programs.in_use())
-        binds = {
-            "/usr": Path("/usr"),
-            _VIRTUAL_ENVIRONMENT: Path(sys.prefix),
-            sys.base_prefix: Path(sys.base_prefix),
-            _CODE: pod.CODE,
-        }
-        self.node = Node(folder, programs, binds)
-        self.volume = folder / "volume"
-        try:
+        with contextlib.ExitStack() as stack:
+            programs = stack.enter_context(cluster_programs.in_use())
+            self.node = Node(folder, programs, _BINDS)
+            stack.callback(self.node.close)
+            self.volume = folder / "volume"
             self.node.start()
             self._import_images(programs["pipelines"], programs["kubernetes"], stage_image)
             self._apply_manifests(programs["pipelines"])
             self.kfp_url = self.forward("ml-pipeline", 8888)
-        except BaseException:
-            self.close()
-            raise
+            self._stack = stack.pop_all()
 
     def close(self) -> None:
         """Ends everything, and deletes its files."""
-        self.node.close()
-        self._kept.close()
+        self._stack.close()
 
     def kubectl(self, *arguments: str, input: str | None = None) -> str:
         """Runs kubectl as an administrator, in the namespace `kubeflow` unless told otherwise.
@@ -194,7 +192,7 @@ def _program(name: str, file: Path, place: str, *command: str, user: str = "0") 
 
 
 def _stage_skeleton(name: str) -> Image:
-    """The image of all stages, with what kubeflow/Dockerfile sets; its programs are this machine's, see `binds`."""
+    """The image of all stages, with what kubeflow/Dockerfile sets; its programs are this machine's, see _BINDS."""
     variables = {
         "PATH": f"{_VIRTUAL_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": _CODE,
