@@ -11,6 +11,7 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import components
 
@@ -32,7 +33,7 @@ def of(*modules: str) -> str:
     """
     digest = hashlib.sha256()
     for module, path in sorted(reachable(modules).items()):
-        digest.update(f"{module}\0{_code(path)}\0".encode())
+        digest.update(f"{module}\0{_file(path).digest}\0".encode())
     return digest.hexdigest()
 
 
@@ -50,10 +51,11 @@ def reachable(modules: Iterable[str]) -> dict[str, Path]:
             continue
         found[module] = path
         parent = module.rpartition(".")[0]
-        pending += [parent, *_imports(path)] if parent else _imports(path)
+        pending += [parent, *_file(path).imports] if parent else _file(path).imports
     return found
 
 
+@functools.cache
 def _source(module: str) -> Path | None:
     """The file of a module of this project; None for any other name."""
     if module.partition(".")[0] not in PACKAGES:
@@ -62,13 +64,25 @@ def _source(module: str) -> Path | None:
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 
+class _File(NamedTuple):
+    """What counts of one source file.
+
+    Attributes:
+      digest: of its statements, without docstrings.
+      imports: names, some of which are modules.
+    """
+
+    digest: str
+    imports: tuple[str, ...]
+
+
 @functools.cache
-def _code(path: Path) -> str:
+def _file(path: Path) -> _File:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(body := getattr(node, "body", None), list):
             node.body = [line for line in body if not _is_docstring(line)]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    return _File(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), _imports(path, tree))
 
 
 def _is_docstring(node: ast.AST) -> bool:
@@ -76,11 +90,10 @@ def _is_docstring(node: ast.AST) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-@functools.cache
-def _imports(path: Path) -> tuple[str, ...]:
+def _imports(path: Path, tree: ast.Module) -> tuple[str, ...]:
     """Names that a file imports, some of which are modules."""
     names: list[str] = []
-    for node in _executed(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _executed(tree):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -20,7 +20,7 @@ from typing import Any
 
 from components import artifact_files
 from components.image_example_gen.quarantine import BadImagesError
-from config import interruption
+from config import garbage_collection, interruption
 from config.errors import ExitCode
 from config.kubeflow import GPUS
 from kubeflow import executor_io, shared_folder
@@ -74,11 +74,15 @@ def _failed(error: Exception) -> ExitCode:
 
 def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_args: list[str]) -> dict[str, Any]:
     """Runs the executor, and returns its `ExecutorOutput` for the launcher."""
-    from absl import flags
-    from google.protobuf import json_format
-    from kfp.pipeline_spec import pipeline_spec_pb2
-    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
-    from tfx.orchestration.portable import outputs_utils
+    with garbage_collection.paused_for_imports():
+        from absl import flags
+        from google.protobuf import json_format
+        from kfp.pipeline_spec import pipeline_spec_pb2
+        from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_entrypoint_utils as utils
+        from tfx.orchestration.portable import outputs_utils
+        from tfx.utils import import_utils
+
+        executor_class = import_utils.import_class_by_path(options.executor_class_path)
 
     flags.FLAGS(["entrypoint"])  # executors read absl's flags
     inputs_spec = options.json_serialized_inputs_spec_args
@@ -96,7 +100,7 @@ def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_ar
         Path(artifact.uri).mkdir(parents=True, exist_ok=True)
     _check_gpus()
     _check_inputs(inputs)
-    _execute(options, beam_args, inputs, outputs, properties)
+    _execute(executor_class, options.shared_folder, beam_args, inputs, outputs, properties)
     for (artifact,) in outputs.values():
         written = artifact_files.digest(artifact_files.record(artifact.uri))
         artifact.set_string_custom_property(artifact_files.DIGEST_PROPERTY, written)
@@ -108,22 +112,21 @@ def _run(options: argparse.Namespace, executor_input: Mapping[str, Any], beam_ar
 
 
 def _execute(
-    options: argparse.Namespace,
+    executor_class: Any,
+    shared: str | None,
     beam_args: list[str],
     inputs: dict[str, list[Any]],
     outputs: dict[str, list[Any]],
     properties: dict[str, Any],
 ) -> None:
     from tfx.dsl.components.base import base_beam_executor, base_executor
-    from tfx.utils import import_utils
 
-    executor_class = import_utils.import_class_by_path(options.executor_class_path)
     folder: AbstractContextManager[str] = tempfile.TemporaryDirectory(prefix="stage-")
     context = functools.partial(base_executor.BaseExecutor.Context, extra_flags=beam_args)
     if issubclass(executor_class, base_beam_executor.BaseBeamExecutor):
         context = functools.partial(base_beam_executor.BaseBeamExecutor.Context, beam_pipeline_args=beam_args)
-        if options.shared_folder:
-            folder = shared_folder.holding(options.shared_folder, inputs, outputs)
+        if shared:
+            folder = shared_folder.holding(shared, inputs, outputs)
     with folder as temporary:
         executor_class(context(tmp_dir=temporary, unique_id="1")).Do(inputs, outputs, properties)
 

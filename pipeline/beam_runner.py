@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.runners.runner import PipelineResult, PipelineRunner
 from apache_beam.transforms import environments
 
-from config import interruption
+from config import garbage_collection, interruption
 from pipeline import worker_errors
 
 _DEATH = signal.SIGUSR1  # tells the main thread that a worker died
@@ -151,6 +151,7 @@ def _environment(workers: int) -> environments.Environment:
 def main() -> None:
     """Works until the runner ends the process, or is gone, even killed."""
     interruption.end_with_parent()
+    garbage_collection.relax()
     import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports, on Python 3.11
     from apache_beam.runners.worker import sdk_worker_main
 

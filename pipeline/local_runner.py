@@ -25,7 +25,7 @@ from components import serving_directory
 from components.image_example_gen import sources
 from components.image_example_gen.quarantine import BadImagesError
 from components.image_example_gen.sources import item_checks
-from config import interruption, loading
+from config import garbage_collection, interruption, loading
 from config.errors import BadInputError, ExitCode, listed, one_line
 from config.run import RunConfig
 from config.stages import EVALUATOR
@@ -293,8 +293,9 @@ def _open_session(
 
 def _work(session: Session, classes: list[str] | None, work: Callable[[Session], ExitCode]) -> ExitCode:
     print("loading TFX", file=session.terminal)
-    from pipeline import stage_runner  # takes seconds, and everything that can be refused without it has been
-
+    with garbage_collection.paused_for_imports():
+        # They take seconds, and everything that can be refused without them has been.
+        from pipeline import pipeline, stage_runner  # noqa: F401
     console.log_everything()
     session.folder.rejected.unlink(missing_ok=True)
     try:

@@ -12,6 +12,8 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from config import garbage_collection
+
 # They want the pipeline's first run, which is made once in each process that runs one of them.
 _OF_FIRST_RUN = ("test_code_changes.py", "test_drift.py", "test_input.py", "test_pipeline.py", "test_tfx_cli.py")
 
@@ -29,6 +31,12 @@ def _log_levels_are_restored() -> Iterator[None]:
     yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with garbage_collection.paused_for_imports():
+        return (yield)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
