@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from config.errors import BadInputError
-from modules import files
 from modules.serving import EXPLAIN
 
 if TYPE_CHECKING:
@@ -66,12 +65,10 @@ def draw(model_dir: str | Path, images: Sequence[bytes]) -> list[HeatMap]:
       BadInputError: if it has no heat maps.
       tf.errors.InvalidArgumentError: if it cannot decode an image.
     """
-    import tensorflow as tf
+    from modules.serving import loaded
 
     with _graphs_as_they_are():
-        with files.link_without_pattern(model_dir) as path:
-            model = tf.saved_model.load(path)
-        explain = signature(model, Path(model_dir))
+        explain = signature(loaded.load(model_dir), Path(model_dir))
         return [
             heat_map
             for start in range(0, len(images), _BATCH)

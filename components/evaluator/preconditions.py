@@ -12,6 +12,7 @@ from components import example_counts, example_files
 from config.errors import BadInputError, one_line
 from modules.data import features
 from modules.serving import class_names as class_names_of
+from modules.serving import loaded
 
 _MOST_KEYS = 3  # in a message
 
@@ -63,8 +64,7 @@ def class_names(model: str, name: str) -> list[str]:
       EvaluationError: if the model cannot be loaded, or has no class names.
     """
     try:
-        loaded = tf.saved_model.load(model)
-        return class_names_of.read(loaded)
+        return class_names_of.read(loaded.load(model))
     except Exception as error:  # the type depends on what is broken in the SavedModel
         raise EvaluationError(f"{model}: {name} cannot be loaded: {one_line(error)}") from error
 

@@ -10,7 +10,7 @@ from tensorflow.python.framework import convert_to_constants
 
 from modules.data.normalization import PREPROCESSING
 from modules.exporting.errors import ExportError
-from modules.serving import signatures
+from modules.serving import loaded, signatures
 
 PIXELS = "pixels"  # the input's name
 
@@ -33,8 +33,7 @@ def frozen(saved_model: str, preprocessing: str, batch: int | None) -> Any:
     Raises:
       ExportError: if the SavedModel has no function that takes preprocessed images.
     """
-    loaded = tf.saved_model.load(saved_model)
-    classify = getattr(loaded, signatures.CLASSIFY, None)
+    classify = getattr(loaded.load(saved_model), signatures.CLASSIFY, None)
     if classify is None:
         raise ExportError(f"{saved_model}: the model has no function {signatures.CLASSIFY}; train it again")
     (image,), _ = classify.concrete_functions[0].structured_input_signature

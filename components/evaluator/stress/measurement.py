@@ -28,7 +28,7 @@ from config import interruption
 from config.errors import one_line
 from config.gate import GateConfig
 from modules.data import decoding
-from modules.serving import class_names, signatures
+from modules.serving import class_names, loaded, signatures
 
 _log = logging.getLogger("regraft.evaluator")
 
@@ -82,7 +82,7 @@ class Served:
     """A SavedModel that answers images."""
 
     def __init__(self, path: str, name: str):
-        self._model = tf.saved_model.load(path)
+        self._model = loaded.load(path)
         if signatures.SERVE_IMAGES not in self._model.signatures:
             raise EvaluationError(
                 f"gate.stress: {name} has no signature {signatures.SERVE_IMAGES}; leave gate.stress out, or export the "

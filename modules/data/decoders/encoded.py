@@ -15,20 +15,14 @@ def traced_once(*signature: tf.TensorSpec) -> Callable[[Callable[..., Any]], tf.
     Operations in branches cost time when the graph is made, and again when it first runs. A call that is not inlined
     costs none in a branch that is not taken, where TensorFlow would visit each operation.
 
-    Nor does Grappler optimise the function: it would optimise every branch of every decoder, for each signature of a
-    served model, which took half of the time until the first answer. Grappler leaves what tf.data runs to tf.data,
-    and the mark `_tf_data_function` tells it so:
-    https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/grappler/optimizers/meta_optimizer.cc
-
     Not for functions with a loop that a loop calls: in a session, TensorFlow fails on them ("inputs from different
     frames").
 
     Args:
       signature: of the function's arguments.
     """
-    attributes = {"_noinline": True, "_tf_data_function": True}
     return functools.partial(
-        tf.function, input_signature=signature, autograph=False, experimental_attributes=attributes
+        tf.function, input_signature=signature, autograph=False, experimental_attributes={"_noinline": True}
     )
 
 
