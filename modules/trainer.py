@@ -12,15 +12,16 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from config import search_space
 from config.classifier import ClassifierConfig
 from config.errors import BadInputError
-from modules import classifier, heads, training_setup
+from modules import classifier, heads, training_setup, trunk
 from modules.backbones import blocks
 from modules.classifier import Classifier
 from modules.data import training_data, trunk_features
-from modules.data.input_pipeline import Batches
+from modules.data.input_pipeline import Batches, Examples
 from modules.data.normalization import PREPROCESSING
 from modules.data.training_data import PhasesOnFeatures
 from modules.serving import (
@@ -238,11 +239,11 @@ class TrainingRun:
         plain = self._answering(built.model)
         one_hot = losses.Labels(len(self.classes), "softmax")
         batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
-        sample = self.data.images[1].evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / training.batch_size))
-        served = flip_averaging.chosen(plain, training.flip_averaging, sample)
+        images = self._calibration(self.data.images[1], batches)
+        served = flip_averaging.chosen(plain, training.flip_averaging, images)
         averaged, divisor = served is not plain, 1.0
         if training.calibration == "auto":
-            divisor = temperature.of(served, sample)
+            divisor = temperature.of(served, images) if averaged else self._temperature(trained, built, batches)
             if averaged:
                 served = temperature.scaled(served, divisor)
             else:
@@ -253,6 +254,17 @@ class TrainingRun:
             source = novelty.Source(self.data, self.trunk_layers, batches)
             served = novelty.added(served, trained, built, source, self.config, self.model_run)
         return served, explain, divisor
+
+    def _calibration(self, evaluation: Examples, batches: Batches) -> tf.data.Dataset:
+        return evaluation.evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / batches.size))
+
+    def _temperature(self, trained: Classifier, built: Classifier, batches: Batches) -> float:
+        """The temperature of a classifier; kept activations save decoding the images and running the trunk again."""
+        if not (self.data.features and self.data.manifest):
+            return temperature.of(self._answering(built.model), self._calibration(self.data.images[1], batches))
+        layers = trunk.counted(trained.backbone, self.trunk_layers)
+        behind = training_data.behind_kept(built, layers, self.data.manifest)
+        return temperature.of(self._answering(behind), self._calibration(self.data.features[1], batches))
 
     def _answering(self, model: keras.Model) -> keras.Model:
         """The model with probabilities of all classes, whatever the head's output."""

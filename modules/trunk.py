@@ -92,6 +92,14 @@ def digest(trunk: keras.Model) -> str:
     return hashed.hexdigest()
 
 
+def counted(backbone: keras.Model, layers: Layers | None) -> Layers | None:
+    """Layers as a number where they are named: the same layer of a backbone that is built again has another name."""
+    if not isinstance(layers, str) or layers == "all":
+        return layers
+    names = [layer.name for layer in backbone.layers]
+    return len(names) - names.index(layers)
+
+
 def cut_head(head: keras.Model) -> tuple[keras.Model, keras.Model]:
     """Cuts a head behind its pooling, if it comes first and has no weights: a vector is smaller than a map."""
     return cut(head, [layer.name for layer in head.layers if not isinstance(layer, _FIXED)])

@@ -153,8 +153,9 @@ class PhasesOnFeatures:
         refuse_other_weights(self.manifest, before_cut)
         head = self.classifier.head
         pooling, rest = trunk.cut_head(head)
+        whole = behind_kept(self.classifier, self.layers, self.manifest)
         if self.manifest.pooled or self.layers is None:
-            fixed = self._data(rest if self.manifest.pooled else head, self.train, self.evaluation)
+            fixed = self._data(whole, self.train, self.evaluation)
             return lambda phase: fixed
 
         def data(phase: str) -> PhaseData:
@@ -167,7 +168,7 @@ class PhasesOnFeatures:
                 trainee, key = _with_head(top, head), f"{phase}/{training[0]}"
             if tables := self._behind(frozen, key):
                 return self._data(trainee, *tables)
-            return self._data(_with_head(tail, head), self.train, self.evaluation)
+            return self._data(whole, self.train, self.evaluation)
 
         return data
 
@@ -184,6 +185,21 @@ class PhasesOnFeatures:
 
     def _data(self, trainee: keras.Model, train: FeatureTable, evaluation: FeatureTable) -> PhaseData:
         return _phase_data(trainee, train, evaluation, self.batches)
+
+
+def behind_kept(built: Classifier, layers: Layers | None, manifest: Manifest) -> keras.Model:
+    """What is left of a classifier behind kept activations: from these to the head's output.
+
+    Args:
+      built: the classifier.
+      layers: see PhasesOnFeatures.
+      manifest: how the activations were made.
+    """
+    if manifest.pooled:
+        return trunk.cut_head(built.head)[1]
+    if layers is None:
+        return built.head
+    return _with_head(trunk.cut_backbone(built.backbone, layers)[1], built.head)
 
 
 def refuse_other_weights(manifest: Manifest, before_cut: keras.Model) -> None:

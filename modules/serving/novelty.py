@@ -18,6 +18,7 @@ from keras import ops
 from config.classifier import ClassifierConfig
 from config.errors import BadInputError
 from config.training import Layers
+from modules import trunk
 from modules.classifier import Classifier
 from modules.data.input_pipeline import Batches
 from modules.data.training_data import TrainingData
@@ -109,7 +110,7 @@ def added(
       BadInputError: if features are not finite numbers.
     """
     assert config.novelty is not None
-    layers = novelty_features.counted(trained.backbone, source.layers)
+    layers = trunk.counted(trained.backbone, source.layers)
     train, evaluation = novelty_features.read(source.data, built, layers, config.head, source.batches)
     distance, threshold = fit(train, evaluation, config.novelty.max_false_rejects, config.training.seed)
     _report(threshold)

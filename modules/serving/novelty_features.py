@@ -83,14 +83,6 @@ def read(
     return train, evaluation
 
 
-def counted(backbone: keras.Model, layers: Layers | None) -> Layers | None:
-    """Layers as a number where they are named: the same layer of a backbone that is built again has another name."""
-    if not isinstance(layers, str) or layers == "all":
-        return layers
-    names = [layer.name for layer in backbone.layers]
-    return len(names) - names.index(layers)
-
-
 def _of_activations(table: FeatureTable, behind: Callable[[tf.Tensor], tf.Tensor], seed: int, last: int) -> Features:
     chosen = np.sort(np.random.default_rng(seed).permutation(table.images)[:_MOST_IMAGES])
     parts = [

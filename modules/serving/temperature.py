@@ -26,8 +26,9 @@ def of(classifier: keras.Model, evaluation: tf.data.Dataset) -> float:
     """The temperature with which a classifier's probabilities fit a split, above 0.
 
     Args:
-      classifier: preprocessed images, float32 [batch, height, width, 3], to probabilities [batch, classes].
-      evaluation: batches of such images of eval, and their labels, float32 [batch, classes].
+      classifier: inputs, float32 [batch, …], preprocessed images or what a trunk made of them, to probabilities
+        [batch, classes].
+      evaluation: batches of such inputs of eval, and their labels, float32 [batch, classes].
     """
     temperature = fitted(*answers(lambda images: classifier(images, training=False), evaluation))
     _log.info("  the logits are divided by %.3g, so that probabilities fit those of eval", temperature)

@@ -1,5 +1,6 @@
 """Training on kept activations gives what training on images gives."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -12,6 +13,7 @@ from training import Killed, classifier_config, fn_args_of, run
 from modules import trainer
 from modules.data import trunk_features
 from modules.data.training_data import IncompleteSplitError
+from modules.serving import heat_maps
 from modules.training import callbacks, training_state
 
 BACKBONE = {"image_size": 96}
@@ -52,6 +54,21 @@ def test_the_model_trained_on_features_serves_images_alike(
     labels = signatures["true_labels"](examples)["label"].numpy()
     loss = -np.log(probabilities[np.arange(len(labels)), labels]).mean()
     np.testing.assert_allclose(loss, best, rtol=2e-3)
+
+
+@pytest.mark.parametrize("change", [{}, {"layers": None, "pooling": "average"}])
+def test_the_temperature_is_that_of_the_images(transform_output, example_files, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(heat_maps, "of", lambda *_, **__: None)  # they take seconds, and do not matter here
+    patterns = keep(recipe(dtype="float32", **change), transform_output, example_files, tmp_path / "features")
+    training = {"calibration": "auto", **({"fine_tune": None} if change else {})}
+    config = classifier_config(head={"kind": "dense"}, training=training).model_copy(update={"novelty": None})
+    begun = trainer.TrainingRun(fn_args_of(transform_output, example_files, tmp_path, config, more=patterns))
+    trained = begun.fit()
+    _, _, kept = begun._served(trained.classifier)
+    begun.data = dataclasses.replace(begun.data, features=None)
+    _, _, decoded = begun._served(trained.classifier)
+    assert abs(np.log(decoded)) > 0.01
+    assert kept == pytest.approx(decoded, rel=1e-3)
 
 
 def test_training_on_features_and_on_images_begin_alike_and_end_alike(transform_output, example_files, tmp_path):
