@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks import methods, results, scores, subsets, trial
+from benchmarks import methods, processes, results, scores, subsets, trial
 from config.data import EVAL, TEST, TRAIN
 
 DATA = {"cifar10": Path("data/cifar10"), "demo": Path("data/traffic_lights")}
@@ -147,13 +146,7 @@ def _run(name: str, overlay: dict[str, Any], splits: dict[str, subsets.Split], s
         subsets.link(splits, folder / "splits")
         both = {label: [*splits[TRAIN][label], *splits[EVAL][label]] for label in splits[TRAIN]}
         subsets.link({TRAIN: both, TEST: splits[TEST]}, folder / "rivals")
-        command, log = methods.command(name, overlay, folder, seed), folder / "log"
-        with log.open("w", encoding="utf-8") as output:
-            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-            ended = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
-        if ended.returncode:
-            end = log.read_text(encoding="utf-8", errors="replace")[-3000:]
-            raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}:\n{end}")
+        processes.run(*methods.command(name, overlay, folder, seed))
         labels, probabilities, costs = trial.load(folder, folder / "splits" / TEST)
         return {
             **vars(scores.score(labels, probabilities, [len(splits[TRAIN][name]) for name in sorted(splits[TRAIN])])),
