@@ -71,13 +71,7 @@ def _train(
     model = keras.Model(image, _head(backbone(image, training=False), config["head"], classes))
     seconds = {"head": _fit(model, splits, training["head"])}
     if training["fine_tune"]:
-        frozen = (BatchNormalization, DepthwiseConv2D) if freeze_depthwise else BatchNormalization
-        backbone.trainable = True
-        for layer in backbone.layers[: -training["fine_tune"]["layers"]]:
-            layer.trainable = False
-        for layer in backbone.layers:
-            if isinstance(layer, frozen):
-                layer.trainable = False
+        _unfreeze_top(backbone, training["fine_tune"]["layers"], freeze_depthwise)
         seconds["fine_tune"] = _fit(model, splits, training["fine_tune"])
     model.export(exported, verbose=False)
     return model, splits["test"], time.monotonic() - start, seconds
@@ -103,6 +97,16 @@ def build_backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf
     """A backbone without its top, with the weights of the pipeline, and its preprocessing of RGB in [0, 255]."""
     config = BackboneConfig.model_validate(section)
     return builders.load(config), PREPROCESSING[str(config.preprocessing)]
+
+
+def _unfreeze_top(backbone: keras.Model, layers: int, freeze_depthwise: bool) -> None:
+    frozen = (BatchNormalization, DepthwiseConv2D) if freeze_depthwise else BatchNormalization
+    backbone.trainable = True
+    for layer in backbone.layers[:-layers]:
+        layer.trainable = False
+    for layer in backbone.layers:
+        if isinstance(layer, frozen):
+            layer.trainable = False
 
 
 def _head(x: keras.KerasTensor, section: dict, classes: int) -> keras.KerasTensor:

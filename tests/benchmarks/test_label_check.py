@@ -1,3 +1,4 @@
+import benchmarking
 import numpy as np
 
 from benchmarks import label_check
@@ -17,3 +18,17 @@ def test_a_seed_always_plants_the_same_errors():
     labels = np.arange(100) % 3
     one, other, third = (label_check.plant(labels, 0.2, seed)[0] for seed in (1, 1, 2))
     assert (one == other).all() and (one != third).any()
+
+
+def test_each_method_has_a_row_of_shares(run_main, photos, tmp_path):
+    arguments = (photos, "--seeds", 1, "--share", 0.1, "--image-size", 32, "--features", tmp_path / "features.npz")
+    output = run_main(label_check.main, *arguments)
+    assert "60 images, 3 classes" in output
+    table = benchmarking.rows(output)
+    assert {"LabelCheck", "one pass", "last block only", "cleanlab, both"} <= set(table)
+    for planted, found, right, in_clean, seconds in list(table.values())[2:]:
+        assert planted == "6" and 0 <= int(in_clean) <= 60 and float(seconds) >= 0
+        assert all(0 <= float(share.strip("%")) <= 100 for share in (found, right))
+    assert table["LabelCheck"][1] == "100.0%", "six flat colours that are called another one"
+    again = benchmarking.rows(run_main(label_check.main, *arguments, "--without-cleanlab"))
+    assert [row[:4] for row in again.values()] == [row[:4] for name, row in table.items() if "cleanlab" not in name]
