@@ -84,7 +84,9 @@ def trained(tmp_path_factory, small, photos) -> Iterator[Training]:
         patch.setattr(processes, "run", benchmarking.run)
         patch.setattr(harness, "pipeline", keep_run)
         patch.setattr(harness, "in_splits", keep_splits)
-        patch.setattr(training, "CASES", {"small": Case(small, {"kind": "conv", "filters": [8], "dropout": 0.1}, (2, 2))})
+        patch.setattr(
+            training, "CASES", {"small": Case(small, {"kind": "conv", "filters": [8], "dropout": 0.1}, (2, 2))}
+        )
         patch.setattr(sys.stdout, "write", output.append)
         patch.setattr(sys, "argv", ["training", "--rounds", "1", "--images", "60"])
         training.main()

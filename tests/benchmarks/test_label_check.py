@@ -1,5 +1,6 @@
 import benchmarking
 import numpy as np
+import pytest
 
 from benchmarks import label_check
 
@@ -20,6 +21,7 @@ def test_a_seed_always_plants_the_same_errors():
     assert (one == other).all() and (one != third).any()
 
 
+@pytest.mark.slow
 def test_each_method_has_a_row_of_shares(run_main, photos, tmp_path):
     arguments = (photos, "--seeds", 1, "--share", 0.1, "--image-size", 32, "--features", tmp_path / "features.npz")
     output = run_main(label_check.main, *arguments)

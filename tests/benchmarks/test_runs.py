@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from benchmarks import evaluation, harness, stress, training
+from benchmarks import evaluation, harness, stress
 from components.evaluator.stress.corruptions import CORRUPTIONS
 
 pytestmark = pytest.mark.slow
