@@ -22,12 +22,6 @@ import yaml
 from benchmarks import methods, processes, results, scores, subsets, trial
 from config.data import EVAL, TEST, TRAIN
 
-DATA = {"cifar10": Path("data/cifar10"), "demo": Path("data/traffic_lights")}
-_ADVICE = {
-    "cifar10": "run `python data/prepare_cifar10.py` first",
-    "demo": "run `python data/prepare_traffic_lights.py` first",
-}
-
 
 @dataclass(frozen=True)
 class _Case:
@@ -62,9 +56,8 @@ def main() -> None:
         return
     overlays = {**methods.OVERLAYS, **dict(options.config)}
     chosen = [*(options.methods or ([] if options.config else methods.NAMES)), *(name for name, _ in options.config)]
-    folder = DATA.get(options.data, Path(options.data))
-    if not folder.is_dir():
-        raise SystemExit(f"--data: {folder} does not exist; {_ADVICE.get(options.data, 'name a folder of classes')}")
+    folder = subsets.DATA.get(options.data, Path(options.data))
+    subsets.check_folder(folder)
     for per_class in options.per_class or [None]:
         for seed in options.seed or range(options.seeds):
             draw = subsets.Draw(seed, per_class, options.long_tail, options.test_images)

@@ -15,7 +15,6 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import scipy.special
@@ -31,7 +30,7 @@ from modules.exporting import runtimes
 from modules.serving import novelty, novelty_distance, novelty_threshold
 from modules.serving.novelty_features import Features
 
-LIGHTS, CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
+LIGHTS, CIFAR10 = subsets.DATA["demo"], subsets.DATA["cifar10"]
 _COSTS = ((1280, 3), (1280, 100), (2048, 1000))  # features and classes
 _LARGEST_SUBSET = 950  # training images for neighbours: 1,280 features each, 5 MB in float32
 Score = Callable[[Answers], np.ndarray]
@@ -67,6 +66,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.case == "cost":
         return _show_cost(options.images)
+    for folder in (LIGHTS, CIFAR10):
+        subsets.check_folder(folder)
     names, rows = list[str](), list[list[float]]()
     for trial in _trials(options):
         scores = dict(_scores(trial))

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import benchmarking
 import pytest
-import small_backbone
 
-from benchmarks import harness, processes, training
-from benchmarks.training import Case
+from benchmarks import processes
 
 
 @pytest.fixture
@@ -38,6 +34,8 @@ def forked(monkeypatch) -> None:
 @pytest.fixture(scope="session")
 def small(tmp_path_factory) -> dict[str, Any]:
     """The section `backbone` of a small one."""
+    import small_backbone  # loads TensorFlow, which the fast tests of this folder do without
+
     return small_backbone.write(tmp_path_factory.mktemp("backbone") / "backbone.keras")
 
 
@@ -45,49 +43,3 @@ def small(tmp_path_factory) -> dict[str, Any]:
 def photos(tmp_path_factory) -> Path:
     """20 JPEGs in each of three colours."""
     return benchmarking.photos(tmp_path_factory.mktemp("photos"), 20)
-
-
-@dataclass
-class Training:
-    """What benchmarks/training.py printed, and what its run left.
-
-    Attributes:
-      output: its report.
-      run: the pipeline's folder.
-      splits: the images as the script read them.
-    """
-
-    output: str
-    run: Path
-    splits: Path
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory, small, photos) -> Iterator[Training]:
-    """One round of benchmarks/training.py, with a pipeline whose gate refuses the model: it has few test images."""
-    folder = tmp_path_factory.mktemp("kept")
-    pipeline, in_splits = harness.pipeline, harness.in_splits
-
-    def keep_run(config: dict[str, Any], temporary: Path, workspace: Path) -> harness.Result:
-        result = pipeline(config, temporary, workspace)
-        shutil.copytree(workspace / config["name"], folder / "run")
-        return result
-
-    def keep_splits(images: Path, temporary: Path) -> Path:
-        in_splits(images, temporary)
-        shutil.copytree(temporary, folder / "splits")
-        return temporary
-
-    output: list[str] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(harness, "PHOTOS", photos)
-        patch.setattr(processes, "run", benchmarking.run)
-        patch.setattr(harness, "pipeline", keep_run)
-        patch.setattr(harness, "in_splits", keep_splits)
-        patch.setattr(
-            training, "CASES", {"small": Case(small, {"kind": "conv", "filters": [8], "dropout": 0.1}, (2, 2))}
-        )
-        patch.setattr(sys.stdout, "write", output.append)
-        patch.setattr(sys, "argv", ["training", "--rounds", "1", "--images", "60"])
-        training.main()
-    yield Training("".join(output), folder / "run", folder / "splits")

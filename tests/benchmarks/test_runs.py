@@ -1,15 +1,69 @@
 """Benchmarks that need a run of the pipeline; one run serves all."""
 
+from __future__ import annotations
+
+import contextlib
+import io
 import json
 import re
 import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+import benchmarking
 import pytest
 
-from benchmarks import evaluation, harness, stress
+from benchmarks import evaluation, harness, processes, stress, training
+from benchmarks.training import Case
 from components.evaluator.stress.corruptions import CORRUPTIONS
 
 pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Training:
+    """What benchmarks/training.py printed, and what its run left.
+
+    Attributes:
+      output: its report.
+      run: the pipeline's folder.
+      splits: the images as the script read them.
+    """
+
+    output: str
+    run: Path
+    splits: Path
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, small, photos) -> Training:
+    """One round of benchmarks/training.py, with a pipeline whose gate refuses the model: it has few test images."""
+    folder = tmp_path_factory.mktemp("kept")
+    pipeline, in_splits = harness.pipeline, harness.in_splits
+
+    def keep_run(config: dict[str, Any], temporary: Path, workspace: Path) -> harness.Result:
+        result = pipeline(config, temporary, workspace)
+        shutil.copytree(workspace / config["name"], folder / "run")
+        return result
+
+    def keep_splits(images: Path, temporary: Path) -> Path:
+        in_splits(images, temporary)
+        shutil.copytree(temporary, folder / "splits")
+        return temporary
+
+    output = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
+        patch.setattr(harness, "PHOTOS", photos)
+        patch.setattr(processes, "run", benchmarking.run)
+        patch.setattr(harness, "pipeline", keep_run)
+        patch.setattr(harness, "in_splits", keep_splits)
+        head = {"kind": "conv", "filters": [8], "dropout": 0.1}
+        patch.setattr(training, "CASES", {"small": Case(small, head, (2, 2))})
+        patch.setattr(sys, "argv", ["training", "--rounds", "1", "--images", "60"])
+        training.main()
+    return Training(output.getvalue(), folder / "run", folder / "splits")
 
 
 def numbers(text, pattern):
