@@ -116,12 +116,8 @@ def test_each_method_has_a_row_in_the_table(run_main, forked, small, tmp_path, m
     monkeypatch.setattr(methods, "BACKBONE", small)
     for part, per_class in (("train", 12), ("test", 4)):
         benchmarking.photos(tmp_path / "colours" / part, per_class)
-    plain = {
-        "head": {"epochs": 2, "learning_rate": 1e-2},
-        "fine_tune": {"epochs": 2, "learning_rate": 1e-5, "layers": 4},
-    }
-    monkeypatch.setitem(methods._PLAIN["training"], "head", plain["head"])
-    monkeypatch.setitem(methods._PLAIN["training"], "fine_tune", plain["fine_tune"])
+    training = {"batch_size": 32, "head": {"epochs": 2, "learning_rate": 1e-2}, "fine_tune": None}
+    monkeypatch.setitem(methods._PLAIN, "training", training)
     file = tmp_path / "results.jsonl"
     wanted = ("--data", tmp_path / "colours", "--per-class", 9, "--test-images", 6, "--seeds", 1, "--results", file)
     output = run_main(accuracy.main, *wanted, "--methods", "logistic", "plain", "fast")
