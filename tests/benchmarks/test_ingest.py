@@ -1,8 +1,11 @@
 import re
 
+import pytest
+
 from benchmarks import ingest
 
 
+@pytest.mark.slow
 def test_each_side_has_its_speed_and_memory(run_main, forked):
     sides = ("tf.data", "ImportExampleGen", "one worker")
     output = run_main(ingest.main, "--images", 10, "--rounds", 1, "--sides", *sides)
