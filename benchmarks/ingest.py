@@ -18,7 +18,6 @@ import io
 import json
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks import harness
+from benchmarks import harness, processes
 from benchmarks.peak_memory import PeakMemory
 from config.beam import BeamConfig
 
@@ -62,11 +61,8 @@ def _compare(folder: Path, images: int, rounds: int, sides: list[str]) -> None:
     found: dict[str, list[dict[str, float]]] = {side: [] for side in sides}
     for _ in harness.rounds(rounds):
         for side in sides:
-            command = [sys.executable, "-m", "benchmarks.ingest", "--measure", side, "--folder", str(folder)]
-            done = subprocess.run(command, capture_output=True, text=True)
-            if done.returncode:
-                raise SystemExit(f"{side} failed:\n{done.stderr[-3000:]}")
-            found[side].append(json.loads(done.stdout.splitlines()[-1]))
+            output = processes.run("benchmarks.ingest", "--measure", side, "--folder", folder)
+            found[side].append(json.loads(output.splitlines()[-1]))
             shutil.rmtree(folder / "out", ignore_errors=True)
     size = sum(file.stat().st_size for file in (folder / "photos").rglob("*.jpg"))
     sys.stdout.write(f"{images} images, {size / images / 1000:.0f} kB each, {rounds} rounds\n")

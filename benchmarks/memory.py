@@ -31,6 +31,7 @@ from modules.training.training_state import TrainingState
 
 _CLASSES = ("a", "b", "c")
 _LAYERS = 20
+_MOST_OF_EVAL = 1000  # images
 _CONFIG = ClassifierConfig.model_validate(
     {
         "backbone": {"name": "MobileNetV2", "image_size": 160, "weights": "none"},
@@ -51,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         start = time.monotonic()
         _write(Path(folder, "train"), options.images, manifest.shape)
-        _write(Path(folder, "eval"), 1000, manifest.shape)
+        _write(Path(folder, "eval"), min(options.images, _MOST_OF_EVAL), manifest.shape)
         start = _say("written", start)
         train, evaluation = (
             FeatureTable.read([f"{folder}/{split}"], manifest, len(_CLASSES), memory) for split in ("train", "eval")

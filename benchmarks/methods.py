@@ -6,7 +6,6 @@ nothing by eval, so they train on train and eval together.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,12 +72,12 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
 
 
 def command(name: str, overlay: Mapping[str, Any], folder: Path, seed: int) -> list[str]:
-    """Writes the configuration of a trial, and returns the command that trains.
+    """Writes the configuration of a trial, and returns the module that trains, and its arguments.
 
     Args:
       name: `logistic` or `plain`; any other name is a configuration of the pipeline.
       overlay: of the pipeline's configuration.
-      folder: of the trial; has the images in `splits/{train,eval,test}/` and `rivals/{train,test}/`. The command writes
+      folder: of the trial; has the images in `splits/{train,eval,test}/` and `rivals/{train,test}/`. The module writes
         what trial.load reads into it.
       seed: of the training.
     """
@@ -86,10 +85,8 @@ def command(name: str, overlay: Mapping[str, Any], folder: Path, seed: int) -> l
     content = configuration(_PLAIN if name in RIVALS else overlay, data, seed)
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
-    python = [sys.executable, "-m"]
     if name == LOGISTIC:
-        return [*python, "benchmarks.logistic", str(config), str(data), str(folder)]
+        return ["benchmarks.logistic", str(config), str(data), str(folder)]
     if name == PLAIN:
-        model = str(folder / "model")
-        return [*python, "benchmarks.plain_keras", str(config), str(data), model, "--answers", str(folder)]
-    return [*python, "benchmarks.train_pipeline", str(config), str(folder / "workspace"), str(folder)]
+        return ["benchmarks.plain_keras", str(config), str(data), str(folder / "model"), "--answers", str(folder)]
+    return ["benchmarks.train_pipeline", str(config), str(folder / "workspace"), str(folder)]

@@ -15,7 +15,6 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import scipy.special
@@ -31,7 +30,8 @@ from modules.exporting import runtimes
 from modules.serving import novelty, novelty_distance, novelty_threshold
 from modules.serving.novelty_features import Features
 
-LIGHTS, CIFAR10 = Path("data/traffic_lights"), Path("data/cifar10")
+LIGHTS, CIFAR10 = subsets.DATA["demo"], subsets.DATA["cifar10"]
+_COSTS = ((1280, 3), (1280, 100), (2048, 1000))  # features and classes
 _LARGEST_SUBSET = 950  # training images for neighbours: 1,280 features each, 5 MB in float32
 Score = Callable[[Answers], np.ndarray]
 
@@ -62,9 +62,12 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=100, help="images of CIFAR-10 in train and eval; default 100")
     parser.add_argument("--test-images", type=int, default=1000, help="of CIFAR-10; default 1000")
     parser.add_argument("--unknown", type=int, default=300, help="far images of each kind; default 300")
+    parser.add_argument("--images", type=int, default=10_000, help="that `cost` fits the score to; default 10000")
     options = parser.parse_args()
     if options.case == "cost":
-        return _show_cost()
+        return _show_cost(options.images)
+    for folder in (LIGHTS, CIFAR10):
+        subsets.check_folder(folder)
     names, rows = list[str](), list[list[float]]()
     for trial in _trials(options):
         scores = dict(_scores(trial))
@@ -80,12 +83,12 @@ def main() -> None:
     show(_row("mean", "", np.mean(rows, axis=0).tolist()))
 
 
-def _show_cost() -> None:
+def _show_cost(images: int) -> None:
     """Of the score alone, in one compiled call."""
     show("| features | classes | MB | fit, s | batch 1, ms | batch 32, ms |\n|---|---|---|---|---|---|")
     rng = np.random.default_rng(0)
-    for features, classes in [(1280, 3), (1280, 100), (2048, 1000)]:
-        values = rng.random((10_000, features), np.float32)
+    for features, classes in _COSTS:
+        values = rng.random((images, features), np.float32)
         start = time.perf_counter()
         labels = np.arange(len(values)) % classes
         distance = novelty_distance.fit(values, labels, 0)

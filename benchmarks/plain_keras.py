@@ -1,8 +1,8 @@
 """What the pipeline is compared with: two-phase fine-tuning as a plain Keras script, which caches nothing.
 
-It uses the same backbone, head, optimizer, seed, batches and epochs as the pipeline. Like the pipeline it runs with
-deterministic ops and without tf.data's autotune, which stalls the ends of epochs. It prints one JSON object. For
-benchmarks/accuracy.py it writes its answers on the test images, too.
+It uses the same backbone with the same weights, head, optimizer, seed, batches and epochs as the pipeline. Like the
+pipeline it runs with deterministic ops and without tf.data's autotune, which stalls the ends of epochs. It prints one
+JSON object. For benchmarks/accuracy.py it writes its answers on the test images, too.
 """
 
 from __future__ import annotations
@@ -17,9 +17,13 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 import yaml
+from keras.layers import BatchNormalization, DepthwiseConv2D
 
 from benchmarks import trial
 from benchmarks.peak_memory import PeakMemory
+from config.backbone import BackboneConfig
+from modules.backbones import builders
+from modules.data.normalization import PREPROCESSING
 
 
 def main() -> None:
@@ -28,10 +32,13 @@ def main() -> None:
     parser.add_argument("folders", type=Path, help="holds train/, test/, perhaps eval/, each with a folder per class")
     parser.add_argument("model", type=Path, help="folder for the SavedModel")
     parser.add_argument("--answers", type=Path, help="folder for the answers on the test images")
+    parser.add_argument(
+        "--freeze-depthwise", action="store_true", help="depthwise kernels stay frozen in phase 2, as in the pipeline"
+    )
     options = parser.parse_args()
     config = yaml.safe_load(options.config.read_text(encoding="utf-8"))
     with PeakMemory(interval=0.2) as peak:
-        model, test, whole, seconds = _train(config, options.folders, options.model)
+        model, test, whole, seconds = _train(config, options.folders, options.model, options.freeze_depthwise)
     if options.answers:
         costs = trial.costs_so_far(whole, peak.gib)
         classes = sorted(folder.name for folder in (options.folders / "train").iterdir())
@@ -40,7 +47,9 @@ def main() -> None:
     sys.stdout.write(json.dumps({"training": whole, "phases": seconds, "accuracy": accuracy}) + "\n")
 
 
-def _train(config: dict, folders: Path, exported: Path) -> tuple[keras.Model, tf.data.Dataset, float, dict[str, float]]:
+def _train(
+    config: dict, folders: Path, exported: Path, freeze_depthwise: bool
+) -> tuple[keras.Model, tf.data.Dataset, float, dict[str, float]]:
     """Trains and exports; returns the model, the test images, and the seconds of all and of each phase."""
     training = config["training"]
     keras.utils.set_random_seed(training["seed"])
@@ -60,14 +69,9 @@ def _train(config: dict, folders: Path, exported: Path) -> tuple[keras.Model, tf
     backbone.trainable = False
     image = keras.Input((size, size, 3))
     model = keras.Model(image, _head(backbone(image, training=False), config["head"], classes))
-    seconds = {"head": _fit(model, splits, training["head"]), "fine_tune": 0.0}
+    seconds = {"head": _fit(model, splits, training["head"])}
     if training["fine_tune"]:
-        backbone.trainable = True
-        for layer in backbone.layers[: -training["fine_tune"]["layers"]]:
-            layer.trainable = False
-        for layer in backbone.layers:
-            if isinstance(layer, keras.layers.BatchNormalization):
-                layer.trainable = False
+        _unfreeze_top(backbone, training["fine_tune"]["layers"], freeze_depthwise)
         seconds["fine_tune"] = _fit(model, splits, training["fine_tune"])
     model.export(exported, verbose=False)
     return model, splits["test"], time.monotonic() - start, seconds
@@ -90,16 +94,19 @@ def dataset(folder: Path, size: int, training: dict, shuffled: bool) -> tf.data.
 
 
 def build_backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf.Tensor]]:
-    """A backbone without its top, and its preprocessing of pixels in [0, 255]."""
-    if section["name"].startswith("EfficientNetLite"):  # keras.applications does not have it
-        from modules.backbones import builders
+    """A backbone without its top, with the weights of the pipeline, and its preprocessing of RGB in [0, 255]."""
+    config = BackboneConfig.model_validate(section)
+    return builders.load(config), PREPROCESSING[str(config.preprocessing)]
 
-        return builders.build(section["name"], section["image_size"], section["weights"]), lambda x: (x - 127) / 128
-    library = {"MobileNetV2": keras.applications.mobilenet_v2, "ResNet50": keras.applications.resnet50}
-    shape = (section["image_size"], section["image_size"], 3)
-    weights = None if section["weights"] == "none" else section["weights"]
-    build = getattr(keras.applications, section["name"])
-    return build(input_shape=shape, include_top=False, weights=weights), library[section["name"]].preprocess_input
+
+def _unfreeze_top(backbone: keras.Model, layers: int, freeze_depthwise: bool) -> None:
+    frozen = (BatchNormalization, DepthwiseConv2D) if freeze_depthwise else BatchNormalization
+    backbone.trainable = True
+    for layer in backbone.layers[:-layers]:
+        layer.trainable = False
+    for layer in backbone.layers:
+        if isinstance(layer, frozen):
+            layer.trainable = False
 
 
 def _head(x: keras.KerasTensor, section: dict, classes: int) -> keras.KerasTensor:

@@ -20,7 +20,7 @@ import argparse
 import functools
 import itertools
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from components.image_example_gen import content, near_duplicates, shortcuts
 
 _LEVEL = 0.05
 _SIZES = ((25,), (50,), (25, 50), (25, 100), (20, 50, 120))
+_TESTED = ((200, 3), (600, 3), (2000, 10))  # test images and classes
 _BOUNDS = (0.6, 0.7, 0.8, 0.9)
 _SHOWN = 8  # rows of `pairs`
 _NAMES = {"camera": 6, "farm": 12, "brightness": 5, "sharpness": 5, "aspect": 3, "format": 2}  # number of values
@@ -135,16 +136,25 @@ METHODS = {
 }
 
 
-def search(simulations: int) -> Iterator[str]:
-    """A table of how often each method finds what is planted, and how often it reports what is not."""
+def search(simulations: int, largest: int) -> Iterator[str]:
+    """A table of how often each method finds what is planted, and how often it reports what is not.
+
+    Args:
+      simulations: of each row.
+      largest: rows with more images are left out; so they are in the other tables.
+    """
     yield f"| test images | planted | {' | '.join(METHODS)} |"
     yield "|---" * (2 + len(METHODS)) + "|"
-    for images, classes in ((200, 3), (600, 3), (2000, 10)):
+    for images, classes in _up_to(largest, _TESTED):
         for planted in ("", "camera", "cluster"):
             yield _row(simulations, images, classes, planted, METHODS)
 
 
-def sizes(simulations: int) -> Iterator[str]:
+def _up_to(largest: int, rows: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return [row for row in rows if row[0] <= largest]
+
+
+def sizes(simulations: int, largest: int) -> Iterator[str]:
     """The same for groups of several sizes, with the method that is used."""
     methods = {
         " and ".join(map(str, one)): (functools.partial(on_all_images, sizes=one), slice_test.probability)
@@ -152,7 +162,7 @@ def sizes(simulations: int) -> Iterator[str]:
     }
     yield f"| test images | planted | groups of {' | '.join(methods)} |"
     yield "|---" * (2 + len(methods)) + "|"
-    for images, classes in ((200, 3), (600, 3), (2000, 10)):
+    for images, classes in _up_to(largest, _TESTED):
         for planted in ("", "cluster"):
             yield _row(simulations, images, classes, planted, methods)
 
@@ -191,15 +201,14 @@ def _tree(train: np.ndarray, labels: np.ndarray, held_out: np.ndarray, truth: np
     return float((right[truth == 0].mean() + right[truth != 0].mean()) / 2)
 
 
-def shortcut_rates(simulations: int) -> Iterator[str]:
+def shortcut_rates(simulations: int, largest: int) -> Iterator[str]:
     """A table of how often a fact is reported, by its lowest bound, and the balanced accuracy beside that of a tree."""
     heads = ["images", "classes", "effect", "balanced accuracy", "tree", *(f"from {bound}" for bound in _BOUNDS)]
     yield f"| {' | '.join(heads)} |"
     yield "|---" * len(heads) + "|"
-    for images in (150, 1000, 10_000):
-        for classes in (2, 10):
-            for effect in ("none", "weak", "one class"):
-                yield _shortcut_row(simulations, images, classes, effect)
+    for images, classes in _up_to(largest, list(itertools.product((150, 1000, 10_000), (2, 10)))):
+        for effect in ("none", "weak", "one class"):
+            yield _shortcut_row(simulations, images, classes, effect)
 
 
 def _shortcut_row(simulations: int, images: int, classes: int, effect: str) -> str:
@@ -263,10 +272,14 @@ def main() -> None:
     parser.add_argument("what", choices=("search", "sizes", "shortcuts", "pairs"))
     parser.add_argument("folders", type=Path, nargs="*", help="for pairs: training and held-out images")
     parser.add_argument("--simulations", type=int, default=200)
+    parser.add_argument("--images", type=int, default=10_000, help="rows with more simulated images are left out")
     options = parser.parse_args()
     simulations = {"search": search, "sizes": sizes, "shortcuts": shortcut_rates}
-    is_real = options.what == "pairs"
-    for row in pairs(*options.folders) if is_real else simulations[options.what](options.simulations):
+    if options.what == "pairs":
+        rows = pairs(*options.folders)
+    else:
+        rows = simulations[options.what](options.simulations, options.images)
+    for row in rows:
         sys.stdout.write(row + "\n")
         sys.stdout.flush()
 

@@ -3,7 +3,7 @@
 `data.stratified`: classes grow from 3 images to 100, one by one. Compared are `auto`; stratifying a class as a whole as
 long as a split has none of it; `true`; and `false`, which moves nothing but leaves splits without the class.
 
-`data.near_duplicates: group`: the demo's photos come in random order, in steps of 100; and the largest cluster of drawn
+`data.near_duplicates: group`: the demo's photos come in random order, step by step; and the largest cluster of drawn
 images that a fixed camera could have taken, of one background with a small square.
 """
 
@@ -27,7 +27,6 @@ from config.data import SPLITS, TEST, TRAIN, IngestionConfig, Splits
 _SHARES = Splits().shares
 _BITS = IngestionConfig().near_duplicate_bits
 _FIRST, _LAST = 3, 100  # images of a class
-_STEP = 100  # photos
 
 Assignment = dict[str, str]  # unit to split
 
@@ -36,11 +35,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--classes", type=int, default=300)
     parser.add_argument("--photos", type=Path, default=Path("data/traffic_lights"), help="of `make run`")
+    parser.add_argument("--step", type=int, default=100, help="photos that come at a time; default 100")
+    parser.add_argument("--images", type=int, default=500, help="of the fixed camera, drawn; default 500")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     _compare_rules(options.classes, options.seed)
-    _grow_photos(options.photos, options.seed)
-    _fixed_camera(options.seed)
+    _grow_photos(options.photos, options.step, options.seed)
+    _fixed_camera(options.images, options.seed)
 
 
 def _compare_rules(classes: int, seed: int) -> None:
@@ -84,17 +85,19 @@ def _whole(units: Sequence[ClassUnit]) -> Assignment:
     return splitting.stratify(units) if _empty(units) else _by_hash(units)
 
 
-def _grow_photos(folder: Path, seed: int) -> None:
+def _grow_photos(folder: Path, step: int, seed: int) -> None:
     files = sorted(folder.rglob("*.jpg"))
-    if not files:
-        sys.stdout.write(f"{folder}: no photos; `make run` copies them\n")
+    if len(files) <= 2 * step:
+        sys.stdout.write(
+            f"{folder}: {len(files)} photos, and more than {2 * step} are needed; `make run` copies them\n"
+        )
         return
     random.Random(seed).shuffle(files)  # noqa: S311  an order, no secret
     keys = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     hashes = [_hash(np.asarray(PIL.Image.open(file).convert("RGB"))) for file in files]
     before: Assignment = {}
     shares, into_test = [], []
-    for count in [*range(2 * _STEP, len(files), _STEP), len(files)]:
+    for count in [*range(2 * step, len(files), step), len(files)]:
         now = _grouped(keys[:count], hashes[:count])
         if before:
             moved = [key for key in before if now[key] != before[key]]
@@ -102,7 +105,7 @@ def _grow_photos(folder: Path, seed: int) -> None:
             into_test.append(sum(before[key] == TRAIN for key in moved))
         before = now
     sys.stdout.write(
-        f"{len(files)} photos in steps of {_STEP}, near_duplicates: group: of those that were there, "
+        f"{len(files)} photos in steps of {step}, near_duplicates: group: of those that were there, "
         f"{statistics.mean(shares):.1%} moved (at most {max(shares):.1%}), {statistics.mean(into_test):.1f} "
         "out of train\n"
     )
@@ -116,7 +119,7 @@ def _grouped(keys: Sequence[str], hashes: Sequence[near_duplicates.PerceptualHas
     return {key: splitting.split_of(merged.get(key, key), _SHARES) for key in keys}
 
 
-def _fixed_camera(seed: int, images: int = 500, side: int = 256) -> None:
+def _fixed_camera(images: int, seed: int, side: int = 256) -> None:
     generator = np.random.default_rng(seed)
     small = PIL.Image.fromarray(generator.integers(0, 256, (8, 8, 3), np.uint8))
     background = np.asarray(small.resize((side, side), PIL.Image.Resampling.BICUBIC))

@@ -18,6 +18,12 @@ _TEST_FOLDS = 5  # for data without a test part
 _EVAL_FOLDS = 9  # eval is a ninth of what is not tested, as with the default shares 8:1:1
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
 
+DATA = {"cifar10": Path("data/cifar10"), "demo": Path("data/traffic_lights")}
+_ADVICE = {
+    DATA["cifar10"]: "run `python data/prepare_cifar10.py` first",
+    DATA["demo"]: "run `python data/prepare_traffic_lights.py` first",
+}
+
 Files = list[Path]
 Split = dict[str, Files]  # class name to files
 
@@ -39,6 +45,12 @@ class Draw:
     per_class: int | None = None
     long_tail: float = 1.0
     test_images: int | None = None
+
+
+def check_folder(folder: Path) -> None:
+    """Says how to get a data set that is missing, before anything is measured."""
+    if not folder.is_dir():
+        raise SystemExit(f"{folder}: does not exist; {_ADVICE.get(folder, 'name a folder of classes')}")
 
 
 def draw(folder: Path, wanted: Draw) -> dict[str, Split]:

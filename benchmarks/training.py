@@ -18,9 +18,9 @@ from typing import Any
 
 from benchmarks import harness
 
-_MOBILENET = {"name": "MobileNetV2", "image_size": 160, "weights": "none"}
+_MOBILENET = {"name": "MobileNetV2", "image_size": 160, "weights": "bundled"}
 _LITE = {"name": "EfficientNetLite0", "image_size": 160, "weights": "bundled"}
-_RESNET = {"name": "ResNet50", "image_size": 224, "weights": "none"}
+_RESNET = {"name": "ResNet50", "image_size": 224, "weights": str(harness.RESNET50.resolve())}
 _CONV = {"kind": "conv", "filters": [128, 64], "dropout": 0.3}
 _DENSE = {"kind": "dense", "dropout": 0.3}
 
@@ -51,10 +51,15 @@ def main() -> None:
     parser.add_argument("--case", choices=CASES, action="append", help="may be repeated (default: all)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--images", type=int, default=1484, help="number of photos (default: all of the demo)")
+    parser.add_argument("--epochs", type=int, nargs=2, help="of phase 1 and phase 2 (default: those of the case)")
     parser.add_argument("--trials", type=int, help="trials in each round of `tuning` (default: 20)")
     options = parser.parse_args()
-    for name in options.case or CASES:
-        case = CASES[name]
+    chosen = {name: CASES[name] for name in options.case or CASES}
+    for case in chosen.values():
+        harness.check_weights(case.backbone)
+    for name, case in chosen.items():
+        if options.epochs:
+            case = dataclasses.replace(case, epochs=tuple(options.epochs))
         if case.trials > 1 and options.trials:
             case = dataclasses.replace(case, trials=options.trials)
         with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +86,8 @@ def _total(results: list[harness.Result]) -> harness.Result:
     whole, training = (sum(getattr(result, name) for result in results) for name in ("whole", "training"))
     phases = {name: sum(result.phases[name] for result in results) for name in results[0].phases}
     stages = {name: sum(result.stages[name] for result in results) for name in results[0].stages}
-    return harness.Result(whole, training, accuracy, phases, stages)
+    refused = any(result.refused for result in results)
+    return harness.Result(whole, training, accuracy, phases, stages, refused)
 
 
 def _report(name: str, pairs: list[tuple[harness.Result, harness.Result]], images: int) -> None:
@@ -101,6 +107,7 @@ def _report(name: str, pairs: list[tuple[harness.Result, harness.Result]], image
     for phase in pairs[0][0].phases:
         seconds = [statistics.median(pair[side].phases[phase] for pair in pairs) for side in (0, 1)]
         lines.append(f"  {phase:9s} Regraft {seconds[0]:7.1f} s, plain {seconds[1]:7.1f} s: epochs alone")
+    lines.append(f"  gate      refused candidates in {sum(pair[0].refused for pair in pairs)} of {len(pairs)} rounds")
     stages = {stage: statistics.median(pair[0].stages[stage] for pair in pairs) for stage in pairs[0][0].stages}
     lines.append("  stages    " + ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items()))
     sys.stdout.write("\n".join(lines) + "\n")

@@ -1,6 +1,8 @@
 import argparse
 import json
+import math
 
+import benchmarking
 import numpy as np
 import pytest
 
@@ -107,3 +109,26 @@ def test_an_overlay_wins_over_what_all_methods_share(tmp_path):
 def test_a_wrong_method_of_ones_own_is_refused(text):
     with pytest.raises(argparse.ArgumentTypeError, match=r"NAME=FILE|cannot be read"):
         accuracy._overlay(text)
+
+
+@pytest.mark.slow
+def test_each_method_has_a_row_in_the_table(run_main, forked, small, tmp_path, monkeypatch):
+    monkeypatch.setattr(methods, "BACKBONE", small)
+    for part, per_class in (("train", 12), ("test", 4)):
+        benchmarking.photos(tmp_path / "colours" / part, per_class)
+    training = {"batch_size": 32, "head": {"epochs": 2, "learning_rate": 1e-2}, "fine_tune": None}
+    monkeypatch.setitem(methods._PLAIN, "training", training)
+    file = tmp_path / "results.jsonl"
+    wanted = ("--data", tmp_path / "colours", "--per-class", 9, "--test-images", 6, "--seeds", 1, "--results", file)
+    output = run_main(accuracy.main, *wanted, "--methods", "logistic", "plain", "fast")
+    table = benchmarking.rows(output)
+    results_of = {result["method"]: result for result in map(json.loads, file.read_text().splitlines())}
+    assert list(results_of) == ["logistic", "plain", "fast"]
+    for name, result in results_of.items():
+        assert name in table
+        assert result["images"] == 6 and result["training_images"] + result["eval_images"] == 27
+        assert 0 < result["training"] < result["whole"] and result["cpu"] > 0 and result["peak_gib"] > 0
+        assert math.isfinite(result["log_loss"])
+    assert results_of["logistic"]["accuracy"] == results_of["fast"]["accuracy"] == 1, "three flat colours"
+    again = run_main(accuracy.main, *wanted, "--methods", "logistic")
+    assert again == output[output.index("**") :], "what was measured is not measured again"

@@ -113,3 +113,11 @@ def test_links_lead_to_the_images(scenes, tmp_path):
         for label, files in classes.items():
             linked = sorted((tmp_path / "linked" / split / label).iterdir())
             assert [link.resolve() for link in linked] == [file.resolve() for file in files]
+
+
+def test_a_missing_data_set_is_reported_with_the_command_that_gets_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit, match=r"data/cifar10: does not exist; run `python data/prepare_cifar10\.py` first"):
+        subsets.check_folder(subsets.DATA["cifar10"])
+    subsets.DATA["cifar10"].mkdir(parents=True)
+    subsets.check_folder(subsets.DATA["cifar10"])
