@@ -239,11 +239,11 @@ class TrainingRun:
         plain = self._answering(built.model)
         one_hot = losses.Labels(len(self.classes), "softmax")
         batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
-        images = self._calibration(self.data.images[1], batches)
+        images = functools.partial(self._calibration, self.data.images[1], batches)
         served = flip_averaging.chosen(plain, training.flip_averaging, images)
         averaged, divisor = served is not plain, 1.0
         if training.calibration == "auto":
-            divisor = temperature.of(served, images) if averaged else self._temperature(trained, built, batches)
+            divisor = temperature.of(served, images()) if averaged else self._temperature(trained, built, batches)
             if averaged:
                 served = temperature.scaled(served, divisor)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
@@ -14,13 +15,14 @@ _log = logging.getLogger("regraft.trainer")
 _SMALLEST_GAIN = 0.01  # of the loss on eval, for twice the time of every answer
 
 
-def chosen(classifier: keras.Model, setting: bool | str, evaluation: tf.data.Dataset) -> keras.Model:
+def chosen(classifier: keras.Model, setting: bool | str, evaluation: Callable[[], tf.data.Dataset]) -> keras.Model:
     """The classifier, or the average over mirror images.
 
     Args:
       classifier: preprocessed images, float32 [batch, height, width, 3], to probabilities [batch, classes].
       setting: `training.flip_averaging` of a configuration.
-      evaluation: batches of such images of eval, and their labels, float32 [batch, classes]; read for `auto` alone.
+      evaluation: makes batches of such images of eval, and their labels, float32 [batch, classes]; called for `auto`
+        alone, because TensorFlow takes seconds to prepare the decoding of images.
 
     Returns:
       a functional model with the same input and output as the classifier.
@@ -30,7 +32,7 @@ def chosen(classifier: keras.Model, setting: bool | str, evaluation: tf.data.Dat
     averaged = _averaged(classifier)
     if setting != AUTO:
         return averaged
-    plain, flipped = _losses(classifier, averaged, evaluation)
+    plain, flipped = _losses(classifier, averaged, evaluation())
     pays = flipped <= (1 - _SMALLEST_GAIN) * plain
     _log.info(
         "  averaging over mirror images takes the loss on eval from %.4g to %.4g: the served model %s it",
