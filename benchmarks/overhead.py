@@ -31,6 +31,7 @@ from PIL import Image
 _COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 _SIDE = 48  # pixels
 _OUTSIDE = "outside the stages"
+_FIELDS = ("wall", "cpu", "first_line")  # of Cost
 
 # What a profile is searched for: a function's file and name. The time of nested ones counts in both.
 _KINDS = {
@@ -92,9 +93,6 @@ def main() -> None:
     print("\n" + _table(profile))
 
 
-_FIELDS = ("wall", "cpu", "first_line")
-
-
 def _configuration(folder: Path, images: int) -> Path:
     random = np.random.default_rng(0)
     for number in range(images):
@@ -152,8 +150,12 @@ def _profile(found: Path, command: list[str]) -> None:
     outside = cProfile.Profile()
     profiles: dict[str, Any] = {_OUTSIDE: outside}
     outside.enable()
-    with _profiled_stages(profiles), contextlib.suppress(SystemExit):
-        cli.main(command)
+    try:
+        with _profiled_stages(profiles):
+            cli.main(command)
+    except SystemExit as ended:
+        if ended.code:
+            raise
     outside.disable()
     found.write_text(json.dumps({name: _kinds(profile) for name, profile in profiles.items()}), encoding="utf-8")
 

@@ -17,12 +17,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 import yaml
-from keras.layers import BatchNormalization, DepthwiseConv2D
 
 from benchmarks import trial
 from benchmarks.peak_memory import PeakMemory
 from config.backbone import BackboneConfig
-from modules.backbones import builders
+from modules.backbones import builders, freezing
 from modules.data.normalization import PREPROCESSING
 
 
@@ -100,11 +99,11 @@ def build_backbone(section: dict) -> tuple[keras.Model, Callable[[tf.Tensor], tf
 
 
 def _unfreeze_top(backbone: keras.Model, layers: int, freeze_depthwise: bool) -> None:
-    frozen = (BatchNormalization, DepthwiseConv2D) if freeze_depthwise else BatchNormalization
+    frozen = freezing.ALWAYS_FROZEN if freeze_depthwise else keras.layers.BatchNormalization
     backbone.trainable = True
     for layer in backbone.layers[:-layers]:
         layer.trainable = False
-    for layer in backbone.layers:
+    for layer in backbone._flatten_layers():  # of composite layers too, as modules/backbones/freezing.py does
         if isinstance(layer, frozen):
             layer.trainable = False
 

@@ -55,12 +55,16 @@ def reachable(modules: Iterable[str]) -> dict[str, Path]:
     return found
 
 
-@functools.cache
 def _source(module: str) -> Path | None:
     """The file of a module of this project; None for any other name."""
+    return _found(ROOT, module)
+
+
+@functools.cache
+def _found(root: Path, module: str) -> Path | None:
     if module.partition(".")[0] not in PACKAGES:
         return None
-    base = ROOT.joinpath(*module.split("."))
+    base = root.joinpath(*module.split("."))
     return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
 
 

@@ -239,7 +239,7 @@ class TrainingRun:
         plain = self._answering(built.model)
         one_hot = losses.Labels(len(self.classes), "softmax")
         batches = Batches(training.seed, training.batch_size, one_hot, drop_remainder=False)
-        images = functools.partial(self._calibration, self.data.images[1], batches)
+        images = functools.cache(lambda: _calibration(self.data.images[1], batches))
         served = flip_averaging.chosen(plain, training.flip_averaging, images)
         averaged, divisor = served is not plain, 1.0
         if training.calibration == "auto":
@@ -255,18 +255,19 @@ class TrainingRun:
             served = novelty.added(served, trained, built, source, self.config, self.model_run)
         return served, explain, divisor
 
-    def _calibration(self, evaluation: Examples, batches: Batches) -> tf.data.Dataset:
-        return evaluation.evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / batches.size))
-
     def _temperature(self, trained: Classifier, built: Classifier, batches: Batches) -> float:
         """The temperature of a classifier; kept activations save decoding the images and running the trunk again."""
         if not (self.data.features and self.data.manifest):
-            return temperature.of(self._answering(built.model), self._calibration(self.data.images[1], batches))
+            return temperature.of(self._answering(built.model), _calibration(self.data.images[1], batches))
         layers = trunk.counted(trained.backbone, self.trunk_layers)
         behind = training_data.behind_kept(built, layers, self.data.manifest)
-        return temperature.of(self._answering(behind), self._calibration(self.data.features[1], batches))
+        return temperature.of(self._answering(behind), _calibration(self.data.features[1], batches))
 
     def _answering(self, model: keras.Model) -> keras.Model:
         """The model with probabilities of all classes, whatever the head's output."""
         answer = classifier.probabilities(model.output, self.config.head.output)
         return keras.Model(model.input, answer, name="classifier")
+
+
+def _calibration(evaluation: Examples, batches: Batches) -> tf.data.Dataset:
+    return evaluation.evaluation(batches).take(math.ceil(_CALIBRATION_IMAGES / batches.size))

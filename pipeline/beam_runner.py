@@ -151,7 +151,7 @@ def _environment(workers: int) -> environments.Environment:
 def main() -> None:
     """Works until the runner ends the process, or is gone, even killed."""
     interruption.end_with_parent()
-    garbage_collection.relax()
+    garbage_collection.relax()  # a worker imports more with each stage, as it unpickles what it shall run
     import tfx  # noqa: F401  first: it replaces a module that TFDV 1.16 imports, on Python 3.11
     from apache_beam.runners.worker import sdk_worker_main
 

@@ -68,7 +68,8 @@ def draw(model_dir: str | Path, images: Sequence[bytes]) -> list[HeatMap]:
     from modules.serving import loaded
 
     with _graphs_as_they_are():
-        explain = signature(loaded.load(model_dir), Path(model_dir))
+        model = loaded.load(model_dir)  # its signatures hold its variables weakly
+        explain = signature(model, Path(model_dir))
         return [
             heat_map
             for start in range(0, len(images), _BATCH)

@@ -294,8 +294,7 @@ def _open_session(
 def _work(session: Session, classes: list[str] | None, work: Callable[[Session], ExitCode]) -> ExitCode:
     print("loading TFX", file=session.terminal)
     with garbage_collection.paused_for_imports():
-        # They take seconds, and everything that can be refused without them has been.
-        from pipeline import pipeline, stage_runner  # noqa: F401
+        from pipeline import stage_runner  # takes seconds, and everything that can be refused without it has been
     console.log_everything()
     session.folder.rejected.unlink(missing_ok=True)
     try:

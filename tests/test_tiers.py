@@ -45,10 +45,10 @@ def test_code_counts_and_its_comments_do_not(project, monkeypatch):
     monkeypatch.setattr(tiers, "TIERS", {"beam": tiers.Tier(files=("Dockerfile",), modules=("config.gate",))})
     tiers.record("beam")
     code.write_text("BOUND = 1  # of the gate\n", encoding="utf-8")
-    code_digest._code.cache_clear()
+    code_digest._file.cache_clear()
     assert tiers.changed() == []
     code.write_text("BOUND = 2\n", encoding="utf-8")
-    code_digest._code.cache_clear()
+    code_digest._file.cache_clear()
     assert tiers.changed() == ["beam"]
 
 

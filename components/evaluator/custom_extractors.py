@@ -38,7 +38,7 @@ def extractors(
 
 
 def _loaded_once(shared: Any) -> Any:
-    """The same model or models, in memory once: the Evaluator has asked each for its class names already."""
+    """The same model or models, in memory once per process: Evaluator has asked each for its class names already."""
     if isinstance(shared, list):
         return [_loaded_once(one) for one in shared]
     construct = functools.partial(loaded.load, shared.model_path)

@@ -33,7 +33,8 @@ def frozen(saved_model: str, preprocessing: str, batch: int | None) -> Any:
     Raises:
       ExportError: if the SavedModel has no function that takes preprocessed images.
     """
-    classify = getattr(loaded.load(saved_model), signatures.CLASSIFY, None)
+    model = loaded.load(saved_model)  # its functions hold its variables weakly
+    classify = getattr(model, signatures.CLASSIFY, None)
     if classify is None:
         raise ExportError(f"{saved_model}: the model has no function {signatures.CLASSIFY}; train it again")
     (image,), _ = classify.concrete_functions[0].structured_input_signature

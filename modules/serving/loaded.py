@@ -16,13 +16,14 @@ _MODELS = 2  # the candidate and the model in production
 def load(folder: str | Path) -> Any:
     """The model as tf.saved_model.load gives it: the same object for all callers of this process.
 
-    A model whose files have changed since is loaded again. Two models at most stay in memory.
+    A model whose files have changed since is loaded again. Two models at most stay in memory, until the process ends.
 
     Args:
       folder: of the SavedModel.
 
     Raises:
-      OSError: or what tf.saved_model.load raises, if it cannot be read.
+      OSError: if it has no SavedModel.
+      tf.errors.OpError: if its files cannot be read.
     """
     return _load(str(folder), _state(str(folder)))
 

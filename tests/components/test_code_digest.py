@@ -42,7 +42,7 @@ STAGE = "components.stage.executor"
 
 
 def clear_caches() -> None:
-    for function in (code_digest._file, code_digest._source):
+    for function in (code_digest._file, code_digest._found):
         function.cache_clear()
 
 
