@@ -22,7 +22,7 @@ def source(file: str) -> Path:
     return Path(spec.origin) if "/" not in file else Path(spec.origin).parent.parent / file
 
 
-@pytest.mark.parametrize("kind", overhead._KINDS.keys() - {"imports"})
+@pytest.mark.parametrize("kind", sorted(overhead._KINDS.keys() - {"imports"}))
 def test_what_a_profile_is_searched_for_is_there(kind):
     """A column would be empty if a library had renamed its function."""
     file, name = overhead._KINDS[kind]
