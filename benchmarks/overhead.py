@@ -8,7 +8,6 @@ stage, and of what lies before and behind the stages, goes into imports, Beam's 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import cProfile
 import json
 import pstats
@@ -19,14 +18,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import yaml
 from PIL import Image
+
+from benchmarks import processes
+from config import garbage_collection
 
 _COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 _SIDE = 48  # pixels
@@ -137,50 +139,39 @@ def _cost(command: list[str]) -> Cost:
 def _profiled(config: Path, folder: Path) -> dict[str, dict[str, float]]:
     """Part of a run to kind to seconds."""
     found = folder / "profile.json"
-    command = ["run", str(config), "--workspace", str(folder / "workspace-profiled")]
-    _cost([sys.executable, "-m", "benchmarks.overhead", "--profiled", str(found), "--", *command])
+    command = ("run", config, "--workspace", folder / "workspace-profiled")
+    processes.run("benchmarks.overhead", "--profiled", found, "--", *command)
     content: dict[str, dict[str, float]] = json.loads(found.read_text(encoding="utf-8"))
     return content
 
 
 def _profile(found: Path, command: list[str]) -> None:
     """Runs the command in this process with a profile of each stage and one of the rest, and writes the seconds."""
+    outside = cProfile.Profile()
+    outside.enable()
     from regraft import cli
 
-    outside = cProfile.Profile()
-    profiles: dict[str, Any] = {_OUTSIDE: outside}
-    outside.enable()
+    with garbage_collection.paused_for_imports():  # as the command does
+        from pipeline.stage_runner import LocalRunner
+
+    profiles, run_stage = {_OUTSIDE: outside}, LocalRunner._run_stage
+
+    def profiled(runner: Any, pipeline: Any, node: Any, run_id: str) -> None:
+        outside.disable()
+        try:
+            with cProfile.Profile() as profiles[node.node_info.id]:
+                run_stage(runner, pipeline, node, run_id)
+        finally:
+            outside.enable()
+
     try:
-        with _profiled_stages(profiles):
+        with mock.patch.object(LocalRunner, "_run_stage", profiled):
             cli.main(command)
     except SystemExit as ended:
         if ended.code:
             raise
     outside.disable()
     found.write_text(json.dumps({name: _kinds(profile) for name, profile in profiles.items()}), encoding="utf-8")
-
-
-@contextlib.contextmanager
-def _profiled_stages(profiles: dict[str, Any]) -> Iterator[None]:
-    from pipeline import stage_runner
-
-    original = stage_runner.LocalRunner._run_stage
-
-    def run_stage(runner: Any, pipeline: Any, node: Any, run_id: str) -> None:
-        profiles[_OUTSIDE].disable()
-        profile = profiles[node.node_info.id] = cProfile.Profile()
-        profile.enable()
-        try:
-            original(runner, pipeline, node, run_id)
-        finally:
-            profile.disable()
-            profiles[_OUTSIDE].enable()
-
-    stage_runner.LocalRunner._run_stage = run_stage  # type: ignore
-    try:
-        yield
-    finally:
-        stage_runner.LocalRunner._run_stage = original  # type: ignore[method-assign]
 
 
 def _kinds(profile: cProfile.Profile) -> dict[str, float]:

@@ -243,7 +243,8 @@ class TrainingRun:
         served = flip_averaging.chosen(plain, training.flip_averaging, images)
         averaged, divisor = served is not plain, 1.0
         if training.calibration == "auto":
-            divisor = temperature.of(served, images()) if averaged else self._temperature(trained, built, batches)
+            on_images = averaged or self.data.features is None
+            divisor = temperature.of(served, images()) if on_images else self._temperature(trained, built, batches)
             if averaged:
                 served = temperature.scaled(served, divisor)
             else:
@@ -256,9 +257,8 @@ class TrainingRun:
         return served, explain, divisor
 
     def _temperature(self, trained: Classifier, built: Classifier, batches: Batches) -> float:
-        """The temperature of a classifier; kept activations save decoding the images and running the trunk again."""
-        if not (self.data.features and self.data.manifest):
-            return temperature.of(self._answering(built.model), _calibration(self.data.images[1], batches))
+        """The temperature on kept activations: no image is decoded, and the trunk does not run again."""
+        assert self.data.features and self.data.manifest
         layers = trunk.counted(trained.backbone, self.trunk_layers)
         behind = training_data.behind_kept(built, layers, self.data.manifest)
         return temperature.of(self._answering(behind), _calibration(self.data.features[1], batches))

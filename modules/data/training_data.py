@@ -153,9 +153,8 @@ class PhasesOnFeatures:
         refuse_other_weights(self.manifest, before_cut)
         head = self.classifier.head
         pooling, rest = trunk.cut_head(head)
-        whole = behind_kept(self.classifier, self.layers, self.manifest)
         if self.manifest.pooled or self.layers is None:
-            fixed = self._data(whole, self.train, self.evaluation)
+            fixed = self._data(self._whole(), self.train, self.evaluation)
             return lambda phase: fixed
 
         def data(phase: str) -> PhaseData:
@@ -168,9 +167,12 @@ class PhasesOnFeatures:
                 trainee, key = _with_head(top, head), f"{phase}/{training[0]}"
             if tables := self._behind(frozen, key):
                 return self._data(trainee, *tables)
-            return self._data(whole, self.train, self.evaluation)
+            return self._data(self._whole(), self.train, self.evaluation)
 
         return data
+
+    def _whole(self) -> keras.Model:
+        return behind_kept(self.classifier, self.layers, self.manifest)
 
     def _behind(self, frozen: keras.Model, key: str) -> tuple[FeatureTable, FeatureTable] | None:
         """The results of layers that do not train; None if there are none of them, or no room for their results."""
