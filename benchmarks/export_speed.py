@@ -45,7 +45,7 @@ def main() -> None:
     for name in models:
         ratios = sorted(times["SavedModel"] / times[name] for times in rounds)
         median = statistics.median(times[name] for times in rounds)
-        row = f"| {name} | {median:.2f} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |\n"
+        row = f"| {name} | {median:.3g} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |\n"
         sys.stdout.write(row)
 
 

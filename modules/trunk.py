@@ -25,7 +25,7 @@ def cut_backbone(backbone: keras.Model, layers: Layers | None) -> tuple[keras.Mo
     """Cuts a backbone below the first layer that fine-tuning trains.
 
     Args:
-      backbone: functional; it is left frozen.
+      backbone: functional; what is frozen of it stays as it is.
       layers: `training.fine_tune.layers` of a configuration; None if nothing of it is fine-tuned.
 
     Returns:
@@ -34,9 +34,7 @@ def cut_backbone(backbone: keras.Model, layers: Layers | None) -> tuple[keras.Mo
     Raises:
       freezing.UnfreezeError: if the layers to fine-tune do not exist.
     """
-    unfrozen = [] if layers is None else freezing.unfreeze_top(backbone, layers)
-    freezing.freeze(backbone)
-    return cut(backbone, unfrozen)
+    return cut(backbone, [] if layers is None else freezing.top(backbone, layers))
 
 
 def reason_not_to_keep(trunk: keras.Model, required: bool) -> str:

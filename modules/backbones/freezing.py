@@ -40,19 +40,38 @@ def unfreeze_top(backbone: keras.Model, layers: Layers) -> list[str]:
     Raises:
       UnfreezeError: if the backbone has no layer of this name, or none of these layers can train.
     """
+    names = top(backbone, layers)
     first = _first_index(backbone, layers)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
         layer.trainable = index >= first
         for inner in layer._flatten_layers():  # itself, and the layers of which a custom layer consists
             inner.trainable = inner.trainable and not isinstance(inner, ALWAYS_FROZEN)
-    names = [layer.name for layer in backbone.layers if layer.trainable_weights]
+    return names
+
+
+def top(backbone: keras.Model, layers: Layers) -> list[str]:
+    """Names of the layers that `unfreeze_top` would train, from the input on; the backbone stays as it is.
+
+    Args:
+      backbone: see `unfreeze_top`.
+      layers: see `unfreeze_top`.
+
+    Raises:
+      UnfreezeError: see `unfreeze_top`.
+    """
+    names = [layer.name for layer in backbone.layers[_first_index(backbone, layers) :] if _can_train(layer)]
     if not names:
         raise UnfreezeError(
             f"training.fine_tune.layers: {layers!r} unfreezes nothing of {backbone.name} that has weights to train; "
             f"its last layers are {', '.join(layer.name for layer in backbone.layers[-_SHOWN:])}"
         )
     return names
+
+
+def _can_train(layer: keras.Layer) -> bool:
+    """Whether a layer has weights to train, frozen or not."""
+    return any(inner._trainable_variables and not isinstance(inner, ALWAYS_FROZEN) for inner in layer._flatten_layers())
 
 
 def _first_index(backbone: keras.Model, layers: Layers) -> int:

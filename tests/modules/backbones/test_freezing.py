@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from config.head import HeadConfig
-from modules import classifier, heads
+from modules import classifier, heads, trunk
 from modules.backbones import builders, freezing
 
 
@@ -45,6 +45,16 @@ def test_fine_tuning_moves_the_top_layers_except_batch_norm_and_depthwise_kernel
     }
     assert set(named) == expected and len(expected) >= 4
     assert train_a_little(model, backbone) == expected
+
+
+@pytest.mark.parametrize("unfrozen", [False, True])
+def test_a_cut_leaves_what_is_frozen_as_it_is(model_and_backbone, unfrozen):
+    _, backbone = model_and_backbone
+    freezing.freeze(backbone)
+    named = freezing.unfreeze_top(backbone, 20) if unfrozen else []
+    trunk.cut_backbone(backbone, 30)
+    trunk.cut_backbone(backbone, None)
+    assert [layer.name for layer in backbone.layers if layer.trainable_weights] == named
 
 
 def test_mobilenets_top_twenty_are_those_that_move():
