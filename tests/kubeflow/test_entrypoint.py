@@ -128,7 +128,8 @@ def test_a_stage_gets_the_same_from_servers_with_and_without_ml_metadata(tmp_pat
     model_type = {"artifactType": {"instanceSchema": "title: tfx.Model\ntype: object\n"}}
     spec = {"artifacts": dict.fromkeys(models, model_type), "parameters": {"seed": {"parameterType": "NUMBER_INTEGER"}}}
 
-    def execute(options, beam_args, inputs, outputs, properties):
+    def execute(executor_class, _folder, _beam_args, inputs, outputs, properties):
+        assert executor_class.__name__ == "EmptyExecutor"
         found = {key: artifact for key, (artifact,) in inputs.items()}
         assert all(isinstance(artifact, standard_artifacts.Model) for artifact in found.values())
         assert found["model"].id != found["base_model"].id
