@@ -8,7 +8,7 @@ missing.
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -161,13 +161,15 @@ def _describe(pixels: np.ndarray) -> Decoded:
 
 
 @functools.cache
-def _graph(max_pixels: int, is_jpeg: bool) -> tf.types.experimental.PolymorphicFunction:
+def _graph(max_pixels: int, is_jpeg: bool) -> Any:
+    """A ConcreteFunction: to choose one at each call takes as long as to decode a small picture."""
     decode, signature = decoding.decode_jpeg if is_jpeg else decoding.decode, [tf.TensorSpec([], tf.string)]
-    return tf.function(lambda encoded: decode(encoded, max_pixels), input_signature=signature, autograph=False)
+    graph = tf.function(lambda encoded: decode(encoded, max_pixels), input_signature=signature, autograph=False)
+    return graph.get_concrete_function()
 
 
 def _run_graph(encoded: bytes, max_pixels: int) -> np.ndarray:
     try:
-        return _graph(max_pixels, encoded.startswith(jpeg_scans.MAGIC))(tf.constant(encoded)).numpy()
+        return np.asarray(_graph(max_pixels, encoded.startswith(jpeg_scans.MAGIC))(tf.constant(encoded)))  # no copy
     except _UNUSABLE as error:
         raise UnusableError(Reason.TRUNCATED, one_line(op_message(error.message) or error)) from None

@@ -11,16 +11,16 @@ from modules.data.decoders import orientation
 
 MAGIC = b"\xff\xd8"
 _EXIF, _XMP, _ADOBE = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"Adobe"
-_SIGNATURES = (_EXIF, _XMP, _ADOBE, b"")
+_SIGNATURES = (_EXIF, _XMP, _ADOBE)
 _LONGEST = max(map(len, _SIGNATURES))
-_OTHER, _APP1, _APP14, _FRAME, _END = range(5)  # kinds of markers
-_SOUGHT = (_APP1, _APP1, _APP14, _FRAME)  # kinds of the segments with these signatures
-_KIND_OF_MARKER = [_FRAME if 0xC0 <= marker <= 0xCF else _OTHER for marker in range(256)]
-for _marker, _kind in ((0xC4, _OTHER), (0xC8, _OTHER), (0xCC, _OTHER), (0xE1, _APP1), (0xEE, _APP14)):
+_OTHER, _APP1, _APP14, _END = range(4)  # kinds of markers
+_SOUGHT = (_APP1, _APP1, _APP14)  # kinds of the segments with these signatures
+_KIND_OF_MARKER = [_OTHER] * 256
+for _marker, _kind in ((0xE1, _APP1), (0xEE, _APP14), (0xD9, _END), (0xDA, _END)):  # end of the image, start of a scan
     _KIND_OF_MARKER[_marker] = _kind
-for _marker in (0xD9, 0xDA):  # end of the image, start of a scan
-    _KIND_OF_MARKER[_marker] = _END
 _PADDING = 0xFFFF
+_METADATA = r"(?s)\C*?(?:Exif\x00\x00|http://ns\.adobe\.com/xap/1\.0/\x00)\C*"  # _EXIF or _XMP
+_SEARCHED = 1 << 18  # bytes; to search more takes longer than the loop over the segments
 # Without Adobe's segment, TensorFlow takes four channels for what they are, Pillow for their inverse, which is what
 # programs write. The segment says: CMYK, inverted.
 _ADOBE_SEGMENT = b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
@@ -32,25 +32,36 @@ class Segments(NamedTuple):
     Attributes:
       exif, xmp: metadata.
       adobe: says how colours are stored.
-      frame: says how large the picture is.
     """
 
     exif: tf.Tensor
     xmp: tf.Tensor
     adobe: tf.Tensor
-    frame: tf.Tensor
 
 
 def decode(encoded: tf.Tensor, max_pixels: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes a JPEG; see `decoders.Decoder`."""
-    segments = find_segments(encoded)
-    height, width = tf.unstack(reading.uint16s(encoded, segments.frame + 5, 2, little=False))
-    channels = reading.uint8s(encoded, segments.frame + 9, 1)[0]
+    """Decodes a JPEG; see `decoders.Decoder`.
+
+    The loop over the segments takes as long as a small picture's pixels, so it runs only where a segment may matter.
+    """
+    height, width, channels = tf.unstack(tf.io.extract_jpeg_shape(encoded))
+    four = tf.equal(channels, 4)
+    segments = tf.cond(
+        tf.logical_or(four, _may_have_metadata(encoded)),
+        lambda: find_segments(encoded),
+        lambda: Segments(*(tf.constant(0) for _ in _SIGNATURES)),
+    )
     bounded = reading.within_bound(encoded, height, width, max_pixels)
-    undeclared = tf.logical_and(tf.equal(channels, 4), tf.equal(segments.adobe, 0))
+    undeclared = tf.logical_and(four, tf.equal(segments.adobe, 0))
     segment = tf.where(undeclared, _ADOBE_SEGMENT, b"")
     declared = tf.strings.join([MAGIC, segment, reading.part(bounded, len(MAGIC), 1 << 30)])
     return tf.io.decode_jpeg(declared, channels=3), read_orientation(encoded, segments)
+
+
+def _may_have_metadata(encoded: tf.Tensor) -> tf.Tensor:
+    """False only if the file has no signature of EXIF or XMP anywhere."""
+    begin = tf.strings.substr(encoded, 0, _SEARCHED)
+    return tf.logical_or(tf.strings.length(encoded) > _SEARCHED, tf.strings.regex_full_match(begin, _METADATA))
 
 
 def read_orientation(encoded: tf.Tensor, segments: Segments) -> tf.Tensor:
@@ -72,7 +83,7 @@ def find_segments(encoded: tf.Tensor) -> Segments:
 
     As in Pillow, the first EXIF segment counts, and the last one with XMP.
     """
-    length, first_counts = tf.strings.length(encoded), tf.constant((True, False, True, True))
+    length, first_counts = tf.strings.length(encoded), tf.constant((True, False, True))
 
     def more(at: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return at + 4 <= length
