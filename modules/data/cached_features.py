@@ -142,20 +142,24 @@ class FeatureTable:
         return self._batched(np.arange(self.images), np.zeros(self.images, int), batches.unweighted())
 
     def _batched(self, order: np.ndarray, views: np.ndarray, batches: Batches) -> tf.data.Dataset:
-        shape = self.activations.shape[2:]
+        """One element of tf.data is a batch: an element for each image would take longer than to copy its features."""
+        size = batches.size
+        shape, images = self.activations.shape[2:], batches.steps(self.images) * size
+        full = size if images <= self.images else None  # the last batch may be smaller
 
-        def gather(rows: np.ndarray, views: np.ndarray) -> np.ndarray:
-            return self.activations[rows, views].astype(np.float32, copy=False)
+        def gather(start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            rows = order[start : start + size]
+            activations = self.activations[rows, views[start : start + size]]
+            return activations.astype(np.float32, copy=False), self.labels[rows], self.weights[rows]
 
-        def prepare(rows: tf.Tensor, views: tf.Tensor, index: tf.Tensor, weight: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            activations = tf.numpy_function(gather, (rows, views), tf.float32)
-            activations = tf.ensure_shape(activations, (rows.shape[0], *shape))
+        def prepare(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            parts = tf.numpy_function(gather, [start], (tf.float32, tf.int64, tf.float32))
+            activations, index, weight = (
+                tf.ensure_shape(part, (full, *rest)) for part, rest in zip(parts, (shape, (), ()), strict=True)
+            )
             return activations, *batches.labels.encode(index, weight)
 
-        columns = (order, views, self.labels[order], self.weights[order])
-        rows_and_views = tf.data.Dataset.from_tensor_slices(columns)
-        batched = rows_and_views.batch(batches.size, drop_remainder=batches.drop_remainder)
-        return prefetched(batched.map(prepare), _READ_AHEAD)
+        return prefetched(tf.data.Dataset.range(0, images, size).map(prepare), _READ_AHEAD)
 
 
 def _allocate(shape: tuple[int, ...], dtype: str, memory: int) -> np.ndarray:

@@ -16,7 +16,10 @@ from components.image_example_gen.quarantine import BadImagesError
 from config.errors import BackboneError, BadInputError
 from kubeflow import entrypoint
 
-ARGUMENTS = ["--executor_class_path=tfx.dsl.components.base.base_executor.EmptyExecutor", "--json_serialized_invocation_args={}"]
+ARGUMENTS = [
+    "--executor_class_path=tfx.dsl.components.base.base_executor.EmptyExecutor",
+    "--json_serialized_invocation_args={}",
+]
 
 
 def from_worker(error: Exception) -> RuntimeError:

@@ -65,6 +65,20 @@ def test_other_segments_and_padding_may_come_first():
     assert ORIENTATION(tf.constant(tagged("JPEG", 6, before=comment + xmp + b"\xff\xff"))).numpy() == 6
 
 
+@pytest.mark.parametrize("metadata", ["EXIF", "XMP"])
+@pytest.mark.parametrize("before", [0, 300_000], ids=["early", "late"])
+def test_the_decoder_finds_the_tag_wherever_it_is(metadata, before):
+    """It looks for metadata before it reads the segments one after the other."""
+    comments = (b"\xff\xfe" + (60_002).to_bytes(2, "big") + bytes(60_000)) * (before // 60_000)
+    encoded = tagged("JPEG", 6 if metadata == "EXIF" else 1, before=comments)
+    if metadata == "XMP":
+        packet = b'http://ns.adobe.com/xap/1.0/\0<x tiff:Orientation="6"/>'
+        start = encoded.index(b"\xff\xe1")  # instead of the EXIF segment
+        end = start + 2 + int.from_bytes(encoded[start + 2 : start + 4], "big")
+        encoded = encoded[:start] + b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet + encoded[end:]
+    assert DECODE(tf.constant(encoded)).shape == (40, 24, 3)
+
+
 @pytest.mark.parametrize("value", [0, 9, 65535])
 def test_a_value_that_means_nothing_turns_nothing(value):
     assert ORIENTATION(tf.constant(tagged("JPEG", value))).numpy() == 1
