@@ -45,7 +45,8 @@ def main() -> None:
     for name in models:
         ratios = sorted(times["SavedModel"] / times[name] for times in rounds)
         median = statistics.median(times[name] for times in rounds)
-        row = f"| {name} | {median:.3g} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |\n"
+        shown = f"{median:.2f}" if median >= 1 else f"{median:.3g}"
+        row = f"| {name} | {shown} | {statistics.median(ratios):.2f} | {ratios[0]:.2f} to {ratios[-1]:.2f} |\n"
         sys.stdout.write(row)
 
 

@@ -7,9 +7,10 @@
 transform graph and resizes them to the size of the default backbone. The rival is a tf.data loop over the same files
 that decodes JPEGs and resizes them, two at a time, and knows no orientation, other format, or bound on the size.
 
-`features` reads kept activations, 5×5×192 float16, in a new order each epoch. The rival is NumPy: it takes the same
-rows, batch after batch, and makes them float32. With `--mapped` the activations are in a file, as those are that exceed
-`trunk_features.memory_gib`; up to 102,400 rows of each epoch are read. The system may hold the file in memory.
+`features` reads kept activations, 5×5×192 float16, in a new order each epoch. The rival is NumPy: it takes as many rows
+in a random order, batch after batch, and makes them float32. With `--mapped` the activations are in a file, as in
+Trainer when they exceed `trunk_features.memory_gib`. Up to 102,400 rows of each epoch are read. The system may hold the
+file in memory.
 
 Both sides take turns in one process. The table has the medians of the rounds: rows or images per second, CPU
 milliseconds of one, and the rival's time divided by ours.
@@ -75,25 +76,25 @@ def _compare(count: int, sides: Sides, rounds: int, label: str = "") -> None:
     """Prints a row of each side; `count` is the number of images or rows that an epoch gives."""
     found: dict[str, list[tuple[float, float]]] = {side: [] for side in sides}
     for side in sides:
-        _time(sides[side](0), count)  # traces the graphs
+        _time(sides[side], 0, count)  # TensorFlow is slower the first time
     for number in harness.rounds(rounds):
         for side in sides:
-            found[side].append(_time(sides[side](1 + number), count))
+            found[side].append(_time(sides[side], 1 + number, count))
     for side in sides:
         seconds, cpu = (statistics.median(values) for values in zip(*found[side], strict=True))
         ratio = statistics.median(
             rival / ours for (rival, _), (ours, _) in zip(found[_RIVAL], found[side], strict=True)
         )
         sys.stdout.write(
-            f"| {label or f'{count:,}'} | {side} | {count / seconds:,.0f} | {1000 * cpu / count:.3g} | {ratio:.2f} |\n"
+            f"| {label or f'{count:,}'} | {side} | {count / seconds:,.0f} | {1000 * cpu / count:.3g} | {ratio:.3g} |\n"
         )
     sys.stdout.flush()
 
 
-def _time(batches: Iterable[Any], count: int) -> tuple[float, float]:
-    """Seconds, and CPU seconds, of reading `count` images or rows."""
+def _time(batches_of: Callable[[int], Iterable[Any]], epoch: int, count: int) -> tuple[float, float]:
+    """Seconds, and CPU seconds, of an epoch of `count` images or rows, with all that is prepared for it."""
     start, cpu, read = time.monotonic(), time.process_time(), 0
-    for batch in batches:
+    for batch in batches_of(epoch):
         read += len(batch)
     assert read == count, f"{read} of {count} were read"
     return time.monotonic() - start, time.process_time() - cpu
@@ -104,7 +105,7 @@ def _batches() -> Batches:
 
 
 def _epoch(examples: Examples, epoch: int, most: int) -> Iterable[Any]:
-    """The batches of an epoch that begin with the first `most` images."""
+    """The images of an epoch's batches, up to `most` images."""
     batches = examples.training_epoch(epoch, _batches()).take(-(-most // _BATCH))
     return (images for images, *_ in batches)
 

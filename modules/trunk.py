@@ -25,7 +25,7 @@ def cut_backbone(backbone: keras.Model, layers: Layers | None) -> tuple[keras.Mo
     """Cuts a backbone below the first layer that fine-tuning trains.
 
     Args:
-      backbone: functional; what is frozen of it stays as it is.
+      backbone: functional; it is not changed.
       layers: `training.fine_tune.layers` of a configuration; None if nothing of it is fine-tuned.
 
     Returns:

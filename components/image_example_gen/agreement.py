@@ -8,7 +8,8 @@ missing.
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+import threading
+from typing import NamedTuple
 
 import numpy as np
 import PIL.Image
@@ -26,6 +27,7 @@ _UNUSABLE = (
     tf.errors.DataLossError,
     tf.errors.OutOfRangeError,
 )
+_making_graphs = threading.Lock()
 _CUT = "the file ends before its picture does"
 
 
@@ -160,9 +162,15 @@ def _describe(pixels: np.ndarray) -> Decoded:
     return Decoded((width, height), near_duplicates.shrink(pixels), False)
 
 
+def _graph(max_pixels: int, is_jpeg: bool) -> tf.types.experimental.ConcreteFunction:
+    """One graph for all threads; the first one that comes makes it, which takes a second."""
+    with _making_graphs:
+        return _make_graph(max_pixels, is_jpeg)
+
+
 @functools.cache
-def _graph(max_pixels: int, is_jpeg: bool) -> Any:
-    """A ConcreteFunction: to choose one at each call takes as long as to decode a small picture."""
+def _make_graph(max_pixels: int, is_jpeg: bool) -> tf.types.experimental.ConcreteFunction:
+    """A tf.function would look this up at each call, which takes as long as decoding a small picture."""
     decode, signature = decoding.decode_jpeg if is_jpeg else decoding.decode, [tf.TensorSpec([], tf.string)]
     graph = tf.function(lambda encoded: decode(encoded, max_pixels), input_signature=signature, autograph=False)
     return graph.get_concrete_function()

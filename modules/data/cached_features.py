@@ -142,24 +142,26 @@ class FeatureTable:
         return self._batched(np.arange(self.images), np.zeros(self.images, int), batches.unweighted())
 
     def _batched(self, order: np.ndarray, views: np.ndarray, batches: Batches) -> tf.data.Dataset:
-        """One element of tf.data is a batch: an element for each image would take longer than to copy its features."""
-        size = batches.size
-        shape, images = self.activations.shape[2:], batches.steps(self.images) * size
-        full = size if images <= self.images else None  # the last batch may be smaller
+        """An element of the dataset is a batch; with one for each image, tf.data would take longer than the copying."""
+        size, shape = batches.size, self.activations.shape[2:]
+        known = size if batches.drop_remainder else None
+        columns = tf.constant(order), tf.constant(views)
 
-        def gather(start: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            rows = order[start : start + size]
-            activations = self.activations[rows, views[start : start + size]]
-            return activations.astype(np.float32, copy=False), self.labels[rows], self.weights[rows]
+        def gather(rows: np.ndarray, views: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            # TensorFlow keeps this function until the process ends, so it must not hold an epoch's order.
+            activations = self.activations[rows, views].astype(np.float32, copy=False)
+            return activations, self.labels[rows], self.weights[rows]
 
         def prepare(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            parts = tf.numpy_function(gather, [start], (tf.float32, tf.int64, tf.float32))
+            chosen = [column[start : start + size] for column in columns]
+            parts = tf.numpy_function(gather, chosen, (tf.float32, tf.int64, tf.float32))
             activations, index, weight = (
-                tf.ensure_shape(part, (full, *rest)) for part, rest in zip(parts, (shape, (), ()), strict=True)
+                tf.ensure_shape(part, (known, *rest)) for part, rest in zip(parts, (shape, (), ()), strict=True)
             )
             return activations, *batches.labels.encode(index, weight)
 
-        return prefetched(tf.data.Dataset.range(0, images, size).map(prepare), _READ_AHEAD)
+        starts = tf.data.Dataset.range(0, batches.steps(self.images) * size, size)
+        return prefetched(starts.map(prepare), _READ_AHEAD)
 
 
 def _allocate(shape: tuple[int, ...], dtype: str, memory: int) -> np.ndarray:

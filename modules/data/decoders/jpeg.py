@@ -16,7 +16,8 @@ _LONGEST = max(map(len, _SIGNATURES))
 _OTHER, _APP1, _APP14, _END = range(4)  # kinds of markers
 _SOUGHT = (_APP1, _APP1, _APP14)  # kinds of the segments with these signatures
 _KIND_OF_MARKER = [_OTHER] * 256
-for _marker, _kind in ((0xE1, _APP1), (0xEE, _APP14), (0xD9, _END), (0xDA, _END)):  # end of the image, start of a scan
+# 0xD9 is the end of the image, 0xDA the start of a scan.
+for _marker, _kind in ((0xE1, _APP1), (0xEE, _APP14), (0xD9, _END), (0xDA, _END)):
     _KIND_OF_MARKER[_marker] = _kind
 _PADDING = 0xFFFF
 _METADATA = r"(?s)\C*?(?:Exif\x00\x00|http://ns\.adobe\.com/xap/1\.0/\x00)\C*"  # _EXIF or _XMP

@@ -123,14 +123,14 @@ def test_a_picture_on_which_the_decoders_disagree_is_written_as_pillow_sees_it(m
 
     for name in ("decode", "decode_jpeg"):
         monkeypatch.setattr(decoding, name, functools.partial(swapped, getattr(decoding, name)))
-    agreement._graph.cache_clear()
+    agreement._make_graph.cache_clear()
     try:
         for name in ("jpeg-RGB", "bmp-24", "gif", "jpeg-exif-6"):
             assert inspect_image(VARIANTS[name], ANY).transcoded
             assert_same(np.asarray(reference.load(VARIANTS[name])), "jpeg", VARIANTS[name])
         assert not inspect_image(VARIANTS["jpeg-L"], ANY).transcoded
     finally:
-        agreement._graph.cache_clear()
+        agreement._make_graph.cache_clear()
 
 
 def noise(width: int, height: int) -> Image.Image:

@@ -100,8 +100,11 @@ def check_cut(backbone, image, features, layers) -> None:
         unfrozen = [] if layers is None else freezing.unfreeze_top(backbone, layers)
     except freezing.UnfreezeError:  # the last few layers of some have no weights
         return
+    if unfrozen:
+        assert [layer.name for layer in backbone.layers if layer.trainable_weights] == unfrozen
     first, second = trunk.cut_backbone(backbone, layers)
-    assert not backbone.trainable
+    if unfrozen:
+        assert [layer.name for layer in backbone.layers if layer.trainable_weights] == unfrozen
     trunk_layers = [layer.name for layer in first.layers]
     assert not set(unfrozen) & set(trunk_layers)
     if layers is None:
