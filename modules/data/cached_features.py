@@ -142,26 +142,32 @@ class FeatureTable:
         return self._batched(np.arange(self.images), np.zeros(self.images, int), batches.unweighted())
 
     def _batched(self, order: np.ndarray, views: np.ndarray, batches: Batches) -> tf.data.Dataset:
-        """An element of the dataset is a batch; with one for each image, tf.data would take longer than the copying."""
-        size, shape = batches.size, self.activations.shape[2:]
-        known = size if batches.drop_remainder else None
-        columns = tf.constant(order), tf.constant(views)
+        shape = self.activations.shape[2:]
+        known = batches.size if batches.drop_remainder else None
 
         def gather(rows: np.ndarray, views: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             # TensorFlow keeps this function until the process ends, so it must not hold an epoch's order.
             activations = self.activations[rows, views].astype(np.float32, copy=False)
             return activations, self.labels[rows], self.weights[rows]
 
-        def prepare(start: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            chosen = [column[start : start + size] for column in columns]
-            parts = tf.numpy_function(gather, chosen, (tf.float32, tf.int64, tf.float32))
+        def prepare(rows: tf.Tensor, views: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            parts = tf.numpy_function(gather, (rows, views), (tf.float32, tf.int64, tf.float32))
             activations, index, weight = (
                 tf.ensure_shape(part, (known, *rest)) for part, rest in zip(parts, (shape, (), ()), strict=True)
             )
             return activations, *batches.labels.encode(index, weight)
 
-        starts = tf.data.Dataset.range(0, batches.steps(self.images) * size, size)
-        return prefetched(starts.map(prepare), _READ_AHEAD)
+        return prefetched(_in_batches((order, views), batches).map(prepare), _READ_AHEAD)
+
+
+def _in_batches(columns: tuple[np.ndarray, ...], batches: Batches) -> tf.data.Dataset:
+    """Batches of arrays [images]. With an element for each image, tf.data would take longer than to copy features."""
+    size = batches.size
+    whole = len(columns[0]) // size * size
+    full = tf.data.Dataset.from_tensor_slices(tuple(column[:whole].reshape(-1, size) for column in columns))
+    if batches.drop_remainder or whole == len(columns[0]):
+        return full
+    return full.concatenate(tf.data.Dataset.from_tensors(tuple(column[whole:] for column in columns)))
 
 
 def _allocate(shape: tuple[int, ...], dtype: str, memory: int) -> np.ndarray:
