@@ -34,7 +34,7 @@ def cut_backbone(backbone: keras.Model, layers: Layers | None) -> tuple[keras.Mo
     Raises:
       freezing.UnfreezeError: if the layers to fine-tune do not exist.
     """
-    return cut(backbone, [] if layers is None else freezing.top(backbone, layers))
+    return cut(backbone, [] if layers is None else freezing.find_top_layers(backbone, layers))
 
 
 def reason_not_to_keep(trunk: keras.Model, required: bool) -> str:

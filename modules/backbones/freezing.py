@@ -40,7 +40,7 @@ def unfreeze_top(backbone: keras.Model, layers: Layers) -> list[str]:
     Raises:
       UnfreezeError: if the backbone has no layer of this name, or none of these layers can train.
     """
-    names = top(backbone, layers)
+    names = find_top_layers(backbone, layers)
     first = _first_index(backbone, layers)
     backbone.trainable = True
     for index, layer in enumerate(backbone.layers):
@@ -50,7 +50,7 @@ def unfreeze_top(backbone: keras.Model, layers: Layers) -> list[str]:
     return names
 
 
-def top(backbone: keras.Model, layers: Layers) -> list[str]:
+def find_top_layers(backbone: keras.Model, layers: Layers) -> list[str]:
     """Names of the layers that `unfreeze_top` would train, from the input on; the backbone stays as it is.
 
     Args:

@@ -148,10 +148,11 @@ def turned_by_exif() -> bytes:
 )
 def test_every_format_is_decoded_in_a_session_as_tf_serving_runs_it(kind, mode, options):
     """A session rewrites loops and branches, which eager execution leaves as they are."""
-    encoded = encode(stripes(40)[:24], kind, mode, **options)
+    encoded = [encode(image, kind, mode, **options) for image in (stripes(40)[:24], flat((200, 10, 30)))]
     with tf.Graph().as_default() as session_graph:
         images = tf.compat.v1.placeholder(tf.string, [None])
         resized_images = decoding.decode_and_resize(images, 16)
     with tf.compat.v1.Session(graph=session_graph) as session:
-        found = session.run(resized_images, {images: [encoded]})
-    np.testing.assert_allclose(found, decoding.decode_and_resize(tf.constant([encoded]), 16), atol=1e-3)
+        found = session.run(resized_images, {images: encoded})
+    np.testing.assert_allclose(found, decoding.decode_and_resize(tf.constant(encoded), 16), atol=1e-3)
+    np.testing.assert_allclose(found[1].mean(axis=(0, 1)), (200, 10, 30), atol=3)
